@@ -1,0 +1,13 @@
+/* utf8: is this text fit for PostgreSQL? (RFC 3629, no NUL)
+ * Pure. Layer: lib/base. */
+#ifndef WEIR_BASE_UTF8_H
+#define WEIR_BASE_UTF8_H
+
+#include "lib/base/slice.h"
+
+/* 1 when s is valid UTF-8 without NUL, surrogates and overlong forms. ASCII is scanned by words. */
+int utf8_is_valid(struct slice s);
+/* Characters in valid UTF-8. */
+size_t utf8_length(struct slice s);
+
+#endif

@@ -1,0 +1,122 @@
+/* endpoint: one annotated .sql file: directives parsed, parameters found, SQL variants made.
+ * Owner: endpoints_done frees all; the strings inside live in one arena per set. Read-only once loaded.
+ * Layer: lib/conf. */
+#ifndef WEIR_CONF_ENDPOINT_H
+#define WEIR_CONF_ENDPOINT_H
+
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/conf/errs.h"
+
+struct options;
+
+#define ENDPOINT_MAX_PARAMS 64
+#define ENDPOINT_MAX_VARIANTS 64
+#define ENDPOINT_MAX_SEGMENTS 32
+#define ENDPOINT_MAX_SQL (256u * 1024)
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
+enum endpoint_returns { RETURNS_ROWS, RETURNS_ROW, RETURNS_VALUE, RETURNS_NONE, RETURNS_JSON };
+enum endpoint_auth { AUTH_NONE, AUTH_USER };
+/* SOURCE_AUTO: path template, else query string, else the JSON body's member. */
+enum param_source { SOURCE_AUTO, SOURCE_PATH, SOURCE_QUERY, SOURCE_JSON, SOURCE_HEADER, SOURCE_COOKIE, SOURCE_USER, SOURCE_BODY };
+
+enum param_flags {
+	PARAM_REQUIRED = 1,	/* the default unless optional or default is said */
+	PARAM_HAS_DEFAULT = 2,
+	PARAM_HAS_MIN = 4,
+	PARAM_HAS_MAX = 8,
+	PARAM_CHOICE = 16,	/* @choice: picks a variant, is not bound */
+	PARAM_DECLARED = 32	/* by @param or @choice, not only met in the SQL */
+};
+
+struct param {
+	const char *name;
+	const char *from_name;		/* header or cookie name; for a header the CGI form, "HTTP_X_TENANT" */
+	enum param_source source;
+	unsigned flags;
+	const char *def;		/* default as text */
+	const char *range_min, *range_max;	/* text of range A..B, compared by type; NULL = open */
+	unsigned minlen, maxlen;	/* characters; 0 = none */
+	unsigned n_choices;		/* of @param choice, or of @choice */
+	const char **choices;
+	unsigned number;		/* $n in every variant, from 1; 0 = not bound */
+	unsigned line;
+};
+
+/* One piece of a path template: literal text, or a parameter when param >= 0. */
+struct segment {
+	struct slice text;
+	int param;			/* index in params */
+};
+
+struct header_rule {
+	const char *name, *value;	/* value may hold {column} */
+};
+
+/* A directive that this build keeps and does not act on yet. */
+struct kept_directive {
+	const char *word, *args;
+	unsigned line;
+};
+
+struct variant {
+	const char *sql;		/* with $1..$n in place of :name */
+	/* place of each byte of sql in the file is not kept; errors of the server name line 1-based below */
+	unsigned line;			/* file line of the SQL's first line */
+};
+
+struct endpoint {
+	const char *file;		/* path below the endpoints folder */
+	const char *id;			/* file without .sql, '/' as '.', the label in metrics: "models.list" */
+	const char *description;	/* comment lines, joined by newlines; "" if none */
+	enum http_method method;	/* GET (answers HEAD too), POST, PUT, PATCH, DELETE */
+	const char *path;		/* the template as written */
+	unsigned n_segments;
+	struct segment segments[ENDPOINT_MAX_SEGMENTS];
+	unsigned n_params;
+	struct param params[ENDPOINT_MAX_PARAMS];
+	unsigned n_bound;		/* parameters with a number */
+	int admits_unknown;		/* @param * */
+	int needs_body;			/* some parameter may come from the body */
+	enum endpoint_returns returns;
+	enum endpoint_auth auth;
+	uint64_t timeout_ms;		/* 0: the database's query_timeout */
+	uint64_t slow_ms;		/* 0: none */
+	unsigned database;		/* index in options.databases */
+	int status;			/* 0: 200, or 204 for none */
+	unsigned n_headers;
+	struct header_rule *headers;
+	unsigned n_kept;
+	struct kept_directive *kept;
+	/* variant index: mixed radix over the choice params in order of params[] */
+	unsigned n_variants;
+	struct variant *variants;
+	int may_express;		/* statically: GET, read-only by its first word, no session functions */
+	const char *lane_reason;	/* why not, one clause; "" if it may */
+	int has_sql;
+	unsigned metric;		/* row in shared memory; given by the snapshot */
+};
+
+struct endpoints {
+	unsigned n;
+	struct endpoint **v;		/* sorted by file */
+	struct arena arena;
+	struct arena_pool pool;
+};
+
+void endpoints_init(struct endpoints *set);
+void endpoints_done(struct endpoints *set);
+/* Parse one file's text and add it. The number of errors added to errs; nothing is added on errors.
+ * o (may be NULL) gives the database names. */
+int endpoints_parse(struct endpoints *set, const struct options *o, const char *file,
+		    struct slice text, struct errs *errs);
+/* Rules over the whole set: a route twice, templates that cannot be told apart. Sorts. */
+int endpoints_finish(struct endpoints *set, struct errs *errs);
+
+const char *http_method_name(enum http_method m);
+enum http_method http_method_parse(struct slice s);	/* HTTP_OTHER when unknown */
+
+#endif

@@ -1,0 +1,27 @@
+/* fcgi_req: one complete, checked parameter list parsed by libfcgi, from a memfd.
+ * The only user of <fcgiapp.h>. libfcgi never sees a socket, an incomplete request or a body.
+ * Owner: one per worker; results live in the request's arena. One thread.
+ * Layer: lib/fcgi. */
+#ifndef WEIR_FCGI_FCGI_REQ_H
+#define WEIR_FCGI_FCGI_REQ_H
+
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+
+struct fcgi_req;
+
+struct fcgi_param {
+	struct slice name, value;	/* NUL-terminated behind .n */
+};
+
+/* FCGX_Init and the memfd; call before installing signal handlers (libfcgi installs its own).
+ * NULL with e. */
+struct fcgi_req *fcgi_req_new(struct err *e);
+void fcgi_req_free(struct fcgi_req **f);
+/* 0; -E_bad_request: gate and libfcgi disagree (close the connection, count). */
+int fcgi_req_parse(struct fcgi_req *f, uint16_t id, struct slice params, struct arena *a,
+		   struct fcgi_param **ret, unsigned *ret_n) MUST_USE;
+
+#endif

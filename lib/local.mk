@@ -1,0 +1,14 @@
+noinst_LIBRARIES += lib/libbase.a
+lib_libbase_a_SOURCES =
+include lib/base/local.mk
+include lib/shm/local.mk
+include lib/conf/local.mk
+include lib/ctl/local.mk
+include lib/json/local.mk
+include lib/fcgi/local.mk
+include lib/http/local.mk
+include lib/pg/local.mk
+
+EXTRA_DIST += lib/tbl/README
+lib_libbase_a_SOURCES += lib/tbl/errors.h lib/tbl/options.h lib/tbl/directives.h lib/tbl/steps.h \
+	lib/tbl/states.h lib/tbl/commands.h lib/tbl/metrics.h

@@ -1,0 +1,84 @@
+/* region: the shared memory of one instance: header, endpoint directory, board, metric rows,
+ * database states and connection slots. A memfd; offsets only, no pointers inside.
+ * Created by weird (or by a worker that was started alone); children attach by descriptor.
+ * Who writes what is said at each struct. No locks.
+ * Layer: lib/shm. */
+#ifndef WEIR_SHM_REGION_H
+#define WEIR_SHM_REGION_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "lib/base/base.h"
+#include "lib/base/err.h"
+#include "lib/shm/board.h"
+#include "lib/shm/metrics.h"
+#include "lib/shm/slots.h"
+
+#define REGION_MAGIC 0x5745495253484d31ull	/* "WEIRSHM1" */
+#define REGION_MAX_DATABASES 8
+#define REGION_MAX_ENDPOINTS 4096
+
+/* What the layout is computed from. */
+struct region_plan {
+	unsigned n_numbers;	/* worker numbers: 2 × workers.max (1 when alone); ≤ 126 */
+	unsigned n_endpoints;	/* rows; leave room for reloads */
+	unsigned n_databases;
+	unsigned n_slots[REGION_MAX_DATABASES];	/* pool_max of each */
+};
+
+/* One endpoint's row in the directory. Written by weird at load and reload; read by all.
+ * A row is never given to another endpoint while the region lives. */
+struct region_endpoint {
+	_Atomic uint32_t state;		/* 0 unused, 1 live, 2 removed by a reload */
+	uint32_t database;
+	char id[64];			/* label in metrics */
+	char route[184];		/* "GET /api/models/{id}" identifies the row over reloads */
+	/* Express rights and the samples they are earned by: see express in slots.h. */
+	struct express express;
+};
+
+struct region_header {
+	uint64_t magic;
+	uint64_t layout_hash;		/* of the struct sizes and lists of this build */
+	uint64_t size;
+	uint64_t started_wall_us;
+	char boot_id[40];
+	struct region_plan plan;
+	uint64_t off_endpoints, off_board, off_rows, off_dbs, off_slots;
+	uint64_t row_size;		/* metric row of one number */
+	/* written by weird */
+	_Atomic uint64_t weird_heartbeat_ns;
+	_Atomic uint32_t weird_pid, generation;
+	_Atomic uint32_t reloads_ok, reloads_failed;
+	_Atomic uint64_t reload_wall_us;
+	_Atomic uint32_t last_reload_ok;
+	_Atomic uint32_t n_endpoints_used;	/* rows 0 … n-1 have been used */
+	_Atomic uint32_t queue_length, queue_limit, queue_peak;	/* accept queue of the listeners */
+	_Atomic uint32_t log_level;	/* enum log_level for everybody; workers follow at each heartbeat */
+	char last_failure[256];		/* text of the last failed reload; written before reloads_failed */
+	/* written by the holder of row `monitor` */
+	_Atomic uint64_t monitor_heartbeat_ns;
+};
+
+struct region {
+	struct region_header *h;
+	int fd;
+};
+
+/* A new, sealed (SHRINK, GROW), touched memfd. 0 or -id with e. */
+int region_create(struct region *r, const struct region_plan *plan, struct err *e);
+/* Map fd and validate magic, hash, size and every offset: the memory is untrusted input. */
+int region_attach(struct region *r, int fd, struct err *e);
+void region_close(struct region *r);
+
+struct region_endpoint *region_endpoint(const struct region *r, unsigned i);
+/* Row of this route: the live or removed one with that text, else a new one. -1 when full.
+ * weird only. */
+int region_endpoint_find_or_add(struct region *r, const char *route, const char *id, unsigned database);
+struct board_row *region_board(const struct region *r, unsigned number);	/* n_numbers = monitor's row */
+struct metric_row *region_row(const struct region *r, unsigned number);
+struct db_state *region_db(const struct region *r, unsigned db);
+struct slot *region_slot(const struct region *r, unsigned db, unsigned i);
+
+#endif

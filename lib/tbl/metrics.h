@@ -1,0 +1,54 @@
+/* Every metric kept in shared memory. Read with MET_<scope>() defined; no guard.
+ * MET_worker(kind, id, name, labels, sentence)    one value per worker number, for the whole process
+ * MET_endpoint(kind, id, name, labels, sentence)  one value per worker number and endpoint
+ * kind: counter (u64, never falls) · seconds (counter in ns, exported in seconds) ·
+ *       histogram (log-linear, lib/shm/histo.h)
+ * labels: fixed label text of this row, "" if none; rows of one name stand together.
+ * Gauges of processes and pools live in the board and the slots, not here. */
+#ifndef MET_worker
+#define MET_worker(...)
+#endif
+#ifndef MET_endpoint
+#define MET_endpoint(...)
+#endif
+
+MET_worker(counter, accepted, "weir_fcgi_connections_accepted_total", "", "Connections accepted from web servers.")
+MET_worker(counter, accept_paused, "weir_fcgi_accept_paused_total", "", "Times accepting was paused because no descriptor was left.")
+MET_worker(counter, proto_refused, "weir_fcgi_protocol_errors_total", "kind=\"refused\"", "FastCGI connections closed because of what the peer sent.")
+MET_worker(counter, proto_disagree, "weir_fcgi_protocol_errors_total", "kind=\"disagree\"", "FastCGI connections closed because of what the peer sent.")
+MET_worker(counter, proto_timeout, "weir_fcgi_protocol_errors_total", "kind=\"timeout\"", "FastCGI connections closed because of what the peer sent.")
+MET_worker(counter, unmatched, "weir_http_unmatched_total", "", "Requests that no endpoint matched.")
+MET_worker(counter, client_gone, "weir_http_requests_failed_total", "reason=\"client_gone\"", "Requests that ended without a whole answer.")
+MET_worker(counter, failed_timeout, "weir_http_requests_failed_total", "reason=\"timeout\"", "Requests that ended without a whole answer.")
+MET_worker(counter, failed_overload, "weir_http_requests_failed_total", "reason=\"overload\"", "Requests that ended without a whole answer.")
+MET_worker(counter, failed_db, "weir_http_requests_failed_total", "reason=\"upstream_db\"", "Requests that ended without a whole answer.")
+MET_worker(counter, failed_internal, "weir_http_requests_failed_total", "reason=\"internal\"", "Requests that ended without a whole answer.")
+MET_worker(seconds, busy, "weir_worker_busy_seconds_total", "", "Time the loop spent working, outside its poll.")
+MET_worker(counter, turns, "weir_worker_loop_turns_total", "", "Turns of the loop.")
+MET_worker(counter, db_connects_ok, "weir_db_connects_total", "result=\"ok\"", "Connection attempts to PostgreSQL.")
+MET_worker(counter, db_connects_failed, "weir_db_connects_total", "result=\"error\"", "Connection attempts to PostgreSQL.")
+MET_worker(histogram, db_connect, "weir_db_connect_duration_seconds", "", "Time until a new connection was usable.")
+MET_worker(histogram, db_wait, "weir_db_pool_wait_seconds", "", "Time requests waited for a place in a lane or a connection.")
+MET_worker(counter, db_pool_timeouts, "weir_db_pool_timeouts_total", "", "Requests whose deadline passed while they waited for a connection.")
+MET_worker(counter, db_lost, "weir_db_connections_lost_total", "", "Connections that ended while a request was on them.")
+MET_worker(counter, db_reruns, "weir_db_reruns_total", "", "Statements run a second time after a lost connection, a guard hit or a healed plan.")
+MET_worker(counter, db_guard_hits, "weir_db_guard_hits_total", "", "Statements that met the express lane's guard.")
+MET_worker(counter, db_healed, "weir_db_statements_healed_total", "", "Statements prepared again after DDL or DISCARD.")
+MET_worker(counter, db_cancels, "weir_db_cancels_total", "", "Queries that were cancelled.")
+MET_worker(counter, log_dropped, "weir_log_dropped_total", "", "Log lines dropped because nobody read them.")
+
+MET_endpoint(counter, status_2xx, "weir_http_requests_total", "code=\"2xx\"", "Requests by endpoint and class of status.")
+MET_endpoint(counter, status_3xx, "weir_http_requests_total", "code=\"3xx\"", "Requests by endpoint and class of status.")
+MET_endpoint(counter, status_4xx, "weir_http_requests_total", "code=\"4xx\"", "Requests by endpoint and class of status.")
+MET_endpoint(counter, status_5xx, "weir_http_requests_total", "code=\"5xx\"", "Requests by endpoint and class of status.")
+MET_endpoint(counter, request_bytes, "weir_http_request_bytes_total", "", "Bytes of request bodies.")
+MET_endpoint(counter, response_bytes, "weir_http_response_bytes_total", "", "Bytes of response bodies.")
+MET_endpoint(counter, rows, "weir_db_rows_total", "", "Rows that the endpoint's statements returned.")
+MET_endpoint(counter, db_errors, "weir_db_errors_total", "", "Statements that failed.")
+MET_endpoint(counter, express_runs, "weir_db_queries_total", "lane=\"express\"", "Statements run, by lane.")
+MET_endpoint(counter, exclusive_runs, "weir_db_queries_total", "lane=\"exclusive\"", "Statements run, by lane.")
+MET_endpoint(counter, slow, "weir_db_slow_queries_total", "", "Requests slower than the endpoint's @slow.")
+MET_endpoint(histogram, duration, "weir_http_request_duration_seconds", "", "Time from FastCGI BEGIN to the last byte of the response.")
+MET_endpoint(histogram, db_duration, "weir_db_query_duration_seconds", "", "Time from sending a statement to its complete result.")
+#undef MET_worker
+#undef MET_endpoint

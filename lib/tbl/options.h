@@ -1,0 +1,73 @@
+/* Every key of weir.conf. Read with OPT_<section>() defined for the sections wanted; no guard.
+ * OPT_<section>(type, field, key, default, min, max, flags, sentence)
+ * type: str, list (of strings), uint, size (bytes), msec, bool, enum words in min ("a|b|c"; max unused)
+ * flags: OPT_F_RELOAD live at reload · OPT_F_RESTART needs a restart · OPT_F_SECRET hidden when shown
+ * Empty default of str = not set. A section without a definition expands to nothing. */
+#ifndef OPT_top
+#define OPT_top(...)
+#endif
+#ifndef OPT_workers
+#define OPT_workers(...)
+#endif
+#ifndef OPT_database
+#define OPT_database(...)
+#endif
+#ifndef OPT_limits
+#define OPT_limits(...)
+#endif
+#ifndef OPT_log
+#define OPT_log(...)
+#endif
+
+OPT_top(list, listen, "listen", "unix:/run/weir/weir.sock", "", "", OPT_F_RESTART, "FastCGI addresses that web servers connect to: unix:PATH or tcp:ADDRESS:PORT, or a list of these.")
+OPT_top(str, control, "control", "unix:/run/weir/control.sock", "", "", OPT_F_RESTART, "Address of the control socket that weirctl connects to.")
+OPT_top(str, status, "status", "", "", "", OPT_F_RESTART, "FastCGI address where weir-monitor answers /health, /ready, /metrics and /api/performance; empty for none.")
+OPT_top(str, endpoints, "endpoints", "/etc/weir/endpoints", "", "", OPT_F_RELOAD, "Directory whose *.sql files, read recursively, are the endpoints.")
+OPT_top(str, socket_owner, "socket_owner", "", "", "", OPT_F_RESTART, "User that owns unix sockets; empty keeps the user of weird.")
+OPT_top(str, socket_group, "socket_group", "", "", "", OPT_F_RESTART, "Group of unix sockets; empty keeps the group of weird.")
+OPT_top(str, socket_mode, "socket_mode", "0660", "", "", OPT_F_RESTART, "Mode of the FastCGI and status sockets, octal.")
+OPT_top(str, control_mode, "control_mode", "0660", "", "", OPT_F_RESTART, "Mode of the control socket, octal.")
+OPT_top(uint, backlog, "backlog", "1024", "1", "65535", OPT_F_RESTART, "Length of each listener's accept queue.")
+
+OPT_workers(uint, min, "min", "1", "1", "63", OPT_F_RELOAD, "Worker processes that always run.")
+OPT_workers(uint, max, "max", "2", "1", "63", OPT_F_RESTART, "Most worker processes at a time; shared memory is laid out for them.")
+OPT_workers(msec, ready_timeout, "ready_timeout", "10s", "100ms", "10min", OPT_F_RELOAD, "How long a new worker may take until it is ready.")
+OPT_workers(msec, drain_timeout, "drain_timeout", "30s", "100ms", "1h", OPT_F_RELOAD, "How long a worker that was asked to leave may take for its requests in flight.")
+OPT_workers(msec, stop_timeout, "stop_timeout", "30s", "100ms", "1h", OPT_F_RELOAD, "How long a graceful stop may take in all.")
+OPT_workers(msec, hang_timeout, "hang_timeout", "2s", "500ms", "10min", OPT_F_RELOAD, "A worker whose loop has not turned for so long is ended and replaced.")
+OPT_workers(uint, max_connections, "max_connections", "20000", "16", "1000000", OPT_F_RELOAD, "Connections from web servers that one worker keeps open.")
+
+OPT_database(str, conninfo, "conninfo", "", "", "", OPT_F_RELOAD | OPT_F_SECRET, "libpq connection string or URI.")
+OPT_database(uint, pool_min, "pool_min", "5", "1", "1000", OPT_F_RELOAD, "Connections kept warm, for the whole instance.")
+OPT_database(uint, pool_max, "pool_max", "20", "1", "1000", OPT_F_RESTART, "Most connections at a time, for the whole instance.")
+OPT_database(msec, idle_timeout, "idle_timeout", "5min", "1s", "1d", OPT_F_RELOAD, "Connections above pool_min are closed after being idle for so long.")
+OPT_database(msec, max_lifetime, "max_lifetime", "30min", "1s", "7d", OPT_F_RELOAD, "Connections are replaced at this age, less up to a tenth.")
+OPT_database(msec, connect_timeout, "connect_timeout", "2s", "10ms", "1min", OPT_F_RELOAD, "Longest time one connection attempt may take.")
+OPT_database(msec, query_timeout, "query_timeout", "2s", "1ms", "1h", OPT_F_RELOAD, "Deadline of a request whose endpoint has no @timeout of its own.")
+OPT_database(msec, express_guard, "express_guard", "50ms", "10ms", "500ms", OPT_F_RELOAD, "Statement timeout of the express lane; a statement that meets it runs again in the exclusive lane.")
+OPT_database(uint, express, "express", "1", "0", "4", OPT_F_RELOAD, "Express (pipelined) connections of each worker; 0 turns the lane off.")
+OPT_database(enum, batch, "batch", "off", "off|turn", "", OPT_F_RELOAD, "turn: the setting-free reads of one loop turn share a Sync in the express lane; faster, but a slow statement then delays the whole batch.")
+OPT_database(bool, pooler, "pooler", "no", "", "", OPT_F_RELOAD, "The database is reached through a transaction pooler (PgBouncer): no session settings, no named statements.")
+OPT_database(str, timezone, "timezone", "UTC", "", "", OPT_F_RELOAD, "TimeZone of the sessions; it decides how timestamptz is rendered.")
+OPT_database(bool, insecure_tls, "insecure_tls", "no", "", "", OPT_F_RELOAD, "Allow TCP connections to hosts other than loopback without sslmode=verify-full.")
+
+OPT_limits(size, body, "body", "1MiB", "0", "1GiB", OPT_F_RELOAD, "Largest request body.")
+OPT_limits(size, params, "params", "64KiB", "1KiB", "65535", OPT_F_RELOAD, "Largest FastCGI parameter list (all headers of one request); 64KiB means the protocol's limit of 65535 bytes.")
+OPT_limits(size, uri, "uri", "8KiB", "64", "64KiB", OPT_F_RELOAD, "Longest request target.")
+OPT_limits(size, bodies, "bodies", "64MiB", "1MiB", "64GiB", OPT_F_RELOAD, "Unfinished bodies that one worker holds in all; beyond it a request is answered 503.")
+OPT_limits(size, response, "response", "64MiB", "64KiB", "1GiB", OPT_F_RELOAD, "Largest response; a larger result is answered 500 before the first byte.")
+OPT_limits(msec, header_timeout, "header_timeout", "10s", "100ms", "10min", OPT_F_RELOAD, "From a request's first byte until all of its headers are here.")
+OPT_limits(msec, body_timeout, "body_timeout", "30s", "100ms", "1h", OPT_F_RELOAD, "From the headers until the whole body is here.")
+OPT_limits(msec, write_timeout, "write_timeout", "60s", "100ms", "1h", OPT_F_RELOAD, "How long a peer may take nothing of its response.")
+OPT_limits(msec, idle_timeout, "idle_timeout", "1h", "1s", "7d", OPT_F_RELOAD, "How long a kept-alive connection may be idle.")
+OPT_limits(uint, queue, "queue", "256", "1", "65535", OPT_F_RELOAD, "Requests of one worker that may wait for a database connection.")
+
+OPT_log(enum, level, "level", "info", "error|warning|info|debug", "", OPT_F_RELOAD, "Least severe level that is logged.")
+OPT_log(str, file, "file", "stderr", "", "", OPT_F_RELOAD, "Where weird and its children log: stderr, or a file's path.")
+OPT_log(str, access, "access", "", "", "", OPT_F_RELOAD, "Access log (one JSON line a request); empty for none.")
+
+#undef OPT_top
+#undef OPT_workers
+#undef OPT_database
+#undef OPT_limits
+#undef OPT_log
