@@ -16,12 +16,18 @@ struct fcgi_param {
 	struct slice name, value;	/* NUL-terminated behind .n */
 };
 
-/* FCGX_Init and the memfd; call before installing signal handlers (libfcgi installs its own).
+/* FCGX_Init and the memfd. Call it before installing signal handlers: libfcgi puts its own on SIGPIPE, SIGUSR1
+ * and SIGTERM wherever it finds SIG_DFL or SIG_IGN, so the program installs all three of its own after.
  * NULL with e. */
 struct fcgi_req *fcgi_req_new(struct err *e);
 void fcgi_req_free(struct fcgi_req **f);
-/* 0; -E_bad_request: gate and libfcgi disagree (close the connection, count). */
+/* The list that GATE_HEAD gave, through libfcgi, into one block of the arena: HTTP_PROXY left out, a repeated
+ * header joined with ", " (cookies with "; ") at its first place. The arena holds no pointer into params.
+ * 0; -E_bad_request: gate and libfcgi disagree (close the connection, count); -E_io: no memfd. */
 int fcgi_req_parse(struct fcgi_req *f, uint16_t id, struct slice params, struct arena *a,
 		   struct fcgi_param **ret, unsigned *ret_n) MUST_USE;
+/* NULL when absent. */
+const struct fcgi_param *fcgi_param_find(const struct fcgi_param *list, unsigned n,
+					 struct slice name);
 
 #endif

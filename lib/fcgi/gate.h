@@ -13,6 +13,8 @@
 
 #define GATE_MAX_PARAMS 65535u
 #define GATE_MAX_PAIRS 256u
+/* A buffer of max_params + GATE_SLACK bytes is never full when the word is NEED. */
+#define GATE_SLACK 16u
 
 enum gate_word {
 	GATE_NEED,	/* more bytes are wanted */
@@ -55,9 +57,16 @@ void gate_init(struct gate *g, uint32_t max_params, uint32_t max_conns);
 /* Look at the n bytes of the connection's buffer p; what is used up is dropped by moving the rest
  * down, and *n shrinks. Call again until NEED. After HEAD the same call goes on with the body. */
 enum gate_word gate_step(struct gate *g, char *p, size_t *n, struct gate_out *out);
+/* While a request runs (its END was given, its reply is not out) call this instead of gate_step: 1 when the peer
+ * has sent ABORT_REQUEST for it; out->reply then holds the END_REQUEST to send in place of a reply, and the
+ * record is used up. Whatever else arrived early stays where it is. */
+int gate_take_abort(struct gate *g, char *p, size_t *n, struct gate_out *out);
 /* No request is open and nothing is half read. */
 int gate_is_idle(const struct gate *g, size_t n);
 
+/* The rules of a name-value list: lengths within it, names of [A-Z0-9_]+, no NUL, at most GATE_MAX_PAIRS
+ * . A name may come twice only if it is a client's header (HTTP_...), and then not
+ * Authorization, Host or Content-*: fcgi_req_parse joins those that may. */
 /* Walk a checked name-value list: 1 and a pair, 0 at the end, -1 malformed. */
 int gate_next_pair(struct slice *rest, struct slice *name, struct slice *value);
 

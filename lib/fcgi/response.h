@@ -17,9 +17,11 @@ struct response {
 	uint16_t id;
 };
 
-/* head: CGI header lines with the empty line, ≤ RESPONSE_MAX_HEAD; body may be empty. */
+/* head: CGI header lines with the empty line, ≤ RESPONSE_MAX_HEAD (checked); body may be empty and must be for
+ * HEAD, 204 and 304. */
 void response_init(struct response *r, uint16_t id, struct slice head, struct slice body);
-/* Send without blocking: 1 all out, 0 the socket takes no more now, -1 the peer is gone. */
+/* Send without blocking, at most 2 MiB a call so that one fast reader does not hold the loop: 1 all out;
+ * 0 call again when the socket is writable; -1 the peer is gone (errno says how). */
 int response_send(struct response *r, int fd);
 /* The whole framed stream into out (tests, and small answers kept). */
 struct buf;
