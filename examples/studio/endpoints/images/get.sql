@@ -1,0 +1,7 @@
+-- @route   GET /api/images/{id}
+-- An image that is not private.
+-- @returns row
+-- @cache   60s  tags images
+SELECT id, user_id, model_id, prompt, negative_prompt, size, visibility, tags, settings, seed, placeholder, likes, created_at
+  FROM images
+ WHERE id = :id AND visibility <> 'private'

@@ -1,0 +1,6 @@
+-- @route   GET /api/me/credits
+-- The balance, one number.
+-- @auth    user
+-- @param   me  from user
+-- @returns value
+SELECT credits FROM users WHERE auth0_id = :me

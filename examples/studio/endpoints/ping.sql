@@ -1,0 +1,3 @@
+-- @route   GET /api/ping
+-- Says that the service is there: no database is asked, the answer is 204.
+-- @returns none
