@@ -1,0 +1,33 @@
+#include "config.h"
+
+#include "lib/base/clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+uint64_t clock_mono_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * CLOCK_S + (uint64_t)t.tv_nsec;
+}
+
+uint64_t clock_wall_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+void clock_format_wall(uint64_t wall_us, char out[32])
+{
+	time_t s = (time_t)(wall_us / 1000000u);
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&s, &tm);
+	n = strftime(out, 24, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + n, 32 - n, ".%03uZ", (unsigned)(wall_us / 1000u % 1000u));
+}
