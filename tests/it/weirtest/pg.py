@@ -11,7 +11,7 @@ import psycopg2
 from .base import LOOPBACK, TOP, Failure, Proc, free_port, program, temp_dir, wait_for
 
 MODES = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
-APP_ROLE = "weir_app"
+APP_ROLE = "weir"
 
 SETTINGS = {
     "listen_addresses": LOOPBACK,
