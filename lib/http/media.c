@@ -1,0 +1,72 @@
+#include "config.h"
+
+#include "lib/http/http.h"
+
+#include <stdlib.h>
+
+/* Parameter `name` of a media type's parameter list; p == NULL when absent. Quotes are taken off. */
+static struct slice parameter(struct slice list, struct slice name)
+{
+	while (list.p) {
+		struct slice value = slice_cut(&list, ';');
+		struct slice key = slice_cut(&value, '=');
+
+		if (!value.p || !slice_ieq(slice_trim(key), name))
+			continue;
+		value = slice_trim(value);
+		if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"')
+			value = slice_of(value.p + 1, value.n - 2);
+		return value;
+	}
+	return (struct slice){NULL, 0};
+}
+
+int http_is_json(struct slice content_type)
+{
+	struct slice rest = content_type;
+	struct slice type = slice_trim(slice_cut(&rest, ';'));
+	struct slice charset = parameter(rest, SLICE("charset"));
+	struct slice prefix = SLICE("application/"), suffix = SLICE("+json");
+
+	if (charset.p && !slice_ieq(charset, SLICE("utf-8")))
+		return 0;
+	if (slice_ieq(type, SLICE("application/json")))
+		return 1;
+	return type.n > prefix.n + suffix.n && slice_ieq(slice_of(type.p, prefix.n), prefix) &&
+	       slice_ieq(slice_of(type.p + type.n - suffix.n, suffix.n), suffix);
+}
+
+/* q as thousandths; 1000 when absent or malformed. */
+static unsigned quality(struct slice params)
+{
+	struct slice q = parameter(params, SLICE("q"));
+	char text[8] = "";
+
+	if (!q.p || !q.n || q.n > 5)
+		return 1000;
+	memcpy(text, q.p, q.n);
+	return (unsigned)(strtod(text, NULL) * 1000 + 0.5);
+}
+
+/* The most specific range that fits application/json decides (RFC 9110 12.5.1). */
+int http_accepts_json(struct slice accept)
+{
+	unsigned best = 0, q = 0;
+
+	if (slice_trim(accept).n == 0)
+		return 1;
+	while (accept.p) {
+		struct slice params = slice_cut(&accept, ',');
+		struct slice range = slice_trim(slice_cut(&params, ';'));
+		unsigned specific = slice_ieq(range, SLICE("application/json")) ? 3
+				    : slice_ieq(range, SLICE("application/*"))	 ? 2
+				    : slice_ieq(range, SLICE("*/*"))		 ? 1
+										 : 0;
+
+		if (specific > best) {
+			best = specific;
+			q = quality(params);
+		}
+	}
+	return best > 0 && q > 0;
+}
