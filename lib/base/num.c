@@ -44,7 +44,7 @@ static const struct unit sizes[] = {{"B", 1},	       {"KiB", 1u << 10}, {"K", 1u
 				    {"G", 1u << 30},   {"GB", 1u << 30}};
 /* in microseconds */
 static const struct unit times[] = {{"us", 1},		 {"ms", 1000},		 {"s", 1000000},
-				    {"min", 60000000},	 {"h", 3600000000ull},	 {"d", 86400000000ull}};
+				    {"min", 60000000},	 {"m", 60000000},	 {"h", 3600000000ull},	 {"d", 86400000000ull}};
 
 static int with_unit(struct slice s, const struct unit *units, size_t n, uint64_t *ret, int *ret_has_unit)
 {

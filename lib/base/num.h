@@ -12,7 +12,7 @@ int num_u64(struct slice s, uint64_t *ret) MUST_USE;
 int num_i64(struct slice s, int64_t *ret) MUST_USE;
 /* "512", "64KiB", "1MiB", "2GiB" (also K, M, G, KB, MB, GB meaning powers of 1024) → bytes. */
 int num_size(struct slice s, uint64_t *ret) MUST_USE;
-/* "250us" "250ms" "2s" "5min" "1h" "7d" → milliseconds; a bare 0 is allowed, any other bare number not.
+/* "250us" "250ms" "2s" "5min" (or "5m") "1h" "7d" → milliseconds; a bare 0 is allowed, any other bare number not.
  * Below a millisecond is refused except 0. */
 int num_msec(struct slice s, uint64_t *ret) MUST_USE;
 /* yes/no true/false on/off 1/0 */
