@@ -91,7 +91,7 @@ struct endpoint {
 	struct header_rule *headers;
 	unsigned n_kept;
 	struct kept_directive *kept;
-	/* variant index: mixed radix over the choice params in order of params[] */
+	/* see endpoint_variant */
 	unsigned n_variants;
 	struct variant *variants;
 	int may_express;		/* statically: GET, read-only by its first word, no session functions */
@@ -115,6 +115,10 @@ int endpoints_parse(struct endpoints *set, const struct options *o, const char *
 		    struct slice text, struct errs *errs);
 /* Rules over the whole set: a route twice, templates that cannot be told apart. Sorts. */
 int endpoints_finish(struct endpoints *set, struct errs *errs);
+
+/* Number of the variant when params[i] (each one of @choice) has its choices[picks[i]]: a mixed-radix
+ * number, the first choice the most significant. */
+unsigned endpoint_variant(const struct endpoint *e, const unsigned *picks);
 
 const char *http_method_name(enum http_method m);
 enum http_method http_method_parse(struct slice s);	/* HTTP_OTHER when unknown */

@@ -1,0 +1,179 @@
+/* options_check: what one key's parser cannot see: addresses, modes, and keys that depend on each
+ * other. A rule is skipped when one of its keys was refused already. */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "lib/base/num.h"
+#include "lib/conf/options_row.h"
+
+#define MAX_UNIX_PATH 107
+
+struct checker {
+	const struct options *o;
+	const char *file;
+	opt_place_f place_of;
+	void *arg;
+	struct errs *errs;
+};
+
+static struct opt_place place(const struct checker *c, const char *section, const char *title,
+			      const char *key)
+{
+	return c->place_of(c->arg, section, title, key);
+}
+
+#define complain(c, at, ...) \
+	(void)errs_add((c)->errs, E_config, (c)->file, (at).line, (at).col, __VA_ARGS__)
+
+static const char *wrong_unix(struct slice path)
+{
+	if (path.n == 0 || path.p[0] != '/')
+		return "expected an absolute path after unix:";
+	if (path.n > MAX_UNIX_PATH)
+		return "expected a path of at most 107 bytes, the limit of unix sockets";
+	return NULL;
+}
+
+static const char *wrong_tcp(struct slice a)
+{
+	const char *colon = a.n ? memrchr(a.p, ':', a.n) : NULL;
+	struct slice host, port;
+	uint64_t n;
+
+	if (!colon)
+		return "expected tcp:ADDRESS:PORT";
+	host = slice_of(a.p, (size_t)(colon - a.p));
+	port = slice_of(colon + 1, (size_t)(a.p + a.n - colon - 1));
+	if (num_u64(port, &n) || n < 1 || n > 65535)
+		return "expected a port from 1 to 65535 at the end";
+	if (host.n == 0)
+		return "expected an address before the port (0.0.0.0 or [::] for all)";
+	if (memchr(host.p, ':', host.n) && (host.p[0] != '[' || host.p[host.n - 1] != ']'))
+		return "expected an IPv6 address in brackets: tcp:[::1]:9000";
+	return NULL;
+}
+
+/* NULL when the address is well formed. */
+static const char *wrong_address(const char *s, int may_be_tcp)
+{
+	struct slice a = slice_str(s);
+
+	if (slice_starts(a, SLICE("unix:")))
+		return wrong_unix(slice_of(a.p + 5, a.n - 5));
+	if (may_be_tcp && slice_starts(a, SLICE("tcp:")))
+		return wrong_tcp(slice_of(a.p + 4, a.n - 4));
+	return may_be_tcp ? "expected unix:PATH or tcp:ADDRESS:PORT" : "expected unix:PATH";
+}
+
+static void check_address(const struct checker *c, const char *key, const char *value,
+			  int may_be_tcp)
+{
+	const char *wrong = wrong_address(value, may_be_tcp);
+
+	if (wrong)
+		complain(c, place(c, "", NULL, key), "bad address '%.120s' of %s; %s", value, key, wrong);
+}
+
+static void check_addresses(const struct checker *c)
+{
+	const struct options *o = c->o;
+	const char *all[OPTIONS_MAX_LISTEN + 2];
+	unsigned n = 0;
+
+	if (o->listen.n == 0)
+		complain(c, place(c, "", NULL, "listen"), "listen is empty; expected an address");
+	for (unsigned i = 0; i < o->listen.n; i++) {
+		check_address(c, "listen", o->listen.v[i], 1);
+		all[n++] = o->listen.v[i];
+	}
+	check_address(c, "control", o->control, 0);
+	all[n++] = o->control;
+	if (o->status[0]) {
+		check_address(c, "status", o->status, 1);
+		all[n++] = o->status;
+	}
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = 0; j < i; j++)
+			if (strcmp(all[i], all[j]) == 0)
+				complain(c,
+					 place(c, "", NULL,
+					       i < o->listen.n     ? "listen"
+					       : i == o->listen.n ? "control"
+								  : "status"),
+					 "address '%.120s' is given twice", all[i]);
+}
+
+static void check_mode(const struct checker *c, const char *key, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (n < 3 || n > 4 || strspn(value, "01234567") != n || (n == 4 && value[0] != '0'))
+		complain(c, place(c, "", NULL, key), "bad value '%.20s' of %s; expected an octal mode such as 0660",
+			 value, key);
+}
+
+static void check_file(const struct checker *c, const char *key, const char *value)
+{
+	if (value[0] != '/')
+		complain(c, place(c, "log", NULL, key), "bad value '%.120s' of %s; expected an absolute path%s",
+			 value, key, strcmp(key, "file") == 0 ? ", or stderr" : "");
+}
+
+static int is_name(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n && n <= 32 && !strchr("0123456789-", s[0]) &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == n;
+}
+
+static void check_database(const struct checker *c, const struct opts_database *d)
+{
+	struct opt_place min = place(c, "database", d->name, "pool_min"),
+			 max = place(c, "database", d->name, "pool_max"),
+			 express = place(c, "database", d->name, "express"),
+			 conninfo = place(c, "database", d->name, "conninfo"),
+			 workers = place(c, "workers", NULL, "max");
+	unsigned need = c->o->workers.max * (d->express + 1) + 1;
+
+	if (!is_name(d->name))
+		complain(c, place(c, "database", d->name, ""),
+			 "bad database name '%.40s'; expected a letter, then letters, digits, _ or -, at most 32",
+			 d->name);
+	if (d->conninfo[0] == 0 && !conninfo.is_bad)
+		complain(c, conninfo, "database %s: conninfo is missing or empty; expected a libpq connection string",
+			 d->name);
+	if (min.is_bad || max.is_bad)
+		return;
+	if (d->pool_min > d->pool_max)
+		complain(c, min, "database %s: pool_min (%u) is larger than pool_max (%u)", d->name,
+			 d->pool_min, d->pool_max);
+	if (!express.is_bad && !workers.is_bad && need > d->pool_max)
+		complain(c, max,
+			 "database %s: pool_max (%u) is too small for %u workers with %u express connections; "
+			 "expected at least %u, or fewer workers",
+			 d->name, d->pool_max, c->o->workers.max, d->express, need);
+}
+
+void options_check(const struct options *o, const char *file, opt_place_f place_of, void *arg,
+		   struct errs *errs)
+{
+	struct checker c = {o, file, place_of, arg, errs};
+	struct opt_place min = place(&c, "workers", NULL, "min"), max = place(&c, "workers", NULL, "max");
+
+	check_addresses(&c);
+	check_mode(&c, "socket_mode", o->socket_mode);
+	check_mode(&c, "control_mode", o->control_mode);
+	if (!o->endpoints[0])
+		complain(&c, place(&c, "", NULL, "endpoints"), "endpoints is empty; expected a directory");
+	if (o->workers.min > o->workers.max && !min.is_bad && !max.is_bad)
+		complain(&c, min, "workers.min (%u) is larger than workers.max (%u)", o->workers.min,
+			 o->workers.max);
+	if (strcmp(o->log.file, "stderr") != 0)
+		check_file(&c, "file", o->log.file);
+	if (o->log.access[0])
+		check_file(&c, "access", o->log.access);
+	for (unsigned i = 0; i < o->n_databases; i++)
+		check_database(&c, &o->databases[i]);
+}

@@ -1,0 +1,318 @@
+/* options_fmt: options as text: effective configuration as JSON, example file, manual page. */
+#include "config.h"
+
+#include <ctype.h>
+
+#include "lib/conf/options_row.h"
+
+/* Words of libpq whose values are not shown. */
+static int is_secret_word(struct slice w)
+{
+	return slice_ieq(w, SLICE("password")) || slice_ieq(w, SLICE("sslpassword"));
+}
+
+/* postgresql://user:secret@host/db?sslpassword=x. -1 when it is not surely understood. */
+static int redact_uri(struct slice s, struct buf *out)
+{
+	const char *end = s.p + s.n, *at = memmem(s.p, s.n, "://", 3);
+	const char *authority, *auth_end, *colon;
+	struct slice query;
+
+	if (!at)
+		return -1;
+	authority = at + 3;
+	for (auth_end = authority; auth_end < end && *auth_end != '/' && *auth_end != '?'; auth_end++)
+		;
+	at = memchr(authority, '@', (size_t)(auth_end - authority));
+	if ((auth_end < end && memchr(auth_end, '@', (size_t)(end - auth_end))) ||
+	    (at && memchr(at + 1, '@', (size_t)(auth_end - at - 1))))
+		return -1;	/* an unescaped / or @ in a password? */
+	colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
+	if (colon) {
+		buf_add(out, s.p, (size_t)(colon - s.p));
+		buf_add(out, at, (size_t)(auth_end - at));
+	} else {
+		buf_add(out, s.p, (size_t)(auth_end - s.p));
+	}
+	query = slice_of(auth_end, (size_t)(end - auth_end));
+	at = query.n ? memchr(query.p, '?', query.n) : NULL;
+	if (!at) {
+		buf_add(out, query.p, query.n);
+		return 0;
+	}
+	buf_add(out, query.p, (size_t)(at - query.p));
+	query = slice_of(at + 1, (size_t)(end - at - 1));
+	for (char sep = '?'; query.p;) {
+		struct slice pair = slice_cut(&query, '&'), rest = pair, name = slice_cut(&rest, '=');
+
+		if (memchr(name.p, '%', name.n))
+			return -1;	/* an encoded name may be anything */
+		if (is_secret_word(name))
+			continue;
+		buf_addc(out, sep);
+		buf_add(out, pair.p, pair.n);
+		sep = '&';
+	}
+	return 0;
+}
+
+/* key = 'value' … as libpq's conninfo_parse reads it. */
+static int redact_pairs(struct slice s, struct buf *out)
+{
+	const char *p = s.p, *end = s.p + s.n;
+
+	while (p < end) {
+		const char *start, *name;
+		struct slice key;
+		int is_quoted;
+
+		while (p < end && isspace((unsigned char)*p))
+			p++;
+		if (p == end)
+			break;
+		start = name = p;
+		while (p < end && *p != '=' && !isspace((unsigned char)*p))
+			p++;
+		key = slice_of(name, (size_t)(p - name));
+		while (p < end && isspace((unsigned char)*p))
+			p++;
+		if (p == end || *p != '=')
+			return -1;
+		p++;
+		while (p < end && isspace((unsigned char)*p))
+			p++;
+		is_quoted = p < end && *p == '\'';
+		p += is_quoted;
+		while (p < end && (is_quoted ? *p != '\'' : !isspace((unsigned char)*p)))
+			p += *p == '\\' && p + 1 < end ? 2 : 1;
+		if (is_quoted && p == end)
+			return -1;
+		p += is_quoted;
+		if (is_secret_word(key))
+			continue;
+		if (memmem(start, (size_t)(p - start), "://", 3))
+			return -1;	/* dbname may hold a whole connection string */
+		if (out->n)
+			buf_addc(out, ' ');
+		buf_add(out, start, (size_t)(p - start));
+	}
+	return 0;
+}
+
+static void show_conninfo(const char *conninfo, struct buf *out)
+{
+	struct slice s = slice_str(conninfo);
+	struct buf b;
+	int rc;
+
+	buf_init(&b, 0);
+	rc = slice_starts(s, SLICE("postgresql://")) || slice_starts(s, SLICE("postgres://"))
+		 ? redact_uri(s, &b)
+		 : redact_pairs(s, &b);
+	if (rc)
+		buf_clear(&b), buf_adds(&b, "(set)");
+	options_json_string(buf_slice(&b), out);
+	buf_done(&b);
+}
+
+static void show_section(const void *s, const char *section, struct buf *out)
+{
+	char sep = 0;
+
+	for (size_t i = 0; i < options_table_n; i++) {
+		const struct opt_desc *d = &options_table[i];
+
+		if (strcmp(d->section, section) != 0)
+			continue;
+		if (sep)
+			buf_addc(out, sep);
+		sep = ',';
+		buf_addf(out, "\"%s\":", d->key);
+		if (!(d->flags & OPT_F_SECRET))
+			options_rows[i].show(s, d, out);
+		else if (strcmp(d->key, "conninfo") == 0)
+			show_conninfo(((const struct opts_database *)s)->conninfo, out);
+		else
+			buf_adds(out, "\"(set)\"");
+	}
+}
+
+void options_to_json(const struct options *o, struct buf *out)
+{
+	buf_addc(out, '{');
+	show_section(o, "", out);
+	buf_adds(out, ",\"workers\":{");
+	show_section(&o->workers, "workers", out);
+	buf_adds(out, "},\"databases\":[");
+	for (unsigned i = 0; i < o->n_databases; i++) {
+		buf_adds(out, i ? ",{\"name\":" : "{\"name\":");
+		options_json_string(slice_str(o->databases[i].name), out);
+		buf_addc(out, ',');
+		show_section(&o->databases[i], "database", out);
+		buf_addc(out, '}');
+	}
+	buf_adds(out, "],\"limits\":{");
+	show_section(&o->limits, "limits", out);
+	buf_adds(out, "},\"log\":{");
+	show_section(&o->log, "log", out);
+	buf_adds(out, "}}");
+}
+
+static void name_key(struct buf *out, const char *section, const char *name, const char *key)
+{
+	buf_addf(out, "%s%s%s%s%s%s", out->n ? ", " : "", section, section[0] ? "." : "", name,
+		 name[0] ? "." : "", key);
+}
+
+int options_need_restart(const struct options *a, const struct options *b, struct buf *ret_keys)
+{
+	struct options *x = (struct options *)(uintptr_t)a, *y = (struct options *)(uintptr_t)b;
+	size_t before = ret_keys->n;
+	int is_same_set = a->n_databases == b->n_databases;
+
+	for (unsigned i = 0; is_same_set && i < a->n_databases; i++)
+		is_same_set = strcmp(a->databases[i].name, b->databases[i].name) == 0;
+	for (size_t i = 0; i < options_table_n; i++) {
+		const struct opt_desc *d = &options_table[i];
+		int is_database = strcmp(d->section, "database") == 0;
+
+		if (!(d->flags & OPT_F_RESTART) || (is_database && !is_same_set))
+			continue;
+		for (unsigned j = 0; j < (is_database ? a->n_databases : 1); j++)
+			if (!options_rows[i].is_same(options_section(x, d->section, j),
+						     options_section(y, d->section, j)))
+				name_key(ret_keys, d->section,
+					 is_database ? a->databases[j].name : "", d->key);
+	}
+	/* shared memory holds the pools' slots by number of the database */
+	if (!is_same_set)
+		name_key(ret_keys, "", "", "database");
+	return ret_keys->n > before;
+}
+
+/* Words folded at 96 columns behind "# ". */
+static void comment(struct buf *out, const char *indent, const char *text)
+{
+	struct slice rest = slice_str(text);
+	size_t col = 0;
+
+	while (rest.p) {
+		struct slice w = slice_cut(&rest, ' ');
+
+		if (col == 0 || col + 1 + w.n > 96) {
+			buf_addf(out, "%s%s#", col ? "\n" : "", indent);
+			col = 2;
+		}
+		buf_addc(out, ' ');
+		buf_add(out, w.p, w.n);
+		col += 1 + w.n;
+	}
+	buf_addc(out, '\n');
+}
+
+static int is_bare(const struct opt_desc *d)
+{
+	return strcmp(d->type, "uint") == 0 || strcmp(d->type, "bool") == 0;
+}
+
+static void example_section(struct buf *out, const char *section, const char *indent)
+{
+	const char *gap = "";
+
+	for (size_t i = 0; i < options_table_n; i++) {
+		const struct opt_desc *d = &options_table[i];
+		const char *q = is_bare(d) ? "" : "\"";
+
+		if (strcmp(d->section, section) != 0)
+			continue;
+		buf_adds(out, gap);
+		gap = "\n";
+		comment(out, indent, d->help);
+		if (strcmp(d->type, "enum") == 0)
+			buf_addf(out, "%s# One of %s.\n", indent, d->min);
+		else if (d->min[0] && d->max[0])
+			buf_addf(out, "%s# From %s to %s.\n", indent, d->min, d->max);
+		if (d->flags & OPT_F_RESTART)
+			buf_addf(out, "%s# A change needs a restart.\n", indent);
+		if (strcmp(d->key, "conninfo") == 0)
+			buf_addf(out, "%sconninfo = \"service=app\"\n", indent);
+		else
+			buf_addf(out, "%s#%s = %s%s%s\n", indent, d->key, q, d->def, q);
+	}
+}
+
+void options_example(struct buf *out)
+{
+	buf_adds(out,
+		 "# weir.conf: configuration of weird(8), described in weir.conf(5).\n"
+		 "# Every key stands here, commented out, at its default; only conninfo has none.\n"
+		 "# Durations carry a unit (ms, s, min, h, d), sizes may (KiB, MiB, GiB).\n"
+		 "# Test a change with \"weird -t\", make it live with \"weirctl reload\".\n\n");
+	example_section(out, "", "");
+	for (size_t s = 1; s < OPTIONS_SECTIONS; s++) {
+		int is_database = strcmp(options_sections[s], "database") == 0;
+
+		if (is_database)
+			buf_adds(out, "\n# One block for each database; the first one is the default of endpoints.");
+		buf_addf(out, "\n%s%s {\n", options_sections[s], is_database ? " main" : "");
+		example_section(out, options_sections[s], "\t");
+		buf_adds(out, "}\n");
+	}
+}
+
+/* mdoc: a leading dot, an apostrophe or a backslash would be read as a request. */
+static void mdoc_text(struct buf *out, const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		if (*p == '\\')
+			buf_adds(out, "\\e");
+		else if (*p == '-')
+			buf_adds(out, "\\-");
+		else if (p[0] == '.' && p[1] == ' ')
+			buf_adds(out, ".\n"), p++;
+		else
+			buf_addc(out, *p);
+	}
+	buf_addc(out, '\n');
+}
+
+void options_mdoc(struct buf *out)
+{
+	static const struct {
+		const char *type, *arg;
+	} names[] = {{"str", "text"},	  {"list", "text | { text, ... }"}, {"uint", "number"},
+		     {"size", "size"},	  {"msec", "duration"},		    {"bool", "yes | no"},
+		     {"enum", "word"}};
+
+	for (size_t s = 0; s < OPTIONS_SECTIONS; s++) {
+		const char *section = options_sections[s];
+
+		if (!section[0])
+			buf_adds(out, ".Ss Top level\n");
+		else
+			buf_addf(out, ".Ss %s%s { ... }\n", section,
+				 strcmp(section, "database") == 0 ? " NAME" : "");
+		buf_adds(out, ".Bl -tag -width Ds\n");
+		for (size_t i = 0; i < options_table_n; i++) {
+			const struct opt_desc *d = &options_table[i];
+			const char *arg = "text";
+
+			if (strcmp(d->section, section) != 0)
+				continue;
+			for (size_t j = 0; j < ARRAY_LEN(names); j++)
+				if (strcmp(names[j].type, d->type) == 0)
+					arg = names[j].arg;
+			if (strcmp(d->type, "enum") == 0)
+				arg = d->min;
+			buf_addf(out, ".It Ic %s No = Ar %s\n", d->key, arg);
+			mdoc_text(out, d->help);
+			if (d->min[0] && d->max[0])
+				buf_addf(out, "From %s to %s.\n", d->min, d->max);
+			if (d->def[0])
+				buf_addf(out, "Default: %s.\n", d->def);
+			if (d->flags & OPT_F_RESTART)
+				buf_adds(out, "A change needs a restart.\n");
+		}
+		buf_adds(out, ".El\n");
+	}
+}
