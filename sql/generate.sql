@@ -37,7 +37,7 @@ CREATE FUNCTION pg_temp.u(i bigint, salt bigint) RETURNS float8 LANGUAGE sql IMM
     RETURN (hashint8extended(i, salt) & 4503599627370495)::float8 / 4503599627370496.0;
 -- 1 … n with P(k) ~ k^-s, from a uniform v.
 CREATE FUNCTION pg_temp.zipf(v float8, n int, s float8) RETURNS int LANGUAGE sql IMMUTABLE
-    RETURN least(n, floor(power((power(n, 1 - s) - 1) * v + 1, 1 / (1 - s))))::int;
+    RETURN least(n, floor(power((power(n + 1, 1 - s) - 1) * v + 1, 1 / (1 - s))))::int;
 CREATE FUNCTION pg_temp.pick(words text[], v float8) RETURNS text LANGUAGE sql IMMUTABLE
     RETURN words[pg_temp.zipf(v, cardinality(words), 0.6)];
 -- Position in time, 0 … 1, of the i-th of n events when activity grows linearly.

@@ -28,10 +28,10 @@ COMMENT ON INDEX images_model_idx IS 'models/stats.sql';
 CREATE INDEX IF NOT EXISTS images_prompt_idx ON images USING gin (to_tsvector('english', prompt));
 COMMENT ON INDEX images_prompt_idx IS 'images/search.sql';
 
-CREATE INDEX IF NOT EXISTS image_likes_user_idx ON image_likes (user_id, created_at DESC);
+CREATE INDEX IF NOT EXISTS image_likes_user_idx ON image_likes (user_id, created_at DESC, image_id DESC);
 COMMENT ON INDEX image_likes_user_idx IS 'users/likes.sql';
 
-CREATE INDEX IF NOT EXISTS chat_sessions_user_idx ON chat_sessions (user_id, updated_at DESC, id);
+CREATE INDEX IF NOT EXISTS chat_sessions_user_idx ON chat_sessions (user_id, updated_at DESC, id DESC);
 COMMENT ON INDEX chat_sessions_user_idx IS 'chat/list.sql';
 
 CREATE INDEX IF NOT EXISTS chat_messages_session_idx ON chat_messages (session_id, id);

@@ -5,9 +5,9 @@
 -- @slow    300ms
 -- @cache   60s  stale 10m  stale-if-error 1h  tags images
 SELECT i.id, i.user_id, u.display_name, i.prompt, i.size, i.likes, i.created_at
-  FROM images i
+  FROM (SELECT max(created_at) AS newest FROM images WHERE visibility = 'public') n
+  JOIN images i ON i.created_at > n.newest - make_interval(days => :days) AND i.created_at <= n.newest
   JOIN users u ON u.id = i.user_id
  WHERE i.visibility = 'public'
-   AND i.created_at > (SELECT max(created_at) FROM images WHERE visibility = 'public') - make_interval(days => :days)
  ORDER BY i.likes DESC, i.id DESC
  LIMIT :limit
