@@ -204,6 +204,7 @@ struct param *dir_add_param(struct dir *d, struct slice name, unsigned line, uns
 	struct param *p;
 
 	if (d->e->n_params == ENDPOINT_MAX_PARAMS) {
+		d->line = line;
 		dir_error(d, col, "too many parameters; expected at most %d", ENDPOINT_MAX_PARAMS);
 		return NULL;
 	}

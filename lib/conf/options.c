@@ -3,7 +3,7 @@
  * parsed again. Values are judged at the end, on what the last pass collected. */
 #include "config.h"
 
-#include "lib/conf/options_row.h"
+#include "lib/conf/options.h"
 
 #include <confuse.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include "lib/base/check.h"
 #include "lib/conf/conf_file.h"
 #include "lib/conf/near.h"
+#include "lib/conf/options_row.h"
 
 #define MAX_PASSES 60
 #define MAX_KEYS 32	/* of one section, in libconfuse's table */
@@ -199,6 +200,16 @@ static void report_unknown(struct parse *p, const struct conf_tok *t)
 		 t->text.p, p->section[0] ? " in " : "", p->section, hint, list);
 }
 
+static void refuse_empty_lists(struct parse *p)
+{
+	const struct conf_tok *v = p->file.v;
+
+	for (size_t i = 0; i + 2 < p->file.n; i++)
+		if (v[i].kind == '=' && v[i + 1].kind == '{' && v[i + 2].kind == '}')
+			errs_add(p->errs, E_config, p->file.name, v[i + 1].line, v[i + 1].col,
+				 "empty list; expected a value");
+}
+
 /* 1: something was taken out, parse again. 0: the structure is lost. */
 static int mend(struct parse *p)
 {
@@ -344,6 +355,7 @@ int options_parse(struct options *o, const char *name, struct slice text, struct
 	options_defaults(o);
 	conf_file_parse(&p.file, name, text, errs);
 	refuse_paths(&p);
+	refuse_empty_lists(&p);
 	is_whole = read_all(&p);
 	for (unsigned i = 0; i < p.n_titles; i++)
 		check(options_add_database(o, p.titles[i]));

@@ -81,8 +81,6 @@ static void check_addresses(const struct checker *c)
 	const char *all[OPTIONS_MAX_LISTEN + 2];
 	unsigned n = 0;
 
-	if (o->listen.n == 0)
-		complain(c, place(c, "", NULL, "listen"), "listen is empty; expected an address");
 	for (unsigned i = 0; i < o->listen.n; i++) {
 		check_address(c, "listen", o->listen.v[i], 1);
 		all[n++] = o->listen.v[i];

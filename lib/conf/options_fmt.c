@@ -260,20 +260,40 @@ void options_example(struct buf *out)
 	}
 }
 
-/* mdoc: a leading dot, an apostrophe or a backslash would be read as a request. */
+/* Words folded at 78 columns; a backslash or a hyphen is an mdoc character of its own, a line must
+ * not begin with '.' or ' and a sentence ends its line. */
 static void mdoc_text(struct buf *out, const char *text)
 {
-	for (const char *p = text; *p; p++) {
-		if (*p == '\\')
-			buf_adds(out, "\\e");
-		else if (*p == '-')
-			buf_adds(out, "\\-");
-		else if (p[0] == '.' && p[1] == ' ')
-			buf_adds(out, ".\n"), p++;
-		else
-			buf_addc(out, *p);
+	struct slice rest = slice_str(text);
+	size_t col = 0;
+
+	while (rest.p) {
+		struct slice w = slice_cut(&rest, ' ');
+
+		if (col && col + 1 + w.n > 78) {
+			buf_addc(out, '\n');
+			col = 0;
+		}
+		if (col)
+			buf_addc(out, ' ');
+		else if (w.n && (w.p[0] == '.' || w.p[0] == '\''))
+			buf_adds(out, "\\&");
+		col += w.n + 1;
+		for (size_t i = 0; i < w.n; i++) {
+			if (w.p[i] == '\\')
+				buf_adds(out, "\\e");
+			else if (w.p[i] == '-')
+				buf_adds(out, "\\-");
+			else
+				buf_addc(out, w.p[i]);
+		}
+		if (w.n && w.p[w.n - 1] == '.') {
+			buf_addc(out, '\n');
+			col = 0;
+		}
 	}
-	buf_addc(out, '\n');
+	if (col)
+		buf_addc(out, '\n');
 }
 
 void options_mdoc(struct buf *out)

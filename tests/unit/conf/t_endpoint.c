@@ -1,0 +1,342 @@
+#include "config.h"
+
+#include "tests/unit/conf/conf_test.h"
+
+static struct options opts;
+
+static void begin(struct endpoints *set, const char *conf)
+{
+	struct errs errs;
+
+	errs_init(&errs);
+	options_parse(&opts, "w.conf", slice_str(conf), &errs);
+	same_errors(conf, &errs, "");
+	endpoints_init(set);
+}
+
+static void end(struct endpoints *set)
+{
+	endpoints_done(set);
+	options_done(&opts);
+}
+
+static struct endpoint *accept(struct endpoints *set, const char *file, const char *text)
+{
+	struct errs errs;
+	unsigned n = set->n;
+
+	errs_init(&errs);
+	cr_expect_eq(endpoints_parse(set, &opts, file, slice_str(text), &errs), 0);
+	same_errors(text, &errs, "");
+	cr_assert_eq(set->n, n + 1);
+	return set->v[n];
+}
+
+Test(endpoint, the_design_s_example_is_read_whole)
+{
+	struct endpoints set;
+	struct endpoint *e;
+
+	begin(&set, MAIN_DB);
+	e = accept(&set, "models/list.sql",
+		   "-- @route   GET /api/models\n"
+		   "-- Models, newest first, optionally of one category.\n"
+		   "--\n"
+		   "-- @param   category  optional  maxlen 64\n"
+		   "--   Second paragraph.\n"
+		   "-- @param   limit     default 20  range 1..100\n"
+		   "-- @cache   60s  stale 5m  stale-if-error 1h  tags models\n"
+		   "-- @limit   100/s burst 200 per user\n"
+		   "SELECT id, name, category, featured, created_at\n"
+		   "  FROM ai_models  -- all of them\n"
+		   " WHERE (:category::text IS NULL OR category = :category)\n"
+		   " ORDER BY created_at DESC\n"
+		   " LIMIT :limit;\n");
+	cr_expect_str_eq(e->id, "models.list");
+	cr_expect_str_eq(e->file, "models/list.sql");
+	cr_expect_str_eq(e->path, "/api/models");
+	cr_expect_eq(e->method, HTTP_GET);
+	cr_expect_str_eq(e->description, "Models, newest first, optionally of one category.\n\n  Second paragraph.");
+	cr_expect_eq(e->n_segments, 2u);
+	cr_expect_eq(e->n_params, 2u);
+	cr_expect_eq(e->n_bound, 2u);
+	cr_expect_str_eq(e->params[0].name, "category");
+	cr_expect_eq(e->params[0].flags, PARAM_DECLARED);
+	cr_expect_eq(e->params[0].maxlen, 64u);
+	cr_expect_eq(e->params[0].number, 1u);
+	cr_expect_eq(e->params[0].source, SOURCE_QUERY);
+	cr_expect_str_eq(e->params[1].def, "20");
+	cr_expect_str_eq(e->params[1].range_max, "100");
+	cr_expect_eq(e->params[1].flags, PARAM_HAS_DEFAULT | PARAM_HAS_MIN | PARAM_HAS_MAX | PARAM_DECLARED);
+	cr_expect_eq(e->n_kept, 2u);
+	cr_expect_eq(e->returns, RETURNS_ROWS);
+	cr_expect_eq(e->n_variants, 1u);
+	cr_expect_str_eq(e->variants[0].sql,
+			 "SELECT id, name, category, featured, created_at\n"
+			 "  FROM ai_models  \n"
+			 " WHERE ($1::text IS NULL OR category = $1)\n"
+			 " ORDER BY created_at DESC\n"
+			 " LIMIT $2");
+	cr_expect_eq(e->variants[0].line, 9u);
+	cr_expect_eq(e->may_express, 1);
+	cr_expect_str_eq(e->lane_reason, "");
+	cr_expect_eq(e->needs_body, 0);
+	end(&set);
+}
+
+Test(endpoint, parameters_come_from_path_query_and_body)
+{
+	struct endpoints set;
+	struct endpoint *e;
+
+	begin(&set, MAIN_DB);
+	e = accept(&set, "a.sql", "-- @route PUT /u/{id}/x/{k}\n-- @param k\n-- @param t from header X-Tenant\n"
+				  "-- @param who from user optional\n-- @param q from query\n"
+				  "UPDATE t SET a = :a, b = :t, c = :who, d = :q WHERE id = :id AND k = :k AND a <> :a");
+	cr_expect_eq(e->n_params, 6u);
+	cr_expect_eq(e->n_bound, 6u);
+	cr_expect_str_eq(e->params[0].name, "k");
+	cr_expect_eq(e->params[0].source, SOURCE_PATH);
+	cr_expect_eq(e->params[0].number, 6u);
+	cr_expect_str_eq(e->params[1].from_name, "HTTP_X_TENANT");
+	cr_expect_eq(e->params[2].source, SOURCE_USER);
+	cr_expect_eq(e->params[3].source, SOURCE_QUERY);
+	cr_expect_str_eq(e->params[4].name, "id");
+	cr_expect_eq(e->params[4].source, SOURCE_PATH);
+	cr_expect_eq(e->params[4].flags, PARAM_REQUIRED);
+	cr_expect_str_eq(e->params[5].name, "a");
+	cr_expect_eq(e->params[5].source, SOURCE_AUTO);
+	cr_expect_eq(e->params[5].number, 1u);
+	cr_expect_eq(e->segments[1].param, 4);
+	cr_expect_eq(e->segments[3].param, 0);
+	cr_expect_eq(e->segments[2].param, -1);
+	cr_expect(slice_eq(e->segments[2].text, SLICE("x")));
+	cr_expect_eq(e->needs_body, 1);
+	cr_expect_str_eq(e->variants[0].sql,
+			 "UPDATE t SET a = $1, b = $2, c = $3, d = $4 WHERE id = $5 AND k = $6 AND a <> $1");
+	cr_expect_str_eq(e->lane_reason, "it answers PUT");
+	e = accept(&set, "b.sql", "-- @route DELETE /u/{id}\nDELETE FROM t WHERE id = :id AND v = :v");
+	cr_expect_eq(e->params[1].source, SOURCE_QUERY);
+	cr_expect_eq(e->needs_body, 0);
+	e = accept(&set, "c.sql", "-- @route POST /u\n-- @param doc from body\nSELECT :doc::jsonb");
+	cr_expect_eq(e->needs_body, 1);
+	e = accept(&set, "d.sql", "-- @route POST /v\n-- @param d from query\nSELECT :d");
+	cr_expect_eq(e->needs_body, 0);
+	end(&set);
+}
+
+Test(endpoint, choices_become_variants)
+{
+	struct endpoints set;
+	struct endpoint *e;
+	unsigned picks[ENDPOINT_MAX_PARAMS] = {0};
+
+	begin(&set, MAIN_DB);
+	e = accept(&set, "a.sql", "-- @route GET /a\n-- @choice s price:desc|name default name\n"
+				  "-- @param n default 3\n-- @choice t x|y|u.z\n"
+				  "SELECT :t FROM u ORDER BY :s LIMIT :n");
+	cr_assert_eq(e->n_variants, 6u);
+	cr_expect_eq(e->n_bound, 1u);
+	cr_expect_eq(e->params[0].number, 0u);
+	cr_expect_eq(e->params[0].flags, PARAM_CHOICE | PARAM_DECLARED | PARAM_HAS_DEFAULT);
+	cr_expect_eq(e->params[2].flags, PARAM_CHOICE | PARAM_DECLARED | PARAM_REQUIRED);
+	cr_expect_str_eq(e->params[0].choices[0], "price:desc");
+	cr_expect_str_eq(e->variants[0].sql, "SELECT x FROM u ORDER BY price desc LIMIT $1");
+	cr_expect_str_eq(e->variants[5].sql, "SELECT u.z FROM u ORDER BY name LIMIT $1");
+	picks[0] = 0;
+	picks[2] = 2;
+	cr_expect_str_eq(e->variants[endpoint_variant(e, picks)].sql,
+			 "SELECT u.z FROM u ORDER BY price desc LIMIT $1");
+	picks[0] = 1;
+	picks[2] = 0;
+	cr_expect_str_eq(e->variants[endpoint_variant(e, picks)].sql, "SELECT x FROM u ORDER BY name LIMIT $1");
+	end(&set);
+}
+
+Test(endpoint, comments_hints_and_late_directives_keep_their_place)
+{
+	struct endpoints set;
+	struct endpoint *e;
+
+	begin(&set, MAIN_DB);
+	e = accept(&set, "a.sql",
+		   "\xef\xbb\xbf/* licence */\r\n-- What it is.\r\n\r\n/*+ SeqScan(t) */\r\nSELECT '-- @no', $$\n-- @neither\n$$,\r\n"
+		   "  /* kept */ 1 -- @nor this\r\n-- @route GET /a\r\n  FROM t ; ; \r\n-- @slow 1s\r\n-- bye\r\n");
+	cr_expect_str_eq(e->description, "What it is.");
+	cr_expect_eq(e->slow_ms, 1000u);
+	cr_expect_str_eq(e->variants[0].sql, "/*+ SeqScan(t) */\r\nSELECT '-- @no', $$\n-- @neither\n$$,\r\n"
+					     "  /* kept */ 1 \n\n  FROM t");
+	cr_expect_eq(e->variants[0].line, 4u);
+	cr_expect_eq(e->may_express, 1);
+	end(&set);
+}
+
+Test(endpoint, without_sql_it_answers_nothing)
+{
+	struct endpoints set;
+	struct endpoint *e;
+
+	begin(&set, "");
+	e = accept(&set, "a.sql", "-- @route GET /ping\n-- @returns none\n-- @header X-A: b\n");
+	cr_expect_eq(e->has_sql, 0);
+	cr_expect_eq(e->n_variants, 0u);
+	cr_expect_eq(e->may_express, 0);
+	end(&set);
+}
+
+struct bad {
+	const char *file, *text, *errors;
+};
+
+Test(endpoint, faults_are_refused_with_their_place)
+{
+	static const struct bad v[] = {
+	    {"a.sql", "SELECT 1", "a.sql: no @route; expected a line such as -- @route GET /api/models\n"},
+	    {"a.sql", "-- @route GET /a\n", "a.sql: no SQL; expected a statement, or @returns none\n"},
+	    {"a.sql", "", "a.sql: no @route; expected a line such as -- @route GET /api/models\n"},
+	    {"a.sql", "-- @route GET /a/{id}\nSELECT 1",
+	     "a.sql:1: path parameter {id} is not used; expected it in the SQL\n"},
+	    {"a.sql", "-- @route GET /a/{id}\n-- @returns none",
+	     "a.sql:1: path parameter {id} is not used, there is no SQL\n"},
+	    {"a.sql", "-- @route GET /a\n-- @param x\n-- @returns none",
+	     "a.sql:2:11: parameter x is not used, there is no SQL\n"},
+	    {"a.sql", "-- @route GET /a/{id}\n-- @param id from query\nSELECT :id",
+	     "a.sql:2:11: @param id comes from the path /a/{id}; expected no other source\n"},
+	    {"a.sql", "-- @route GET /a/{id}\n-- @param id optional\nSELECT :id",
+	     "a.sql:2:11: @param id stands in the path and is always there; expected neither optional nor default\n"},
+	    {"a.sql", "-- @route GET /a/{id}\n-- @choice id a|b\nSELECT :id",
+	     "a.sql:2:12: @choice id stands in the path; expected a query parameter\n"},
+	    {"a.sql", "-- @route GET /a\nSELECT 1;\n SELECT 2",
+	     "a.sql:3:2: a second statement; expected one statement in a file\n"},
+	    {"a.sql", "-- @route GET /a\n; SELECT 2", "a.sql:2:1: ';' before the statement\n"
+						       "a.sql:2:3: a second statement; expected one statement in a file\n"},
+	    {"a.sql", "-- @route GET /a\nSELECT $1",
+	     "a.sql:2:8: write :name instead of $1; parameters are numbered by weir\n"},
+	    {"a.sql", "-- @route GET /a\nSELECT 'x", "a.sql:2:8: string without end; expected a closing '\n"},
+	    {"a.sql", "-- @route GET /a\n\\set x 1\n", "a.sql:2:1: unexpected '\\'; psql's commands are not known here\n"},
+	    {"a.sql", "-- @route GET /a\nSELECT '\xff'", "a.sql:2:1: line is not valid UTF-8, or holds a NUL\n"},
+	    {"a b.sql", "-- @route GET /a\nSELECT 1",
+	     "a b.sql: bad file name; expected letters, digits, _ - and . only\n"},
+	    {"a.sql", "-- @rout GET /a\n-- @timeout x\nSELECT 1",
+	     "a.sql:1:5: unknown directive @rout (did you mean 'route'?)\n"
+	     "a.sql:2:13: @timeout: bad duration 'x'; expected a number with a unit (ms, s, min, h, d), from 1ms to 1h\n"
+	     "a.sql: no @route; expected a line such as -- @route GET /api/models\n"},
+	    {"a.sql", "-- @route POST /a\n-- @returns none\n-- @header Location: /{id}\n",
+	     "a.sql:3: @header Location names a column, but there is no SQL\n"},
+	};
+	struct endpoints set;
+
+	begin(&set, MAIN_DB);
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		struct errs errs;
+
+		errs_init(&errs);
+		endpoints_parse(&set, &opts, v[i].file, slice_str(v[i].text), &errs);
+		same_errors(v[i].text, &errs, v[i].errors);
+		cr_expect_eq(set.n, 0u);
+	}
+	end(&set);
+}
+
+Test(endpoint, too_many_parameters_are_refused)
+{
+	struct endpoints set;
+	struct errs errs;
+	struct buf b;
+
+	begin(&set, MAIN_DB);
+	errs_init(&errs);
+	buf_init(&b, 0);
+	buf_adds(&b, "-- @route GET /a\nSELECT 1");
+	for (int i = 0; i < ENDPOINT_MAX_PARAMS + 1; i++)
+		buf_addf(&b, "\n, :p%d", i);
+	endpoints_parse(&set, &opts, "a.sql", buf_slice(&b), &errs);
+	same_errors("many", &errs, "a.sql:67:3: too many parameters; expected at most 64\n");
+	buf_done(&b);
+	end(&set);
+}
+
+Test(endpoint, routes_are_told_apart)
+{
+	struct endpoints set;
+	struct errs errs;
+
+	begin(&set, MAIN_DB);
+	accept(&set, "z.sql", "-- @route GET /a/{x}\nSELECT :x");
+	accept(&set, "b.sql", "-- @route GET /a/b\nSELECT 1");
+	accept(&set, "c.sql", "-- @route PUT /a/{y}\nSELECT :y");
+	accept(&set, "a.sql", "-- @route GET /\nSELECT 1");
+	errs_init(&errs);
+	cr_expect_eq(endpoints_finish(&set, &errs), 0);
+	same_errors("apart", &errs, "");
+	cr_expect_str_eq(set.v[0]->file, "a.sql");
+	cr_expect_str_eq(set.v[3]->file, "z.sql");
+	accept(&set, "d.sql", "-- @route GET /a/{y}\nSELECT :y");
+	accept(&set, "e.sql", "-- @route GET /a/b\nSELECT 1");
+	accept(&set, "f/g.sql", "-- @route GET /f\nSELECT 1");
+	accept(&set, "f.g.sql", "-- @route GET /g\nSELECT 1");
+	errs_init(&errs);
+	cr_expect_eq(endpoints_finish(&set, &errs), 3);
+	same_errors("same", &errs,
+		    "e.sql: GET /a/b is answered by b.sql already\n"
+		    "f/g.sql: its name f.g is that of f.g.sql already\n"
+		    "z.sql: GET /a/{x} cannot be told apart from d.sql, which answers /a/{y}\n");
+	end(&set);
+}
+
+Test(endpoint, the_lane_is_chosen_by_what_the_text_says)
+{
+	static const struct {
+		const char *directives, *sql, *reason;
+	} v[] = {
+	    {"", "VALUES (1)", ""},
+	    {"", "TABLE t", ""},
+	    {"", "(SELECT 1) UNION SELECT 2", ""},
+	    {"", "with a as (select 1) select * from a", ""},
+	    {"", "WITH a AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM a", "it holds the word INSERT"},
+	    {"", "WITH a AS (SELECT 'delete' AS x, $$ update $$) SELECT * FROM a -- merge", ""},
+	    {"", "SELECT \"update\" FROM t WHERE update > 1", ""},
+	    {"", "SELECT 1 INTO t", "it holds the word INTO"},
+	    {"", "INSERT INTO t VALUES (1) RETURNING 1", "it begins with INSERT"},
+	    {"", "CALL p()", "it begins with CALL"},
+	    {"", "SELECT * FROM t FOR UPDATE", "it locks rows"},
+	    {"", "SELECT * FROM t FOR NO KEY UPDATE", "it locks rows"},
+	    {"", "SELECT * FROM t for key share", "it locks rows"},
+	    {"", "WITH a AS (SELECT 1 FROM t FOR UPDATE) SELECT * FROM a", "it locks rows"},
+	    {"", "SELECT substring(a FOR 3), share FROM t", ""},
+	    {"", "SELECT pg_advisory_lock(1)", "it names pg_advisory_lock"},
+	    {"", "SELECT pg_try_advisory_lock_shared(1)", "it names pg_try_advisory_lock_shared"},
+	    {"", "SELECT pg_advisory_xact_lock(1)", ""},
+	    {"", "SELECT pg_catalog.SET_CONFIG('a','b',false)", "it names SET_CONFIG"},
+	    {"", "SELECT \"nextval\"('s')", "it names nextval"},
+	    {"", "SELECT * FROM dblink_exec('x')", "it names dblink_exec"},
+	    {"", "SELECT lo_unlink(1)", "it names lo_unlink"},
+	    {"", "SELECT 'nextval'", ""},
+	    {"-- @stream\n", "SELECT 1", "it streams"},
+	    {"-- @timeout 99ms\n", "SELECT 1", "its deadline is below twice the guard of 50 ms"},
+	    {"-- @timeout 100ms\n", "SELECT 1", ""},
+	    {"-- @database slow\n", "SELECT 1", "its database has no express lane"},
+	};
+	struct endpoints set;
+
+	begin(&set, MAIN_DB "database slow { conninfo = x express = 0 }\n");
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		char text[500], name[20];
+		struct endpoint *e;
+
+		snprintf(text, sizeof(text), "-- @route GET /r%zu\n%s%s", i, v[i].directives, v[i].sql);
+		snprintf(name, sizeof(name), "f%zu.sql", i);
+		e = accept(&set, name, text);
+		same_text(text, e->lane_reason, v[i].reason);
+		cr_expect_eq(e->may_express, v[i].reason[0] == 0);
+	}
+	end(&set);
+}
+
+Test(endpoint, methods_have_names)
+{
+	for (int m = 0; m < HTTP_OTHER; m++)
+		cr_expect_eq((int)http_method_parse(slice_str(http_method_name((enum http_method)m))), m);
+	cr_expect_eq(http_method_parse(SLICE("get")), HTTP_OTHER);
+	cr_expect_eq(http_method_parse(SLICE("")), HTTP_OTHER);
+}
