@@ -7,12 +7,15 @@
 -- @timeout 5s
 -- @slow    500ms
 -- @limit   5/s burst 20 per address
-SELECT id, user_id, prompt, size, likes, created_at,
-       ts_headline('english', prompt, websearch_to_tsquery('english', :q), 'StartSel=<b>,StopSel=</b>') AS found
-  FROM (SELECT id, user_id, prompt, size, likes, created_at
-          FROM images
-         WHERE to_tsvector('english', prompt) @@ websearch_to_tsquery('english', :q)
-           AND visibility = 'public' AND id < :before
-         ORDER BY id DESC
-         LIMIT :limit) hits
- ORDER BY id DESC
+WITH found AS MATERIALIZED (   -- or the planner may walk the key backwards, parsing prompt after prompt
+    SELECT id FROM images
+     WHERE to_tsvector('english', prompt) @@ websearch_to_tsquery('english', :q)
+       AND visibility = 'public' AND id < :before
+), page AS (
+    SELECT id FROM found ORDER BY id DESC LIMIT :limit
+)
+SELECT i.id, i.user_id, i.prompt, i.size, i.likes, i.created_at,
+       ts_headline('english', i.prompt, websearch_to_tsquery('english', :q), 'StartSel=<b>,StopSel=</b>') AS found
+  FROM page
+  JOIN images i ON i.id = page.id
+ ORDER BY i.id DESC
