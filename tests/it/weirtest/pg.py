@@ -167,6 +167,8 @@ class Postgres:
         self.ensure_role()
         self.sql(f'GRANT ALL ON DATABASE "{name}" TO {APP_ROLE}', dbname="postgres")
         self.sql(f"GRANT ALL ON SCHEMA public TO {APP_ROLE}", dbname=name)
+        for kind in ("TABLES", "SEQUENCES", "FUNCTIONS", "TYPES"):
+            self.sql(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON {kind} TO {APP_ROLE}", dbname=name)
 
     def ensure_role(self):
         if not self.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", (APP_ROLE,), "postgres"):
