@@ -1,0 +1,3 @@
+-- @route   GET /null
+-- No database work: what the way through web server and worker costs by itself.
+-- @returns none

@@ -1,0 +1,3 @@
+'use strict';
+const common = require('./common.js');
+common.start(() => require('./routes.js')(common.pg()));
