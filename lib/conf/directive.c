@@ -9,7 +9,7 @@
 
 #include "lib/base/num.h"
 #include "lib/conf/near.h"
-#include "lib/conf/options.h"
+#include "lib/conf/options_row.h"
 
 #define MAX_HEADERS 32
 #define MAX_KEPT 64
@@ -25,6 +25,30 @@ static void (*const handlers[])(struct dir *d) = {
 #define DIR(id, ...) dir_##id,
 #include "lib/tbl/directives.h"
 };
+
+static void mdoc_item(struct buf *out, const struct dir_desc *d)
+{
+	buf_addf(out, ".It Ic @%s", d->word);
+	if (d->arguments[0]) {
+		buf_adds(out, " Ar ");
+		for (const char *p = d->arguments; *p; p++)
+			buf_addf(out, *p == '-' ? "\\%c" : "%c", *p);
+	}
+	buf_addc(out, '\n');
+	options_mdoc_text(out, d->sentence);
+	if (d->may_repeat)
+		buf_adds(out, "May stand more than once.\n");
+	if (!d->is_acted_on)
+		buf_adds(out, "This version checks and keeps it, and does not act on it yet.\n");
+}
+
+void endpoints_mdoc(struct buf *out)
+{
+	buf_adds(out, ".Bl -tag -width Ds\n");
+	for (size_t i = 0; i < dir_table_n; i++)
+		mdoc_item(out, &dir_table[i]);
+	buf_adds(out, ".El\n");
+}
 
 static unsigned n_chars(const char *p, size_t n)
 {

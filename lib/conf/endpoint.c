@@ -363,6 +363,38 @@ static void splice(const struct endpoint *e, unsigned v, unsigned *picks)
 	}
 }
 
+/* Put text where a parameter stood, so that it stays a token of its own: "LIMIT:n" must not become
+ * the identifier LIMIT$1, nor a choice before a quote its prefix. */
+static void put_apart(struct buf *out, struct slice text, char next)
+{
+	char prev = out->n ? out->p[out->n - 1] : ' ';
+
+	if ((prev & 0x80) || prev == '_' || prev == '$' || (prev >= '0' && prev <= '9') ||
+	    (prev >= 'A' && prev <= 'Z') || (prev >= 'a' && prev <= 'z'))
+		buf_addc(out, ' ');
+	buf_add(out, text.p, text.n);
+	if (next == '\'' || next == '"' || next == '$' || next == '&')
+		buf_addc(out, ' ');
+}
+
+static void put_param(struct buf *out, const struct param *param, unsigned pick, char next)
+{
+	char text[16];
+
+	if (!(param->flags & PARAM_CHOICE)) {
+		snprintf(text, sizeof(text), "$%u", param->number);
+		put_apart(out, slice_str(text), next);
+	} else {
+		struct slice suffix = slice_str(param->choices[pick]), name = slice_cut(&suffix, ':');
+
+		put_apart(out, name, suffix.p ? ' ' : next);
+		if (suffix.p) {
+			buf_addc(out, ' ');
+			put_apart(out, suffix, next);
+		}
+	}
+}
+
 static int make_variant(struct parser *p, unsigned v)
 {
 	struct endpoint *e = p->d.e;
@@ -373,22 +405,12 @@ static int make_variant(struct parser *p, unsigned v)
 	buf_init(&out, 0);
 	for (size_t i = 0; i < p->n_pieces; i++) {
 		const struct piece *piece = &p->pieces[i];
-		const struct param *param = piece->param >= 0 ? &e->params[piece->param] : NULL;
+		struct slice next = i + 1 < p->n_pieces ? p->pieces[i + 1].text : SLICE("");
 
 		buf_add(&out, piece->text.p, piece->text.n);
-		if (param && param->flags & PARAM_CHOICE) {
-			struct slice suffix = slice_str(param->choices[picks[piece->param]]),
-				     name = slice_cut(&suffix, ':');
-
-			buf_addf(&out, "%.*s%s%.*s", SLICE_ARG(name), suffix.p ? " " : "",
-				 (int)suffix.n, suffix.p ? suffix.p : "");
-		} else if (param) {
-			buf_addf(&out, "$%u", param->number);
-			/* ":a1" must not become part of what follows */
-			if (i + 1 < p->n_pieces && p->pieces[i + 1].text.n == 0 &&
-			    p->pieces[i + 1].param >= 0)
-				buf_addc(&out, ' ');
-		}
+		if (piece->param >= 0)
+			put_param(&out, &e->params[piece->param], picks[piece->param],
+				  next.n ? next.p[0] : ' ');
 	}
 	e->variants[v] = (struct variant){arena_strn(p->d.arena, out.n ? out.p : "", out.n), p->sql_line};
 	buf_done(&out);

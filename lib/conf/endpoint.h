@@ -115,6 +115,8 @@ int endpoints_parse(struct endpoints *set, const struct options *o, const char *
 		    struct slice text, struct errs *errs);
 /* Rules over the whole set: a route twice, templates that cannot be told apart. Sorts. */
 int endpoints_finish(struct endpoints *set, struct errs *errs);
+/* mdoc list of the directives, for weir-endpoint(7). */
+void endpoints_mdoc(struct buf *out);
 
 /* Number of the variant when params[i] (each one of @choice) has its choices[picks[i]]: a mixed-radix
  * number, the first choice the most significant. */

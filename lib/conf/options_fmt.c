@@ -262,7 +262,7 @@ void options_example(struct buf *out)
 
 /* Words folded at 78 columns; a backslash or a hyphen is an mdoc character of its own, a line must
  * not begin with '.' or ' and a sentence ends its line. */
-static void mdoc_text(struct buf *out, const char *text)
+void options_mdoc_text(struct buf *out, const char *text)
 {
 	struct slice rest = slice_str(text);
 	size_t col = 0;
@@ -325,7 +325,7 @@ void options_mdoc(struct buf *out)
 			if (strcmp(d->type, "enum") == 0)
 				arg = d->min;
 			buf_addf(out, ".It Ic %s No = Ar %s\n", d->key, arg);
-			mdoc_text(out, d->help);
+			options_mdoc_text(out, d->help);
 			if (d->min[0] && d->max[0])
 				buf_addf(out, "From %s to %s.\n", d->min, d->max);
 			if (d->def[0])

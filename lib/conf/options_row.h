@@ -32,6 +32,8 @@ void options_defaults(struct options *o);
 struct opts_database *options_add_database(struct options *o, const char *name);
 /* Row of a key, or -1. */
 int options_find(const char *section, struct slice key);
+/* Sentences as mdoc lines. */
+void options_mdoc_text(struct buf *out, const char *text);
 void options_json_string(struct slice s, struct buf *out);
 
 /* The rules that concern more than one key. line_of gives the place of a key in the

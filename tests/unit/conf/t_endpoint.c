@@ -171,6 +171,32 @@ Test(endpoint, comments_hints_and_late_directives_keep_their_place)
 	end(&set);
 }
 
+Test(endpoint, what_replaces_a_parameter_stays_a_token_of_its_own)
+{
+	struct endpoints set;
+	struct endpoint *e;
+
+	begin(&set, MAIN_DB);
+	e = accept(&set, "a.sql", "-- @route GET /a\n-- @choice c e|t.x:desc\n"
+				  "SELECT:a:b,'x':a\"y\",t.:c'z'ORDER BY:c,:a::int LIMIT:a");
+	cr_expect_str_eq(e->variants[0].sql,
+			 "SELECT $1 $2,'x'$1 \"y\",t.e 'z'ORDER BY e,$1::int LIMIT $1");
+	cr_expect_str_eq(e->variants[1].sql,
+			 "SELECT $1 $2,'x'$1 \"y\",t.t.x desc 'z'ORDER BY t.x desc,$1::int LIMIT $1");
+	end(&set);
+}
+
+Test(endpoint, the_manual_names_every_directive)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	endpoints_mdoc(&b);
+	cr_expect(strstr(buf_str(&b), ".It Ic @route Ar METHOD PATH\\-TEMPLATE\n"), "%s", buf_str(&b));
+	cr_expect(strstr(buf_str(&b), ".It Ic @rls\n"));
+	buf_done(&b);
+}
+
 Test(endpoint, without_sql_it_answers_nothing)
 {
 	struct endpoints set;
