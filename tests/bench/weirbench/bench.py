@@ -91,25 +91,25 @@ class Bench:
             self._ceiling = self.reachable(os.path.join(self.build_dir(), "tests/bench/ceiling"))
         return self._ceiling
 
-    def weird(self):
-        """weird, installed below the temporary directory, so that it finds its children wherever it was built."""
-        if not self.installed:
+    def weir_program(self, name):
+        """weird, weir-worker or weir-monitor. All are copied to one folder that the servers' user may read, where
+        weird finds its children."""
+        if self.installed is None:
             build = self.build_dir()
             self.make("all")
-            if not os.path.exists(os.path.join(build, "supervisor/weird")):
-                raise peers.Missing(f"{build} has no weird")
-            self.installed = {
-                "weird": self.reachable(os.path.join(build, "supervisor/weird")),
-                "worker": self.reachable(os.path.join(build, "workers/weir-worker")),
-            }
-        return self.installed["weird"]
-
-    def worker(self):
-        self.weird()
-        return self.installed["worker"]
+            target = self.subdir("bin")
+            found = [os.path.join(build, folder, program) for folder, program in (
+                ("supervisor", "weird"), ("workers", "weir-worker"), ("workers", "weir-monitor"))]
+            self.installed = [os.path.basename(f) for f in found if os.path.exists(f)]
+            for f in found:
+                if os.path.exists(f):
+                    shutil.copy(f, target)
+        if name not in self.installed:
+            raise peers.Missing(f"{self.build_dir()} has no {name}")
+        return os.path.join(self.dir, "bin", name)
 
     def weir_environment(self):
-        return {}
+        return {"WEIR_LIBEXEC": os.path.join(self.dir, "bin")}
 
     # ---- one peer ----
 

@@ -208,10 +208,10 @@ class Meter:
         }
 
 
-def memory(root):
-    """RSS and PSS of a process and its descendants, in kB."""
+def memory(root, only=False):
+    """RSS and PSS of a process and its descendants, in kB; of itself alone with `only`."""
     rss = pss = 0
-    for pid in family(processes(), root):
+    for pid in {root} if only else family(processes(), root):
         try:
             with open(f"/proc/{pid}/smaps_rollup") as f:
                 for line in f:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 
 from .machine import BenchError, Daemon, need, run, say
@@ -51,11 +52,22 @@ class Peer:
         return None
 
 
+def listener(bench, kind):
+    """A listening socket where nginx looks for it; the peer inherits it, and it stays with nobody else."""
+    s = socket.socket(socket.AF_UNIX)
+    path = bench.nginx.socket(kind)
+    s.bind(path)
+    bench.user.own(path)
+    s.listen(1024)
+    return s
+
+
 class Ceiling(Peer):
     name = "ceiling"
 
-    def __init__(self, setting):
+    def __init__(self, setting, wrapper=()):
         super().__init__(setting)
+        self.wrapper = wrapper
         self.sync, self.workers = setting[0], int(setting[1])
         self.connections = int(setting[2]) if len(setting) > 2 else 1
         self.label = f"ceiling, bare C, {self.workers} proc."
@@ -63,7 +75,7 @@ class Ceiling(Peer):
             self.label += f" × {self.connections} conn."
 
     def argv(self, bench):
-        return [bench.ceiling(), "-d", bench.postgres.conninfo(), "-s", self.sync,
+        return [*self.wrapper, bench.ceiling(), "-d", bench.postgres.conninfo(), "-s", self.sync,
                 "-w", self.workers, "-c", self.connections]
 
     def start(self, bench):
@@ -86,7 +98,8 @@ class Weir(Peer):
             self.label += f" × {self.express} conn."
 
     def prepare(self, bench):
-        bench.weird()
+        for program in ("weird", "weir-worker", "weir-monitor"):
+            bench.weir_program(program)
 
     def configuration(self, bench):
         """Writes weir.conf; everything not named here is the default."""
@@ -96,7 +109,7 @@ class Weir(Peer):
         shutil.copytree(os.path.join(HERE, "endpoints"), endpoints)
         path = os.path.join(directory, "weir.conf")
         with open(path, "w") as f:
-            f.write(f'listen    = "unix:{bench.nginx.socket(self.kind) if bench.nginx else directory + "/weir.sock"}"\n'
+            f.write(f'listen    = "unix:{bench.nginx.socket(self.kind)}"\n'
                     f'control   = "unix:{directory}/control.sock"\n'
                     f'status    = "unix:{directory}/status.sock"\n'
                     f'endpoints = "{endpoints}"\n'
@@ -108,11 +121,29 @@ class Weir(Peer):
         return path
 
     def start(self, bench):
-        return Daemon(self.variant, [bench.weird(), "-c", self.configuration(bench)], bench.user,
+        return Daemon(self.variant, [bench.weir_program("weird"), "-c", self.configuration(bench)], bench.user,
                       bench.log(self.variant), env=bench.weir_environment())
 
     def version(self, bench):
-        return run([bench.weird(), "-V"]).strip().splitlines()[0]
+        return run([bench.weir_program("weir-worker"), "-V"]).strip().replace("\n", ", ")
+
+
+class Worker(Weir):
+    """weir-worker alone with the listener on descriptor 0, as spawn-fcgi starts it. `wrapper` goes before it."""
+    name = "worker"
+
+    def __init__(self, setting, wrapper=()):
+        super().__init__((setting[0], "1", *setting[1:]))
+        self.variant, self.wrapper = ":".join((self.name, *setting)), wrapper
+        self.label = "**weir-worker** alone"
+
+    def prepare(self, bench):
+        bench.weir_program("weir-worker")
+
+    def start(self, bench):
+        argv = [*self.wrapper, bench.weir_program("weir-worker"), "-c", self.configuration(bench)]
+        with listener(bench, self.kind) as s:
+            return Daemon(self.variant, argv, bench.user, bench.log(self.variant), stdin=s)
 
 
 class Php(Peer):
@@ -266,7 +297,7 @@ class Pgbench(Peer):
         return path
 
 
-NAMES = {c.name: c for c in (Ceiling, Weir, Php, Express, Fastify, FastifyPostgres, Bun, Pgbench)}
+NAMES = {c.name: c for c in (Ceiling, Weir, Worker, Php, Express, Fastify, FastifyPostgres, Bun, Pgbench)}
 
 # In this order within a pass: what is compared most closely stands side by side.
 DEFAULT = ["ceiling:own:1", "weir:own:1", "ceiling:own:2", "weir:own:2", "ceiling:turn:1", "weir:turn:1",

@@ -44,12 +44,16 @@ class Results:
     def reference(self, endpoint, variant):
         """The ceiling that a variant is held against: its own Sync mode and workers; others, own Sync's best."""
         name, *setting = variant.split(":")
-        if name == "weir":
-            same = ":".join(["ceiling", *setting])
+        if name in ("weir", "worker"):
+            same = ":".join(["ceiling", *setting] + (["1"] if name == "worker" else []))
             if (endpoint, same) in self.by:
                 return same
         own = [v for v in self.variants(endpoint) if v.startswith("ceiling:own")]
         return max(own, key=lambda v: self.rate(endpoint, v), default=None)
+
+
+def is_weir(variant):
+    return variant.split(":")[0] in ("weir", "worker")
 
 
 def cell(value, digits=1):
@@ -102,7 +106,7 @@ def rows(results, endpoint):
 
 def default_weir(results, endpoint):
     """Weir as it comes: own Sync; as many workers as processors, else what was measured."""
-    mine = [v for v in results.variants(endpoint) if v.startswith("weir:")]
+    mine = [v for v in results.variants(endpoint) if is_weir(v)]
     for wanted in (f"weir:own:{results.facts.get('processors', 2)}", "weir:own:2", "weir:own:1"):
         if wanted in mine:
             return wanted
@@ -114,7 +118,7 @@ def targets(results):
     yield "|---|---|---|---|---|---|"
     for endpoint, name, least in TARGETS:
         for variant in results.variants(endpoint):
-            if not variant.startswith("weir:"):
+            if not is_weir(variant):
                 continue
             if name == "ceiling":
                 other = results.reference(endpoint, variant)
@@ -142,7 +146,7 @@ def render(runs):
                   "others at its best with own Sync. Weir is ×: Weir's default setting over that row.", ""]
     for endpoint in results.endpoints():
         lines += [*rows(results, endpoint), ""]
-    if any(v.startswith("weir:") for e in results.endpoints() for v in results.variants(e)):
+    if any(is_weir(v) for e in results.endpoints() for v in results.variants(e)):
         lines += [*targets(results), ""]
     if any(r["noisy"] for r in results.runs):
         lines.append("\\* other programs used more of the machine than allowed while this ran, after all repetitions.")
