@@ -1,0 +1,199 @@
+/* db: PostgreSQL for one worker: a pool of connections in two lanes, used without blocking.
+ *
+ * Express lane: a few pipelined, read-only connections onto which many requests' short statements
+ * are put back to back, each with its own Sync. Exclusive lane: one request per connection; writes
+ * and whatever is slow. The pool takes its connections out of the instance's budget (lib/shm/slots).
+ *
+ * Nothing here blocks but db_job_run, which the program runs in a thread. The program watches
+ * descriptors for the pool (struct db_ops) and calls db_conn_step, db_pool_flush once per loop turn
+ * and db_pool_tick; finished queries come out of db_pool_next_done. No callback runs a request.
+ *
+ * Owner: the worker. Threads: one, except db_job_run, which touches its job only.
+ * Layer: lib/pg, the only user of libpq. */
+#ifndef WEIR_PG_DB_H
+#define WEIR_PG_DB_H
+
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/list.h"
+#include "lib/conf/errs.h"
+#include "lib/pg/db_type.h"
+#include "lib/shm/slots.h"
+
+struct db_pool;
+struct db_conn;
+struct db_job;
+struct metric_row;
+struct pg_result;	/* libpq's PGresult */
+struct opts_database;
+struct region;
+
+enum db_render {
+	DB_RENDER_TEXT,		/* quoted and escaped */
+	DB_RENDER_PLAIN,	/* quoted; holds nothing to escape */
+	DB_RENDER_INT,		/* as is */
+	DB_RENDER_NUMBER,	/* as is; NaN and infinities quoted */
+	DB_RENDER_BOOL,
+	DB_RENDER_JSON,		/* bytes as they are */
+	DB_RENDER_TIMESTAMP	/* blank becomes T, offset gets its minutes */
+};
+
+struct db_column {
+	const char *name;
+	enum db_render render;
+	int is_json;		/* declared json or jsonb, or wrapped by to_json */
+	const char *prefix;	/* {"name": or ,"name": */
+	size_t prefix_n;
+};
+
+/* What the server said of a statement. Immutable; replaced as a whole, counted because results in
+ * flight still need the one they were made by. */
+struct db_desc {
+	unsigned refs;
+	unsigned n_params;
+	struct db_type *params;
+	unsigned n_columns;
+	struct db_column *columns;
+	const char *sql;	/* as it is prepared: arrays and composites wrapped with to_json */
+	struct arena arena;
+	struct arena_pool pool;
+};
+
+struct db_stmt {
+	const char *sql, *file;
+	unsigned line;
+	struct db_desc *desc;	/* NULL until described */
+	unsigned serial;	/* raised when the description changes; part of the prepared name */
+	int is_stale;		/* waits for a new description */
+	int may_express;	/* statically */
+	int is_time_bound;	/* names now() and kin: never shares a Sync */
+	int n_columns_wanted;	/* exact number, or -1 */
+	int wants_json;		/* the only column must be json or jsonb */
+	struct express *express;
+	struct err failed;	/* id != 0: the server refuses it */
+	uint64_t mean_us;	/* moving mean of service time */
+	uint64_t failed_ns;	/* last SQL error, for batch sharing */
+	unsigned runs;
+};
+
+enum db_query_state { DB_Q_NEW, DB_Q_QUEUED, DB_Q_SENT, DB_Q_DONE };
+
+struct db_query {
+	/* set by the caller; must live until done or abandoned */
+	unsigned stmt;
+	unsigned n_values;
+	const char *const *values;	/* text form; NULL = SQL NULL */
+	const char *user;		/* becomes request.user in the statement's transaction; NULL = none */
+	uint64_t deadline_ns;
+	int is_write;
+	void *owner;
+	/* result */
+	enum err_id error;		/* E_ok, or what the client is told */
+	char sqlstate[6];
+	char text[256];			/* server's primary message, for the log (never for the client) */
+	char client_text[256];		/* P0001 and kin: what the author raised for the client; else "" */
+	unsigned bad_param;		/* 1-based number of the parameter the server refused, 0 = none */
+	struct pg_result *result;
+	struct db_desc *desc;		/* of the result */
+	uint64_t queued_ns, sent_ns, done_ns;
+	enum slot_lane lane;
+	/* the pool's */
+	struct list node;
+	struct db_conn *conn;
+	struct db_entry *entry;
+	enum db_query_state state;
+	unsigned char reran, wants_exclusive, wants_own_sync;
+};
+
+struct db_ops {
+	/* Watch fd for reading (and writing when want_write); called again when that changes. */
+	void (*watch)(void *ctx, struct db_conn *c, int fd, int want_write);
+	void (*unwatch)(void *ctx, struct db_conn *c);
+	/* Run db_job_run(job) in a thread, then db_job_done(job) in the loop's. */
+	void (*run)(void *ctx, struct db_job *job);
+	/* Tell weir-monitor to look at the slots' cancel words. */
+	void (*wake_monitor)(void *ctx);
+};
+
+struct db_pool_conf {
+	const struct opts_database *opts;
+	const struct region *region;
+	struct metric_row *metrics;
+	unsigned db, number;
+	unsigned n_workers;	/* that share the warm connections */
+	unsigned queue_limit;
+	int has_monitor;	/* weir-monitor cancels for us; else a thread of our own does */
+	const struct db_ops *ops;
+	void *ctx;
+};
+
+struct db_pool *db_pool_new(const struct db_pool_conf *conf);
+/* Closes every connection; queries that are not done are forgotten. */
+void db_pool_free(struct db_pool **p);
+/* Before db_pool_start. The statement's number. */
+unsigned db_pool_add_stmt(struct db_pool *p, const struct db_stmt *proto);
+const struct db_stmt *db_pool_stmt(const struct db_pool *p, unsigned stmt);
+void db_pool_start(struct db_pool *p);
+
+/* 1 described and connected · 0 not yet · -1 the database cannot be reached (error text in db_pool_why)
+ * · -2 a statement is refused (struct db_stmt.failed) */
+int db_pool_ready(const struct db_pool *p);
+const char *db_pool_why(const struct db_pool *p);
+
+/* Put q into its lane's queue. 0, or -E_overloaded, -E_db_down (nothing queued then). */
+int db_submit(struct db_pool *p, struct db_query *q) MUST_USE;
+/* The caller no longer wants q (deadline or client gone): it leaves the queue, or its result will be
+ * dropped; in the exclusive lane a read is cancelled. q is the caller's again at once. */
+void db_abandon(struct db_pool *p, struct db_query *q);
+/* Next finished query, NULL when none. */
+struct db_query *db_pool_next_done(struct db_pool *p);
+/* Send what waits; once per loop turn. */
+void db_pool_flush(struct db_pool *p, uint64_t now_ns);
+/* Timers: call every 10 ms while db_pool_is_active, every 250 ms else. */
+void db_pool_tick(struct db_pool *p, uint64_t now_ns);
+int db_pool_is_active(const struct db_pool *p);
+/* Close idle connections and open no more than needed; for a worker that leaves. */
+void db_pool_drain(struct db_pool *p);
+unsigned db_pool_waiting(const struct db_pool *p);
+
+/* The descriptor is ready. */
+void db_conn_step(struct db_conn *c, int readable, int writable, uint64_t now_ns);
+void **db_conn_watch(struct db_conn *c);	/* the program's handle for this connection */
+
+void db_job_run(struct db_job *job);
+void db_job_done(struct db_job *job, uint64_t now_ns);
+
+/* Results. Rows as JSON straight from libpq's buffers; -E_too_large when out grows past limit. */
+unsigned db_rows(const struct db_query *q);
+int db_render_rows(const struct db_query *q, size_t limit, struct buf *out) MUST_USE;
+void db_render_row(const struct db_query *q, unsigned row, struct buf *out);
+/* The first column of the first row as a JSON value ("null" without rows). */
+void db_render_value(const struct db_query *q, struct buf *out);
+/* Text of a column of the first row by name; p == NULL if there is none or it is NULL. */
+struct slice db_text(const struct db_query *q, struct slice column);
+void db_query_clear(struct db_query *q);
+
+/* weird -t: describe every statement over one blocking connection. The number of findings put into
+ * errs, or -1 when the database cannot be reached (why in ret_why). */
+int db_check(struct db_pool *p, struct errs *errs, struct buf *ret_why);
+
+/* For weir-monitor: blocking, in a thread. */
+struct db_probe {
+	/* in */
+	const struct opts_database *opts;
+	/* out */
+	int is_up, is_standby;
+	unsigned server_version, max_connections;
+	uint64_t lag_ms, took_us;
+	char error[256], where[120];
+	void *conn;		/* kept between calls; db_probe_close */
+};
+void db_probe_run(struct db_probe *p);
+void db_probe_close(struct db_probe *p);
+/* pg_cancel_backend(pid) over the probe's connection. 0 or -1. */
+int db_probe_cancel(struct db_probe *p, uint32_t pid);
+int db_libpq_version(void);
+
+#endif

@@ -1,0 +1,691 @@
+/* One connection in pipeline mode: what is put on it, what comes back, what happens to whom when it
+ * fails (postgres.md 3, 4.6, 4.7). The FIFO of entries is the truth: libpq reports a lost
+ * connection once and says nothing of the k-1 other statements in flight. */
+#include "config.h"
+
+#include "lib/pg/db_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/num.h"
+#include "lib/conf/options.h"
+#include "lib/shm/region.h"
+
+static void drop_notice(void *arg, const PGresult *res)
+{
+	struct db_conn *c = arg;
+
+	/* 57P01, 57P02: the server says goodbye, so nobody on this connection is to blame */
+	if (db_error_class(res, "57P"))
+		c->is_admin_shutdown = 1;
+}
+
+struct db_conn *db_conn_new(struct db_pool *p, enum slot_lane lane, unsigned slot)
+{
+	struct db_conn *c = calloc(1, sizeof(*c));
+
+	if (!c || !(c->prepared = calloc(p->n_stmts ? p->n_stmts : 1, sizeof(*c->prepared))))
+		abort();
+	c->pool = p;
+	c->lane = lane;
+	c->slot = slot;
+	c->state = DB_C_CONNECTING;
+	c->window = DB_EXPRESS_WINDOW_NEW;
+	list_init(&c->fifo);
+	list_add_head(&p->conns, &c->node);
+	p->n_conns++;
+	if (lane == LANE_EXPRESS)
+		p->n_express++;
+	else
+		p->n_exclusive++;
+	return c;
+}
+
+static void watch(struct db_conn *c)
+{
+	c->pool->conf.ops->watch(c->pool->conf.ctx, c, PQsocket(c->pg), c->want_write);
+}
+
+void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	uint64_t life = p->conf.opts->max_lifetime * CLOCK_MS;
+
+	c->pg = pg;
+	check(PQsetnonblocking(pg, 1) == 0);
+	check(PQenterPipelineMode(pg) == 1);
+	PQsetNoticeReceiver(pg, drop_notice, c);
+	c->state = DB_C_OPEN;
+	c->opened_ns = c->idle_ns = c->last_sync_ns = c->progress_ns = now_ns;
+	c->expires_ns = now_ns + life - life / 10 * (db_random(p) % 1000) / 1000;
+	c->generation = atomic_load(&region_db(p->conf.region, p->conf.db)->generation);
+	slots_set_backend(p->conf.region, p->conf.db, c->slot, (uint32_t)PQbackendPID(pg));
+	slots_set(p->conf.region, p->conf.db, c->slot, SLOT_IDLE);
+	watch(c);
+}
+
+int db_conn_is_idle(const struct db_conn *c)
+{
+	return c->state == DB_C_OPEN && c->n_fifo == 0 && !c->want_write && !c->is_draining;
+}
+
+static struct db_entry *entry_new(struct db_conn *c, enum db_entry_kind kind, unsigned stmt, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	struct list *free_one = list_first(&p->free_entries);
+	struct db_entry *e;
+
+	if (free_one) {
+		e = LIST_ENTRY(free_one, struct db_entry, node);
+		list_del(free_one);
+	} else if (!(e = malloc(sizeof(*e)))) {
+		abort();
+	}
+	memset(e, 0, sizeof(*e));
+	e->kind = (unsigned char)kind;
+	e->stmt = stmt;
+	e->sent_ns = now_ns;
+	list_add_tail(&c->fifo, &e->node);
+	if (c->n_fifo++ == 0) {
+		c->progress_ns = now_ns;
+		slots_set(p->conf.region, p->conf.db, c->slot, SLOT_BUSY);
+	}
+	return e;
+}
+
+static void entry_free(struct db_conn *c, struct db_entry *e)
+{
+	list_del(&e->node);
+	c->n_fifo--;
+	PQclear(e->result);
+	db_desc_free(&e->desc);
+	list_add_head(&c->pool->free_entries, &e->node);
+}
+
+/* libpq 17 can leave the flush to us; 15 writes at each Sync. */
+static int put_sync(PGconn *pg)
+{
+#ifdef HAVE_PQSENDPIPELINESYNC
+	return PQsendPipelineSync(pg);
+#else
+	return PQpipelineSync(pg);
+#endif
+}
+
+int db_conn_sync(struct db_conn *c)
+{
+	int left;
+
+	if (!put_sync(c->pg))
+		return -1;
+	left = PQflush(c->pg);
+	if (left < 0)
+		return -1;
+	if (left != c->want_write) {
+		c->want_write = left;
+		watch(c);
+	}
+	return 0;
+}
+
+static void stmt_name(char name[DB_NAME_MAX], unsigned stmt, unsigned serial)
+{
+	size_t n = 1;
+
+	name[0] = 'w';
+	n += num_put_u64(name + n, stmt);
+	name[n++] = '_';
+	n += num_put_u64(name + n, serial);
+	name[n] = 0;
+}
+
+static int send_prepare(struct db_conn *c, unsigned stmt, uint64_t now_ns)
+{
+	const struct db_stmt *s = &c->pool->stmts[stmt];
+	struct db_entry *e;
+	char name[DB_NAME_MAX];
+
+	stmt_name(name, stmt, s->serial);
+	e = entry_new(c, DB_E_PREPARE, stmt, now_ns);
+	e->has_sync = 1;
+	if (!PQsendPrepare(c->pg, name, s->desc->sql, 0, NULL) || !put_sync(c->pg))
+		return -1;
+	c->prepared[stmt] = s->serial;
+	return 0;
+}
+
+/* What the server may still use of the deadline, in ms, as text. */
+static void timeout_text(char out[24], const struct db_query *q, uint64_t now_ns)
+{
+	uint64_t left = q->deadline_ns > now_ns + DB_MARGIN_NS ? q->deadline_ns - now_ns - DB_MARGIN_NS : 0;
+	uint64_t ms = left / CLOCK_MS;
+
+	out[num_put_u64(out, ms ? ms : 1)] = 0;
+}
+
+/* The settings of this request, in its own transaction; the number of statements sent, or -1. */
+static int send_settings(struct db_conn *c, const struct db_query *q, uint64_t now_ns)
+{
+	const struct opts_database *o = c->pool->conf.opts;
+	const char *user = q->user ? q->user : "";
+	char ms[24];
+
+	if (c->lane == LANE_EXPRESS && !o->pooler) {
+		if (!q->user)
+			return 0;
+		return PQsendQueryPrepared(c->pg, DB_USER_STMT, 1, &user, NULL, NULL, 0) ? 1 : -1;
+	}
+	timeout_text(ms, q, now_ns);
+	if (o->pooler) {
+		const char *values[3] = {ms, user, c->lane == LANE_EXPRESS ? "on" : "off"};
+
+		if (c->lane == LANE_EXPRESS)
+			ms[num_put_u64(ms, o->express_guard)] = 0;
+		return PQsendQueryParams(c->pg, DB_POOLER_SQL, 3, NULL, values, NULL, NULL, 0) ? 1 : -1;
+	}
+	const char *values[2] = {ms, user};
+
+	return PQsendQueryPrepared(c->pg, DB_CONFIG_STMT, 2, values, NULL, NULL, 0) ? 1 : -1;
+}
+
+/* Put q on the connection. 0, or -1: the connection is unusable (q is in its FIFO then, and
+ * db_conn_close settles it). */
+int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int with_sync, int is_shared)
+{
+	struct db_stmt *s = &c->pool->stmts[q->stmt];
+	int pooler = c->pool->conf.opts->pooler;
+	struct db_entry *e;
+	char name[DB_NAME_MAX];
+	int n;
+
+	check(q->state == DB_Q_QUEUED && c->state == DB_C_OPEN);
+	if (!pooler && c->prepared[q->stmt] != s->serial && send_prepare(c, q->stmt, now_ns))
+		with_sync = -1;
+	e = entry_new(c, DB_E_QUERY, q->stmt, now_ns);
+	e->q = q;
+	e->is_write = (unsigned char)q->is_write;
+	e->has_sync = with_sync != 0;
+	e->is_shared = (unsigned char)is_shared;
+	e->desc = s->desc;
+	e->desc->refs++;
+	q->entry = e;
+	q->conn = c;
+	q->lane = c->lane;
+	q->sent_ns = now_ns;
+	q->state = DB_Q_SENT;
+	c->work_us += s->mean_us;
+	if (with_sync < 0)
+		return -1;
+	n = send_settings(c, q, now_ns);
+	if (n < 0)
+		return -1;
+	e->n_before = (unsigned char)n;
+	if (pooler) {
+		if (!PQsendQueryParams(c->pg, s->desc->sql, (int)q->n_values, NULL, q->values, NULL, NULL, 0))
+			return -1;
+	} else {
+		stmt_name(name, q->stmt, s->serial);
+		if (!PQsendQueryPrepared(c->pg, name, (int)q->n_values, q->values, NULL, NULL, 0))
+			return -1;
+	}
+	if (with_sync)
+		return db_conn_sync(c);
+	return 0;
+}
+
+static struct db_entry *head(struct db_conn *c)
+{
+	struct list *l = list_first(&c->fifo);
+
+	return l ? LIST_ENTRY(l, struct db_entry, node) : NULL;
+}
+
+/* Time the server worked on e: the wait behind earlier statements is not held against it. */
+static uint64_t service_us(const struct db_conn *c, const struct db_entry *e, uint64_t now_ns)
+{
+	uint64_t from = e->sent_ns > c->last_sync_ns ? e->sent_ns : c->last_sync_ns;
+
+	return now_ns > from ? (now_ns - from) / 1000 : 0;
+}
+
+static uint64_t result_bytes(const PGresult *res)
+{
+	return PQresultMemorySize(res);
+}
+
+static void sample(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
+{
+	struct db_stmt *s = &c->pool->stmts[e->stmt];
+	uint64_t us = service_us(c, e, now_ns);
+
+	s->mean_us = s->runs ? (s->mean_us * 15 + us) / 16 : us;
+	s->runs++;
+	if (s->may_express && s->express && !e->is_shared)
+		express_sample(s->express, us, result_bytes(e->result), now_ns / CLOCK_MS);
+}
+
+/* The lane met its guard. A second hit before all that were in flight at the first are answered:
+ * the lane is given up (1). */
+static int guard_hit(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	struct db_stmt *s = &p->stmts[e->stmt];
+
+	metric_add(&p->conf.metrics->db_guard_hits, 1);
+	if (s->express)
+		express_hold(s->express, now_ns / CLOCK_MS);
+	if (c->guard_left > 0)
+		return 1;
+	c->guard_left = c->n_fifo;
+	return 0;
+}
+
+/* Run q once more, elsewhere or here; or fail it when it has had its second run. */
+static void again(struct db_pool *p, struct db_query *q, int exclusive, enum err_id or_else, uint64_t now_ns)
+{
+	if (q->reran) {
+		db_fail(p, q, or_else, "ran twice", now_ns);
+		return;
+	}
+	q->reran = 1;
+	metric_add(&p->conf.metrics->db_reruns, 1);
+	db_requeue(p, q, exclusive);
+}
+
+static int is_revalidate(const PGresult *res)
+{
+	const char *f = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
+
+	return f && strcmp(f, "RevalidateCachedQuery") == 0;
+}
+
+/* A statement that failed. 1: the connection must be closed. */
+static int settle_error(struct db_conn *c, struct db_entry *e, struct db_query *q, const PGresult *res,
+			uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	struct db_stmt *s = &p->stmts[e->stmt];
+	const char *state = db_sqlstate(res);
+
+	if (strcmp(state, "57014") == 0 && c->lane == LANE_EXPRESS) {
+		int give_up = guard_hit(c, e, now_ns);
+
+		again(p, q, 1, E_timeout, now_ns);
+		return give_up;
+	}
+	if (strcmp(state, "26000") == 0 || strcmp(state, "42P05") == 0) {
+		/* somebody ran DEALLOCATE or DISCARD: forget the names of this connection */
+		memset(c->prepared, 0, sizeof(*c->prepared) * p->n_stmts);
+		if (state[0] == '4')
+			s->serial++;
+		metric_add(&p->conf.metrics->db_healed, 1);
+		again(p, q, 0, E_sql, now_ns);
+		return 0;
+	}
+	if (strcmp(state, "0A000") == 0 && is_revalidate(res)) {
+		db_stmt_stale(p, e->stmt);
+		metric_add(&p->conf.metrics->db_healed, 1);
+		again(p, q, 0, E_sql, now_ns);
+		return 0;
+	}
+	if (strcmp(state, "25006") == 0) {
+		if (c->lane == LANE_EXPRESS) {
+			if (s->express)
+				express_bar(s->express);
+			s->may_express = 0;
+			again(p, q, 1, E_sql, now_ns);
+			return 0;
+		}
+		/* a supposed primary that is a standby: look for the new one */
+		if (s->desc && PQparameterStatus(c->pg, "in_hot_standby") &&
+		    strcmp(PQparameterStatus(c->pg, "in_hot_standby"), "on") == 0) {
+			atomic_fetch_add(&region_db(p->conf.region, p->conf.db)->generation, 1);
+			again(p, q, 1, E_db_down, now_ns);
+			return 1;
+		}
+	}
+	if ((strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0) && !q->reran) {
+		again(p, q, 1, E_serialization, now_ns);
+		return 0;
+	}
+	if (db_error_class(res, "57P")) {
+		/* rolled back whole, so even a write may run again */
+		c->is_admin_shutdown = 1;
+		again(p, q, c->lane == LANE_EXCLUSIVE, E_db_down, now_ns);
+		return 1;
+	}
+	/* a statement that does not parse any more is described again when it is next asked for */
+	if (e->is_clean)
+		db_stmt_stale(p, e->stmt);
+	s->failed_ns = now_ns;
+	db_error_from(q, res);
+	db_finish(p, q, now_ns);
+	return 0;
+}
+
+/* The head entry has all it will get. 1: the connection must be closed. */
+static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	struct db_query *q = e->q;
+	struct db_stmt *s = &p->stmts[e->stmt];
+	int close = 0;
+
+	if (c->guard_left)
+		c->guard_left--;
+	if (e->kind == DB_E_PREPARE) {
+		if (e->failed) {
+			c->prepared[e->stmt] = 0;
+			if (strcmp(db_sqlstate(e->result), "42P05") == 0)
+				s->serial++;
+			PQclear(c->prep_error);
+			c->prep_error = e->result;
+			c->prep_error_stmt = e->stmt;
+			e->result = NULL;
+		}
+	} else {
+		c->work_us -= c->work_us < s->mean_us ? c->work_us : s->mean_us;
+		if (q) {
+			q->entry = NULL;
+			q->conn = NULL;
+			q->state = DB_Q_NEW;
+		}
+		if (e->failed && c->prep_error && c->prep_error_stmt == e->stmt &&
+		    strcmp(db_sqlstate(c->prep_error), "42P05") != 0) {
+			/* the failed Parse says more than "no such statement" */
+			PQclear(e->result);
+			e->result = c->prep_error;
+			c->prep_error = NULL;
+			e->is_clean = 1;
+		}
+		if (!e->failed && !e->aborted && e->result)
+			sample(c, e, now_ns);
+		if (!q) {
+			if (e->failed && c->lane == LANE_EXPRESS && db_is_guard_hit(e->result))
+				close = guard_hit(c, e, now_ns);
+		} else if (e->failed) {
+			close = settle_error(c, e, q, e->result, now_ns);
+		} else if (e->aborted || !e->result) {
+			q->wants_own_sync = 1;
+			db_requeue(p, q, 0);
+		} else {
+			q->error = E_ok;
+			q->result = e->result;
+			e->result = NULL;
+			q->desc = e->desc;
+			e->desc = NULL;
+			db_finish(p, q, now_ns);
+		}
+	}
+	if (e->has_sync)
+		c->last_sync_ns = now_ns;
+	entry_free(c, e);
+	if (c->n_fifo == 0) {
+		c->work_us = 0;
+		c->idle_ns = now_ns;
+		if (c->state == DB_C_OPEN)
+			slots_set(p->conf.region, p->conf.db, c->slot, SLOT_IDLE);
+		if (c->lane == LANE_EXCLUSIVE) {	/* reuse the latest first */
+			list_del(&c->node);
+			list_add_head(&p->conns, &c->node);
+		}
+		if (c->window < DB_EXPRESS_WINDOW)
+			c->window *= 2;
+	}
+	return close;
+}
+
+/* Everything libpq has complete. 1: the connection must be closed. */
+static int drain_results(struct db_conn *c, uint64_t now_ns)
+{
+	unsigned nulls = 0;
+
+	while (c->n_fifo && !PQisBusy(c->pg)) {
+		struct db_entry *e = head(c);
+		PGresult *res = PQgetResult(c->pg);
+
+		if (!res) {
+			/* a NULL ends one statement; two in a row mean that nothing more will come */
+			if (PQstatus(c->pg) == CONNECTION_BAD || ++nulls > 1)
+				return 1;
+			e->seen++;
+			if (!e->has_sync && e->seen > e->n_before && settle(c, e, now_ns))
+				return 1;
+			continue;
+		}
+		nulls = 0;
+		c->progress_ns = now_ns;
+		switch (PQresultStatus(res)) {
+		case PGRES_PIPELINE_SYNC:
+			PQclear(res);
+			check(e->has_sync);
+			if (settle(c, e, now_ns))
+				return 1;
+			break;
+		case PGRES_PIPELINE_ABORTED:
+			e->aborted = 1;
+			PQclear(res);
+			break;
+		case PGRES_FATAL_ERROR:
+			if (PQstatus(c->pg) == CONNECTION_BAD) {
+				if (db_error_class(res, "57P"))
+					c->is_admin_shutdown = 1;
+				PQclear(res);
+				return 1;
+			}
+			/* the first error of a group decides its outcome */
+			if (e->failed) {
+				PQclear(res);
+				break;
+			}
+			e->failed = 1;
+			PQclear(e->result);
+			e->result = res;
+			break;
+		case PGRES_TUPLES_OK:
+		case PGRES_COMMAND_OK:
+		case PGRES_EMPTY_QUERY:
+		case PGRES_SINGLE_TUPLE:
+		case PGRES_COPY_IN:
+		case PGRES_COPY_OUT:
+		case PGRES_COPY_BOTH:
+		case PGRES_BAD_RESPONSE:
+		case PGRES_NONFATAL_ERROR:
+			if (e->kind == DB_E_QUERY && e->seen == e->n_before && !e->failed && !e->result)
+				e->result = res;
+			else
+				PQclear(res);
+			break;
+		}
+	}
+	return 0;
+}
+
+static void cancel_over(struct db_conn *c, uint64_t now_ns)
+{
+	const struct region *r = c->pool->conf.region;
+	struct slot *slot = region_slot(r, c->pool->conf.db, c->slot);
+	uint32_t asked = SLOT_GEN(atomic_load(&slot->ctl)) & 0x7fffffffu;
+
+	/* Usable again only when the cancel's own reply and the Sync are both in: a request that
+	 * nobody took yet is taken back, one that is being carried out is waited for (tick). */
+	if (c->n_fifo)
+		return;
+	if (atomic_compare_exchange_strong(&slot->cancel_gen, &asked, 0) || asked == 0) {
+		c->state = DB_C_OPEN;
+		c->idle_ns = now_ns;
+		slots_set(r, c->pool->conf.db, c->slot, SLOT_IDLE);
+	}
+}
+
+void db_conn_step(struct db_conn *c, int readable, int writable, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	int dead = 0, left;
+
+	p->now_ns = now_ns;
+	if (readable && !PQconsumeInput(c->pg))
+		dead = 1;
+	/* what was complete before the connection broke is good */
+	if (drain_results(c, now_ns) || dead) {
+		db_conn_close(c, now_ns);
+		return;
+	}
+	if (readable && c->n_fifo == 0) {
+		/* nothing is expected: a notification or parameter change, or the end */
+		if (!PQisBusy(c->pg) && PQstatus(c->pg) == CONNECTION_BAD) {
+			db_conn_close(c, now_ns);
+			return;
+		}
+	}
+	if (writable || c->want_write) {
+		left = PQflush(c->pg);
+		if (left < 0) {
+			db_conn_close(c, now_ns);
+			return;
+		}
+		if (left != c->want_write) {
+			c->want_write = left;
+			watch(c);
+		}
+	}
+	if (c->state == DB_C_CANCELLING)
+		cancel_over(c, now_ns);
+	if (c->is_draining && c->n_fifo == 0)
+		db_conn_close(c, now_ns);
+}
+
+/* One entry of a connection that is gone. */
+static void settle_lost(struct db_conn *c, struct db_entry *e, int is_head, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	struct db_query *q = e->q;
+	struct db_stmt *s = &p->stmts[e->stmt];
+	int exclusive = c->lane == LANE_EXCLUSIVE;
+
+	if (!q)
+		return;
+	q->entry = NULL;
+	q->conn = NULL;
+	q->state = DB_Q_NEW;
+	metric_add(&p->conf.metrics->db_lost, 1);
+	if (e->is_write && !e->failed && !c->want_write) {
+		/* the COMMIT may have happened: never a second run */
+		db_fail(p, q, E_outcome_unknown, "connection lost", now_ns);
+		return;
+	}
+	if (is_head && !c->is_admin_shutdown && !exclusive && s->express) {
+		/* it may have killed its backend: alone from now on */
+		express_hold(s->express, now_ns / CLOCK_MS);
+		exclusive = 1;
+	}
+	again(p, q, exclusive, E_db_down, now_ns);
+}
+
+void db_conn_close(struct db_conn *c, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	struct db_entry *first_query = NULL;
+	int was_lost = c->n_fifo > 0;
+
+	if (c->state != DB_C_CONNECTING && c->state != DB_C_CLOSING)
+		p->conf.ops->unwatch(p->conf.ctx, c);
+	if (c->pg && PQstatus(c->pg) == CONNECTION_BAD && !c->is_draining)
+		atomic_fetch_add(&region_db(p->conf.region, p->conf.db)->generation, 1);
+	c->state = DB_C_CLOSING;
+	/* the oldest goes back to the front of its queue last, so that it is first there */
+	LIST_FOR(l, &c->fifo)
+	{
+		struct db_entry *e = LIST_ENTRY(l, struct db_entry, node);
+
+		if (e->kind == DB_E_QUERY) {
+			first_query = e;
+			break;
+		}
+	}
+	while (!list_is_empty(&c->fifo)) {
+		struct db_entry *e = LIST_ENTRY(c->fifo.prev, struct db_entry, node);
+
+		if (e->kind == DB_E_QUERY)
+			settle_lost(c, e, e == first_query, now_ns);
+		entry_free(c, e);
+	}
+	if (c->pg)
+		PQfinish(c->pg);
+	PQclear(c->prep_error);
+	slots_set(p->conf.region, p->conf.db, c->slot, c->pg ? SLOT_ZOMBIE : SLOT_FREE);
+	list_del(&c->node);
+	p->n_conns--;
+	if (c->lane == LANE_EXPRESS)
+		p->n_express--;
+	else
+		p->n_exclusive--;
+	if (was_lost && c->lane == LANE_EXPRESS && c->guard_left) {
+		if (p->given_up_ns && now_ns - p->given_up_ns < 5 * CLOCK_S)
+			p->express_off_until_ns = now_ns + 5 * CLOCK_S;
+		p->given_up_ns = now_ns;
+	}
+	free(c->prepared);
+	free(c);
+}
+
+void db_conn_cancel(struct db_conn *c, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+
+	metric_add(&p->conf.metrics->db_cancels, 1);
+	c->state = DB_C_CANCELLING;
+	c->cancel_ns = now_ns;
+	slots_set(p->conf.region, p->conf.db, c->slot, SLOT_CANCELLING);
+	slots_cancel(p->conf.region, p->conf.db, c->slot);
+	if (p->conf.has_monitor) {
+		p->conf.ops->wake_monitor(p->conf.ctx);
+	} else {
+		struct db_job *job = calloc(1, sizeof(*job));
+
+		if (!job)
+			abort();
+		job->kind = DB_J_CANCEL;
+		job->pool = p;
+		job->opts = p->conf.opts;
+		job->cancel_pid = (uint32_t)PQbackendPID(c->pg);
+		job->slot = region_slot(p->conf.region, p->conf.db, c->slot);
+		p->conf.ops->run(p->conf.ctx, job);
+	}
+}
+
+void db_conn_tick(struct db_conn *c, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	const struct opts_database *o = p->conf.opts;
+	struct db_entry *e = head(c);
+	uint64_t guard = o->express_guard * CLOCK_MS;
+
+	if (c->state == DB_C_CANCELLING) {
+		cancel_over(c, now_ns);
+		if (c->state == DB_C_CANCELLING && now_ns - c->cancel_ns > DB_CANCEL_GRACE_NS)
+			db_conn_close(c, now_ns);
+		return;
+	}
+	if (c->state != DB_C_OPEN)
+		return;
+	if (e && c->lane == LANE_EXPRESS && now_ns > c->progress_ns + guard + 500 * CLOCK_MS) {
+		db_conn_close(c, now_ns);
+		return;
+	}
+	/* a write whose deadline passed long ago on a connection that says nothing */
+	if (e && c->lane == LANE_EXCLUSIVE && !e->q && now_ns > c->progress_ns + 5 * CLOCK_S) {
+		db_conn_close(c, now_ns);
+		return;
+	}
+	if (c->n_fifo == 0 && c->is_draining)
+		db_conn_close(c, now_ns);
+}
+
+void **db_conn_watch(struct db_conn *c)
+{
+	return &c->watch;
+}

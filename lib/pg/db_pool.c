@@ -1,0 +1,724 @@
+/* The pool: which request goes where, how many connections there are, what happens when there are
+ * none. All of it in the loop's thread. */
+#include "config.h"
+
+#include "lib/pg/db_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/conf/options.h"
+#include "lib/shm/region.h"
+
+#define BATCH_MAX 16u		/* statements that share a Sync */
+#define BATCH_WORK_US 1000u
+#define BATCH_FLUSH_EVERY 8u
+#define EXPRESS_PARAM_BYTES (16u * 1024)
+#define DESCRIBE_AGAIN_NS CLOCK_S
+
+uint32_t db_random(struct db_pool *p)
+{
+	p->rng ^= p->rng << 13;
+	p->rng ^= p->rng >> 17;
+	p->rng ^= p->rng << 5;
+	return p->rng;
+}
+
+struct db_pool *db_pool_new(const struct db_pool_conf *conf)
+{
+	struct db_pool *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		abort();
+	p->conf = *conf;
+	list_init(&p->conns);
+	list_init(&p->q_express);
+	list_init(&p->q_exclusive);
+	list_init(&p->done);
+	list_init(&p->free_entries);
+	p->rng = (uint32_t)clock_mono_ns() | 1u;
+	return p;
+}
+
+unsigned db_pool_add_stmt(struct db_pool *p, const struct db_stmt *proto)
+{
+	if (p->n_stmts == p->cap_stmts) {
+		p->cap_stmts = p->cap_stmts ? p->cap_stmts * 2 : 32;
+		p->stmts = realloc(p->stmts, p->cap_stmts * sizeof(*p->stmts));
+		if (!p->stmts)
+			abort();
+	}
+	p->stmts[p->n_stmts] = *proto;
+	p->stmts[p->n_stmts].serial = 1;
+	return p->n_stmts++;
+}
+
+const struct db_stmt *db_pool_stmt(const struct db_pool *p, unsigned stmt)
+{
+	check(stmt < p->n_stmts);
+	return &p->stmts[stmt];
+}
+
+void db_finish(struct db_pool *p, struct db_query *q, uint64_t now_ns)
+{
+	check(q->state == DB_Q_NEW || q->state == DB_Q_QUEUED);
+	q->done_ns = now_ns;
+	q->state = DB_Q_DONE;
+	list_add_tail(&p->done, &q->node);
+}
+
+void db_fail(struct db_pool *p, struct db_query *q, enum err_id id, const char *text, uint64_t now_ns)
+{
+	q->error = id;
+	q->sqlstate[0] = 0;
+	q->client_text[0] = 0;
+	q->bad_param = 0;
+	snprintf(q->text, sizeof(q->text), "%.255s", text);
+	db_finish(p, q, now_ns);
+}
+
+/* At the front: it keeps its rank. */
+void db_requeue(struct db_pool *p, struct db_query *q, int exclusive)
+{
+	if (exclusive)
+		q->wants_exclusive = 1;
+	q->state = DB_Q_QUEUED;
+	p->n_waiting++;
+	list_add_head(q->wants_exclusive || q->is_write ? &p->q_exclusive : &p->q_express, &q->node);
+}
+
+void db_stmt_stale(struct db_pool *p, unsigned stmt)
+{
+	p->stmts[stmt].is_stale = 1;
+	p->wants_describe = 1;
+}
+
+static struct db_state *db_state(const struct db_pool *p)
+{
+	return region_db(p->conf.region, p->conf.db);
+}
+
+static int has_open(const struct db_pool *p)
+{
+	LIST_FOR(l, &p->conns)
+		if (LIST_ENTRY(l, struct db_conn, node)->state == DB_C_OPEN)
+			return 1;
+	return 0;
+}
+
+static int may_express(const struct db_pool *p, const struct db_query *q, uint64_t now_ns)
+{
+	const struct db_stmt *s = &p->stmts[q->stmt];
+	size_t bytes = 0;
+
+	if (!p->conf.opts->express || !s->may_express || q->is_write || q->wants_exclusive ||
+	    now_ns < p->express_off_until_ns || !s->express || !express_may(s->express))
+		return 0;
+	for (unsigned i = 0; i < q->n_values; i++)
+		bytes += q->values[i] ? strlen(q->values[i]) : 0;
+	return bytes <= EXPRESS_PARAM_BYTES;
+}
+
+int db_submit(struct db_pool *p, struct db_query *q)
+{
+	struct db_stmt *s = &p->stmts[q->stmt];
+	uint64_t now_ns = q->queued_ns;
+
+	check(q->state == DB_Q_NEW);
+	if (s->failed.id) {
+		if (now_ns - s->failed_ns > DESCRIBE_AGAIN_NS) {
+			s->failed_ns = now_ns;
+			db_stmt_stale(p, q->stmt);
+		}
+		return -E_sql;
+	}
+	if (p->failures && !has_open(p))
+		return -E_db_down;
+	if (p->n_waiting >= p->conf.queue_limit)
+		return -E_overloaded;
+	q->error = E_ok;
+	q->state = DB_Q_QUEUED;
+	p->n_waiting++;
+	if (may_express(p, q, now_ns)) {
+		list_add_tail(&p->q_express, &q->node);
+	} else {
+		q->wants_exclusive = 1;
+		list_add_tail(&p->q_exclusive, &q->node);
+	}
+	return 0;
+}
+
+static void unqueue(struct db_pool *p, struct db_query *q)
+{
+	list_del(&q->node);
+	p->n_waiting--;
+}
+
+void db_abandon(struct db_pool *p, struct db_query *q)
+{
+	struct db_conn *c = q->conn;
+
+	switch (q->state) {
+	case DB_Q_NEW:
+		break;
+	case DB_Q_QUEUED:
+		unqueue(p, q);
+		break;
+	case DB_Q_DONE:
+		list_del(&q->node);
+		db_query_clear(q);
+		break;
+	case DB_Q_SENT:
+		/* the entry stays as an orphan; never cancelled on express: a cancel hits whatever runs.
+		 * A write that was sent may be committing: it is left to end by its own timeout. */
+		q->entry->q = NULL;
+		if (c->lane == LANE_EXCLUSIVE && !q->is_write && c->state == DB_C_OPEN &&
+		    !p->conf.opts->pooler)
+			db_conn_cancel(c, q->deadline_ns > p->now_ns ? p->now_ns : q->deadline_ns);
+		break;
+	}
+	q->state = DB_Q_NEW;
+	q->entry = NULL;
+	q->conn = NULL;
+}
+
+struct db_query *db_pool_next_done(struct db_pool *p)
+{
+	struct list *l = list_first(&p->done);
+	struct db_query *q;
+
+	if (!l)
+		return NULL;
+	q = LIST_ENTRY(l, struct db_query, node);
+	list_del(l);
+	q->state = DB_Q_NEW;
+	return q;
+}
+
+/* Room on an express connection for one more statement. */
+static int has_room(const struct db_conn *c, uint64_t now_ns)
+{
+	return c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining && !c->want_write &&
+	       c->n_fifo < c->window && c->work_us <= DB_LANE_WORK_US &&
+	       (c->n_fifo == 0 || now_ns < c->progress_ns + DB_HEAD_SLOW_NS);
+}
+
+/* The first connection, a further one only while the first is executing. */
+static struct db_conn *pick_express(struct db_pool *p, const struct db_query *q, uint64_t now_ns)
+{
+	struct db_conn *first = NULL;
+
+	LIST_FOR(l, &p->conns)
+	{
+		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+		if (!has_room(c, now_ns))
+			continue;
+		if (!first)
+			first = c;
+		if (c->n_fifo == 0 || now_ns < c->progress_ns + p->stmts[q->stmt].mean_us * 1000)
+			return c;
+	}
+	return first;
+}
+
+static struct db_conn *pick_idle(struct db_pool *p)
+{
+	LIST_FOR(l, &p->conns)
+	{
+		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+		if (c->lane == LANE_EXCLUSIVE && db_conn_is_idle(c))
+			return c;
+	}
+	return NULL;
+}
+
+static int is_shareable(const struct db_pool *p, const struct db_query *q, uint64_t now_ns)
+{
+	const struct db_stmt *s = &p->stmts[q->stmt];
+
+	/* a request with settings never shares a Sync; 1 run in 16 is measured alone */
+	return p->conf.opts->batch && !p->conf.opts->pooler && !q->user && !q->wants_own_sync && !s->is_time_bound &&
+	       s->mean_us <= BATCH_WORK_US && s->runs % 16 != 0 &&
+	       (!s->failed_ns || now_ns - s->failed_ns > 60 * CLOCK_S);
+}
+
+struct batch {
+	struct db_conn *c;
+	struct db_entry *last;
+	unsigned n;
+	uint64_t work_us;
+};
+
+static void batch_end(struct batch *b, uint64_t now_ns)
+{
+	struct db_conn *c = b->c;
+
+	if (!c)
+		return;
+	b->c = NULL;
+	b->last->has_sync = 1;
+	if (db_conn_sync(c))
+		db_conn_close(c, now_ns);
+}
+
+static void send_on(struct db_pool *p, struct db_conn *c, struct db_query *q, struct batch *b, uint64_t now_ns)
+{
+	int shared = c->lane == LANE_EXPRESS && is_shareable(p, q, now_ns) &&
+		     c->prepared[q->stmt] == p->stmts[q->stmt].serial;
+
+	unqueue(p, q);
+	if (b->c && (b->c != c || !shared))
+		batch_end(b, now_ns);
+	if (c->state != DB_C_OPEN) {
+		db_requeue(p, q, 0);
+		return;
+	}
+	histo_add(&p->conf.metrics->db_wait, now_ns - q->queued_ns);
+	if (db_conn_send(c, q, now_ns, !shared, shared)) {
+		if (b->c == c)
+			b->c = NULL;
+		db_conn_close(c, now_ns);
+		return;
+	}
+	if (!shared)
+		return;
+	if (!b->c) {
+		b->c = c;
+		b->n = 0;
+		b->work_us = 0;
+	}
+	b->last = q->entry;
+	b->n++;
+	b->work_us += p->stmts[q->stmt].mean_us;
+	if (b->n % BATCH_FLUSH_EVERY == 0)
+		(void)PQsendFlushRequest(c->pg);
+	if (b->n >= BATCH_MAX || b->work_us >= BATCH_WORK_US)
+		batch_end(b, now_ns);
+}
+
+static int waits_for_description(const struct db_pool *p, const struct db_query *q)
+{
+	return !p->stmts[q->stmt].desc || p->stmts[q->stmt].is_stale;
+}
+
+static void flush_express(struct db_pool *p, uint64_t now_ns)
+{
+	struct batch b = {0};
+
+	LIST_FOR_SAFE(l, next, &p->q_express)
+	{
+		struct db_query *q = LIST_ENTRY(l, struct db_query, node);
+		struct db_conn *c;
+
+		if (waits_for_description(p, q))
+			continue;
+		if (!may_express(p, q, now_ns)) {
+			list_del(l);
+			q->wants_exclusive = 1;
+			list_add_tail(&p->q_exclusive, l);
+			continue;
+		}
+		c = pick_express(p, q, now_ns);
+		if (c) {
+			send_on(p, c, q, &b, now_ns);
+			continue;
+		}
+		/* no lane, or it is stuck on its head: an idle exclusive connection may take it */
+		c = pick_idle(p);
+		if (!c)
+			break;
+		send_on(p, c, q, &b, now_ns);
+	}
+	batch_end(&b, now_ns);
+}
+
+static void flush_exclusive(struct db_pool *p, uint64_t now_ns)
+{
+	struct batch none = {0};
+
+	LIST_FOR_SAFE(l, next, &p->q_exclusive)
+	{
+		struct db_query *q = LIST_ENTRY(l, struct db_query, node);
+		struct db_conn *c;
+
+		if (waits_for_description(p, q))
+			continue;
+		c = pick_idle(p);
+		if (!c)
+			break;
+		/* lost connections of others are noticed before use */
+		if (c->generation != atomic_load_explicit(&db_state(p)->generation, memory_order_relaxed)) {
+			c->generation = atomic_load(&db_state(p)->generation);
+			if (!PQconsumeInput(c->pg) || PQstatus(c->pg) == CONNECTION_BAD) {
+				db_conn_close(c, now_ns);
+				next = p->q_exclusive.next;
+				continue;
+			}
+		}
+		send_on(p, c, q, &none, now_ns);
+	}
+}
+
+static void fail_waiting(struct db_pool *p, enum err_id id, uint64_t now_ns)
+{
+	struct list *queues[] = {&p->q_express, &p->q_exclusive};
+
+	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
+		LIST_FOR_SAFE(l, next, queues[i])
+		{
+			struct db_query *q = LIST_ENTRY(l, struct db_query, node);
+
+			unqueue(p, q);
+			db_fail(p, q, id, p->why, now_ns);
+		}
+}
+
+/* Connections this worker keeps although nobody waits. */
+static unsigned warm_exclusive(const struct db_pool *p)
+{
+	unsigned share = (unsigned)(p->conf.opts->pool_min + p->conf.n_workers - 1) / p->conf.n_workers;
+
+	return share > p->conf.opts->express + 1 ? share - (unsigned)p->conf.opts->express : 1;
+}
+
+static void describe_into(struct db_pool *p, struct db_job *job)
+{
+	job->describe = calloc(p->n_stmts ? p->n_stmts : 1, sizeof(*job->describe));
+	job->numbers = calloc(p->n_stmts ? p->n_stmts : 1, sizeof(*job->numbers));
+	if (!job->describe || !job->numbers)
+		abort();
+	for (unsigned i = 0; i < p->n_stmts; i++) {
+		if (p->is_described && !p->stmts[i].is_stale)
+			continue;
+		job->describe[job->n_describe] = p->stmts[i];
+		job->describe[job->n_describe].desc = NULL;
+		job->numbers[job->n_describe++] = i;
+		p->stmts[i].is_stale = 1;
+	}
+	p->wants_describe = 0;
+	p->is_describing = 1;
+}
+
+static int connect_one(struct db_pool *p, enum slot_lane lane, int with_describe)
+{
+	int slot = slots_take(p->conf.region, p->conf.db, p->conf.number, lane, !p->is_described);
+	struct db_job *job;
+
+	if (slot < 0) {
+		atomic_store_explicit(&db_state(p)->wanted, 1, memory_order_relaxed);
+		return -1;
+	}
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		abort();
+	job->kind = DB_J_CONNECT;
+	job->pool = p;
+	job->lane = lane;
+	job->opts = p->conf.opts;
+	job->conn = db_conn_new(p, lane, (unsigned)slot);
+	job->conn->job = job;
+	if (with_describe)
+		describe_into(p, job);
+	p->n_connecting++;
+	p->conf.ops->run(p->conf.ctx, job);
+	return 0;
+}
+
+static void maintain(struct db_pool *p, uint64_t now_ns)
+{
+	unsigned express = (unsigned)p->conf.opts->express, n_replace = 0, n_idle = 0;
+
+	if (p->is_draining)
+		return;
+	if (now_ns < p->retry_ns) {
+		/* weir-monitor has seen the database again: do not wait for the backoff */
+		if (p->failures && atomic_load_explicit(&db_state(p)->up, memory_order_relaxed) == 1 &&
+		    atomic_load_explicit(&db_state(p)->changed_ns, memory_order_relaxed) + CLOCK_S > now_ns &&
+		    p->retry_ns > now_ns + 50 * CLOCK_MS)
+			p->retry_ns = now_ns;
+		else
+			return;
+	}
+	if ((!p->is_described || p->wants_describe) && !p->is_describing) {
+		connect_one(p, express && p->n_express < express + 1 ? LANE_EXPRESS : LANE_EXCLUSIVE, 1);
+		return;
+	}
+	if (!p->is_described)
+		return;
+	LIST_FOR(l, &p->conns)
+	{
+		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+		if (c->state == DB_C_CONNECTING)
+			continue;
+		if (c->lane == LANE_EXPRESS && (c->is_draining || now_ns > c->expires_ns))
+			n_replace++;
+		if (c->lane == LANE_EXCLUSIVE && db_conn_is_idle(c))
+			n_idle++;
+	}
+	if (p->n_connecting >= DB_MAX_CONNECTING)
+		return;
+	if (p->n_express < express + (n_replace ? 1 : 0))
+		connect_one(p, LANE_EXPRESS, 0);
+	else if (p->n_exclusive < warm_exclusive(p) ||
+		 (n_idle == 0 && !list_is_empty(&p->q_exclusive)))
+		connect_one(p, LANE_EXCLUSIVE, 0);
+}
+
+void db_pool_start(struct db_pool *p)
+{
+	if (p->n_stmts == 0) {
+		p->is_described = 1;
+		return;
+	}
+	maintain(p, clock_mono_ns());
+}
+
+void db_pool_flush(struct db_pool *p, uint64_t now_ns)
+{
+	p->now_ns = now_ns;
+	if (p->n_waiting == 0)
+		return;
+	flush_express(p, now_ns);
+	flush_exclusive(p, now_ns);
+	if (p->n_waiting)
+		maintain(p, now_ns);
+}
+
+/* Close what is too old, or idle beyond need. */
+static void retire(struct db_pool *p, uint64_t now_ns)
+{
+	const struct opts_database *o = p->conf.opts;
+	uint64_t idle = o->idle_timeout * CLOCK_MS;
+	int wanted = (int)atomic_load_explicit(&db_state(p)->wanted, memory_order_relaxed);
+	unsigned open_express = 0;
+
+	LIST_FOR(l, &p->conns)
+	{
+		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+		open_express += c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining;
+	}
+	LIST_FOR_SAFE(l, next, &p->conns)
+	{
+		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+		int is_spare = c->lane == LANE_EXCLUSIVE && p->n_exclusive > warm_exclusive(p);
+
+		if (c->state != DB_C_OPEN)
+			continue;
+		if (c->lane == LANE_EXPRESS) {
+			if (now_ns > c->expires_ns && !c->is_draining && open_express > o->express) {
+				c->is_draining = 1;	/* its replacement is open */
+				open_express--;
+			}
+			continue;
+		}
+		if (!db_conn_is_idle(c))
+			continue;
+		if (now_ns > c->expires_ns || (is_spare && now_ns - c->idle_ns > idle)) {
+			db_conn_close(c, now_ns);
+		} else if (wanted && p->n_exclusive > 1 && now_ns - c->idle_ns > 100 * CLOCK_MS) {
+			atomic_store_explicit(&db_state(p)->wanted, 0, memory_order_relaxed);
+			wanted = 0;
+			db_conn_close(c, now_ns);
+		}
+	}
+}
+
+void db_pool_tick(struct db_pool *p, uint64_t now_ns)
+{
+	p->now_ns = now_ns;
+	LIST_FOR_SAFE(l, next, &p->conns)
+		db_conn_tick(LIST_ENTRY(l, struct db_conn, node), now_ns);
+	retire(p, now_ns);
+	maintain(p, now_ns);
+	if (p->is_draining)
+		LIST_FOR_SAFE(l, next, &p->conns)
+		{
+			struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+			if (db_conn_is_idle(c) && p->n_waiting == 0)
+				db_conn_close(c, now_ns);
+		}
+}
+
+int db_pool_is_active(const struct db_pool *p)
+{
+	if (p->n_waiting || p->n_connecting || p->failures || !p->is_described || p->wants_describe)
+		return 1;
+	LIST_FOR(l, &p->conns)
+	{
+		const struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+		if (c->n_fifo || c->state == DB_C_CANCELLING)
+			return 1;
+	}
+	return 0;
+}
+
+void db_pool_drain(struct db_pool *p)
+{
+	p->is_draining = 1;
+}
+
+unsigned db_pool_waiting(const struct db_pool *p)
+{
+	return p->n_waiting;
+}
+
+int db_pool_ready(const struct db_pool *p)
+{
+	if (p->is_refused)
+		return -2;
+	if (p->is_described)
+		return 1;
+	return p->failures ? -1 : 0;
+}
+
+const char *db_pool_why(const struct db_pool *p)
+{
+	return p->why;
+}
+
+/* Take over what the thread found. */
+static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
+{
+	int first = !p->is_described;
+
+	for (unsigned i = 0; i < job->n_describe; i++) {
+		struct db_stmt *from = &job->describe[i], *to = &p->stmts[job->numbers[i]];
+
+		to->is_stale = 0;
+		to->failed = from->failed;
+		if (from->failed.id) {
+			to->failed_ns = now_ns;
+			if (first)
+				p->is_refused = 1;
+			continue;
+		}
+		db_desc_free(&to->desc);
+		to->desc = from->desc;
+		to->serial++;
+	}
+	p->is_described = 1;
+	p->is_describing = 0;
+}
+
+static void connect_failed(struct db_pool *p, struct db_job *job, uint64_t now_ns)
+{
+	uint64_t wait_ms = 50ull << (p->failures < 6 ? p->failures : 6);
+
+	p->failures++;
+	snprintf(p->why, sizeof(p->why), "%s", job->error);
+	if (wait_ms > 2000)
+		wait_ms = 2000;
+	if (job->is_config_error)
+		wait_ms = 30000;
+	else if (wait_ms > 500 && !has_open(p))
+		wait_ms = 500;	/* the service is to be back within a second of the database */
+	p->retry_ns = now_ns + wait_ms * CLOCK_MS * (800 + db_random(p) % 400) / 1000;
+	if (job->n_describe) {
+		p->is_describing = 0;
+		p->wants_describe = 1;
+	}
+	metric_add(&p->conf.metrics->db_connects_failed, 1);
+	db_conn_close(job->conn, now_ns);
+	if (!has_open(p))
+		fail_waiting(p, E_db_down, now_ns);
+}
+
+void db_job_done(struct db_job *job, uint64_t now_ns)
+{
+	struct db_pool *p = job->pool;
+
+	p->now_ns = now_ns;
+	if (job->kind == DB_J_CONNECT) {
+		p->n_connecting--;
+		job->conn->job = NULL;
+		if (job->failed) {
+			connect_failed(p, job, now_ns);
+		} else {
+			p->failures = 0;
+			p->retry_ns = 0;
+			metric_add(&p->conf.metrics->db_connects_ok, 1);
+			histo_add(&p->conf.metrics->db_connect, job->took_ns);
+			if (job->n_describe || !p->is_described)
+				described(p, job, now_ns);
+			db_conn_opened(job->conn, job->pg, now_ns);
+			maintain(p, now_ns);
+		}
+	}
+	/* a description whose statement was refused leaves its waiters without one */
+	for (unsigned k = 0; k < job->n_describe; k++) {
+		struct db_stmt *s = &p->stmts[job->numbers[k]];
+		struct list *queues[] = {&p->q_express, &p->q_exclusive};
+
+		if (!s->failed.id)
+			continue;
+		for (size_t i = 0; i < ARRAY_LEN(queues); i++)
+			LIST_FOR_SAFE(l, next, queues[i])
+			{
+				struct db_query *q = LIST_ENTRY(l, struct db_query, node);
+
+				if (q->stmt != job->numbers[k])
+					continue;
+				unqueue(p, q);
+				db_fail(p, q, E_sql, s->failed.text, now_ns);
+			}
+	}
+	free(job->describe);
+	free(job->numbers);
+	free(job);
+}
+
+void db_pool_free(struct db_pool **pp)
+{
+	struct db_pool *p = *pp;
+
+	if (!p)
+		return;
+	*pp = NULL;
+	LIST_FOR_SAFE(l, next, &p->conns)
+		db_conn_close(LIST_ENTRY(l, struct db_conn, node), clock_mono_ns());
+	LIST_FOR_SAFE(l, next, &p->free_entries)
+	{
+		list_del(l);
+		free(LIST_ENTRY(l, struct db_entry, node));
+	}
+	for (unsigned i = 0; i < p->n_stmts; i++)
+		db_desc_free(&p->stmts[i].desc);
+	free(p->stmts);
+	free(p);
+}
+
+int db_check(struct db_pool *p, struct errs *errs, struct buf *ret_why)
+{
+	struct db_job job = {.kind = DB_J_CONNECT, .opts = p->conf.opts, .pool = p, .lane = LANE_EXPRESS};
+	int n = 0;
+
+	describe_into(p, &job);
+	db_job_run(&job);
+	if (job.failed) {
+		buf_adds(ret_why, job.error);
+		n = -1;
+	}
+	for (unsigned i = 0; i < job.n_describe; i++) {
+		struct db_stmt *s = &job.describe[i];
+
+		if (s->failed.id) {
+			errs_add(errs, s->failed.id, s->failed.file, s->failed.line, s->failed.col, "%s",
+				 s->failed.text);
+			n++;
+		}
+		db_desc_free(&s->desc);
+	}
+	if (job.pg)
+		PQfinish(job.pg);
+	free(job.describe);
+	free(job.numbers);
+	return n;
+}

@@ -1,0 +1,146 @@
+/* db_priv: what the files of lib/pg share. Included by them alone. */
+#ifndef WEIR_PG_DB_PRIV_H
+#define WEIR_PG_DB_PRIV_H
+
+#include <libpq-fe.h>
+
+#include "lib/pg/db.h"
+#include "lib/shm/metrics.h"
+
+#define DB_MARGIN_NS (20 * 1000000ull)		/* taken off a deadline before the server gets it */
+#define DB_EXPRESS_WINDOW 64u
+#define DB_EXPRESS_WINDOW_NEW 4u
+#define DB_LANE_WORK_US 5000u			/* estimated work put onto one express connection */
+#define DB_HEAD_SLOW_NS (5 * 1000000ull)
+#define DB_CANCEL_GRACE_NS (500 * 1000000ull)
+#define DB_MONITOR_GRACE_NS (100 * 1000000ull)
+#define DB_MAX_CONNECTING 2u
+#define DB_NAME_MAX 32				/* "w4095_4294967295" */
+
+/* A session's settings that requests change, and the statement that changes them for one transaction. */
+#define DB_CONFIG_STMT "w_config"
+#define DB_USER_STMT "w_user"
+#define DB_CONFIG_SQL \
+	"SELECT set_config('statement_timeout', $1, true), set_config('request.user', $2, true)"
+#define DB_USER_SQL "SELECT set_config('request.user', $1, true)"
+/* Through a pooler, where no session setting may be made. */
+#define DB_POOLER_SQL \
+	"SELECT set_config('statement_timeout', $1, true), set_config('request.user', $2, true), " \
+	"set_config('transaction_read_only', $3, true)"
+
+enum db_conn_state { DB_C_CONNECTING, DB_C_OPEN, DB_C_CANCELLING, DB_C_CLOSING };
+
+/* One group on the wire, or one statement of a group that shares its Sync. */
+struct db_entry {
+	struct list node;
+	struct db_query *q;		/* NULL: orphan, the result is dropped */
+	unsigned stmt;
+	unsigned char kind;		/* enum db_entry_kind */
+	unsigned char n_before;		/* statements of the group in front of the query */
+	unsigned char seen;		/* statements whose end (NULL) was seen */
+	unsigned char has_sync;		/* the entry ends with a Sync of its own */
+	unsigned char failed, aborted, is_write, is_shared, is_clean;
+	unsigned char source_is_revalidate;
+	uint64_t sent_ns;
+	struct db_desc *desc;		/* counted */
+	PGresult *result;		/* kept until the entry is settled */
+};
+enum db_entry_kind { DB_E_PREPARE, DB_E_QUERY };
+
+struct db_conn {
+	struct list node;		/* in pool->conns */
+	struct db_pool *pool;
+	PGconn *pg;
+	enum db_conn_state state;
+	enum slot_lane lane;
+	unsigned slot;
+	struct list fifo;		/* entries in flight, oldest first */
+	unsigned n_fifo;
+	unsigned window, full_windows;
+	uint64_t work_us;		/* estimated work in flight */
+	uint64_t opened_ns, expires_ns, idle_ns, last_sync_ns, progress_ns, cancel_ns;
+	uint32_t generation;
+	unsigned guard_hits;		/* among what was in flight at the first hit */
+	unsigned guard_left;		/* entries still to be answered of those */
+	unsigned *prepared;		/* by statement: serial it is prepared as, 0 = not */
+	PGresult *prep_error;		/* of the prepare group just in front of a query */
+	unsigned prep_error_stmt;
+	int want_write, is_admin_shutdown, is_draining, min_rtt_us;
+	void *watch;
+	struct db_job *job;		/* while connecting */
+};
+
+struct db_pool {
+	struct db_pool_conf conf;
+	struct db_stmt *stmts;
+	unsigned n_stmts, cap_stmts;
+	struct list conns;
+	unsigned n_conns, n_connecting, n_express, n_exclusive;
+	struct list q_express, q_exclusive, done;
+	unsigned n_waiting;
+	struct list free_entries;
+	int is_described, is_refused, is_draining, is_describing, wants_describe;
+	uint64_t now_ns;
+	uint64_t retry_ns;		/* no connect before that */
+	unsigned failures;		/* connects in a row */
+	uint64_t express_off_until_ns, given_up_ns;
+	char why[256];
+	uint32_t rng;
+};
+
+enum db_job_kind { DB_J_CONNECT, DB_J_CANCEL };
+struct db_job {
+	enum db_job_kind kind;
+	struct db_pool *pool;		/* the job's thread reads conf.opts only */
+	struct db_conn *conn;
+	const struct opts_database *opts;
+	enum slot_lane lane;
+	/* statements to describe first (their sql is immutable); 0 = none */
+	unsigned n_describe;
+	struct db_stmt *describe;	/* copies */
+	unsigned *numbers;
+	/* out */
+	PGconn *pg;
+	int failed;			/* not connected */
+	int is_config_error;
+	char error[256];
+	uint64_t took_ns;
+	uint32_t cancel_pid;
+	struct slot *slot;
+	uint64_t started_ns;
+};
+
+/* db_connect.c: blocking. A usable session for the lane, or NULL with error. */
+PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, int timeout_ms, char error[256],
+		   int *ret_is_config_error);
+/* 0 when fd is readable, -1 at the deadline. */
+int db_wait_readable(int fd, uint64_t deadline_ns);
+/* Names, settings: what libpq would print, on one line, without its trailing newline. */
+void db_one_line(char *out, size_t n, const char *text);
+/* db_describe.c: blocking, before pipeline mode. Fills s->desc or s->failed. -1 when the connection died. */
+int db_describe(PGconn *pg, struct db_stmt *stmts, unsigned n, char error[256]);
+void db_desc_free(struct db_desc **d);	/* drops one reference */
+/* db_error.c */
+void db_error_from(struct db_query *q, const PGresult *res);
+int db_is_guard_hit(const PGresult *res);
+int db_error_class(const PGresult *res, const char *class2);
+const char *db_sqlstate(const PGresult *res);
+
+/* db_conn.c */
+struct db_conn *db_conn_new(struct db_pool *p, enum slot_lane lane, unsigned slot);
+void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns);
+void db_conn_close(struct db_conn *c, uint64_t now_ns);	/* requeues or settles what was on it; frees c */
+int db_conn_is_idle(const struct db_conn *c);
+int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int with_sync, int is_shared);
+int db_conn_sync(struct db_conn *c);
+void db_conn_cancel(struct db_conn *c, uint64_t now_ns);
+void db_conn_tick(struct db_conn *c, uint64_t now_ns);
+
+/* db_pool.c */
+void db_finish(struct db_pool *p, struct db_query *q, uint64_t now_ns);
+void db_fail(struct db_pool *p, struct db_query *q, enum err_id id, const char *text, uint64_t now_ns);
+void db_requeue(struct db_pool *p, struct db_query *q, int exclusive);
+void db_stmt_stale(struct db_pool *p, unsigned stmt);
+uint32_t db_random(struct db_pool *p);
+
+#endif

@@ -1,0 +1,114 @@
+/* weir-monitor's and the check's blocking use of a database. */
+#include "config.h"
+
+#include "lib/pg/db_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/clock.h"
+#include "lib/conf/options.h"
+
+static const char probe_sql[] =
+    "SELECT pg_is_in_recovery(), current_setting('max_connections'),"
+    " CASE WHEN pg_is_in_recovery() THEN"
+    "  CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0"
+    "       ELSE (extract(epoch FROM now() - pg_last_xact_replay_timestamp()) * 1000)::bigint END END";
+
+int db_libpq_version(void)
+{
+	return PQlibVersion();
+}
+
+static PGconn *probe_conn(struct db_probe *p)
+{
+	int is_config_error;
+
+	if (p->conn && PQstatus(p->conn) != CONNECTION_OK)
+		db_probe_close(p);
+	if (!p->conn)
+		p->conn = db_connect(p->opts, LANE_EXCLUSIVE, (int)p->opts->connect_timeout, p->error,
+				     &is_config_error);
+	return p->conn;
+}
+
+/* PQexec with a deadline, so that a stopped server does not hold the prober for ever. */
+static PGresult *exec_within(PGconn *pg, const char *sql, const char *const *values, int n, int timeout_ms)
+{
+	uint64_t deadline = clock_mono_ns() + (uint64_t)timeout_ms * CLOCK_MS;
+	PGresult *last = NULL, *res;
+
+	if (!PQsendQueryParams(pg, sql, n, NULL, values, NULL, NULL, 0))
+		return NULL;
+	for (;;) {
+		while (PQisBusy(pg)) {
+			if (db_wait_readable(PQsocket(pg), deadline) || !PQconsumeInput(pg)) {
+				PQclear(last);
+				return NULL;
+			}
+		}
+		res = PQgetResult(pg);
+		if (!res)
+			return last;
+		PQclear(last);
+		last = res;
+	}
+}
+
+void db_probe_run(struct db_probe *p)
+{
+	uint64_t start = clock_mono_ns();
+	PGconn *pg = probe_conn(p);
+	PGresult *res;
+
+	p->is_up = 0;
+	if (!pg)
+		return;
+	snprintf(p->where, sizeof(p->where), "%s:%s/%s", PQhost(pg) ? PQhost(pg) : "", PQport(pg), PQdb(pg));
+	res = exec_within(pg, probe_sql, NULL, 0, (int)p->opts->connect_timeout);
+	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1) {
+		p->is_up = 1;
+		p->error[0] = 0;
+		p->is_standby = PQgetvalue(res, 0, 0)[0] == 't';
+		p->max_connections = (unsigned)strtoul(PQgetvalue(res, 0, 1), NULL, 10);
+		p->lag_ms = PQgetisnull(res, 0, 2) ? (p->is_standby ? UINT64_MAX : 0)
+						   : (uint64_t)strtoull(PQgetvalue(res, 0, 2), NULL, 10);
+		p->server_version = (unsigned)PQserverVersion(pg);
+		p->took_us = (clock_mono_ns() - start) / 1000;
+	} else {
+		if (res)
+			db_one_line(p->error, sizeof(p->error), PQresultErrorMessage(res));
+		else if (PQstatus(pg) == CONNECTION_OK)
+			snprintf(p->error, sizeof(p->error), "no answer to a probe within connect_timeout");
+		else
+			db_one_line(p->error, sizeof(p->error), PQerrorMessage(pg));
+		db_probe_close(p);
+	}
+	PQclear(res);
+}
+
+int db_probe_cancel(struct db_probe *p, uint32_t pid)
+{
+	PGconn *pg = probe_conn(p);
+	char text[16];
+	const char *values[1] = {text};
+	PGresult *res;
+	int ok;
+
+	if (!pg)
+		return -1;
+	snprintf(text, sizeof(text), "%u", pid);
+	res = exec_within(pg, "SELECT pg_cancel_backend($1::int)", values, 1, 400);
+	ok = PQresultStatus(res) == PGRES_TUPLES_OK;
+	if (!ok && !res)
+		db_probe_close(p);
+	PQclear(res);
+	return ok ? 0 : -1;
+}
+
+void db_probe_close(struct db_probe *p)
+{
+	if (p->conn)
+		PQfinish(p->conn);
+	p->conn = NULL;
+}

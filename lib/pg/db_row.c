@@ -1,0 +1,184 @@
+/* Rows to JSON, byte for byte what PostgreSQL's row_to_json gives for the same row, straight from
+ * libpq's buffers. The rule for separators: no blanks and no newlines, as row_to_json itself does and
+ * json_agg, which puts ", \n " between rows, does not. */
+#include "config.h"
+
+#include "lib/pg/db_priv.h"
+
+#include "lib/base/check.h"
+#include "lib/json/jw.h"
+
+static inline void put(struct buf *b, const char *p, size_t n)
+{
+	memcpy(b->p + b->n, p, n);
+	b->n += n;
+}
+
+/* Timestamp text: a blank before the time becomes T; an offset of hours gets ":00". */
+static void put_timestamp(struct buf *b, const char *p, size_t n)
+{
+	const char *blank = memchr(p, ' ', n);
+	size_t date, i, end;
+
+	b->p[b->n++] = '"';
+	if (!blank) {			/* infinity, -infinity */
+		put(b, p, n);
+		b->p[b->n++] = '"';
+		return;
+	}
+	date = (size_t)(blank - p);
+	put(b, p, date);
+	b->p[b->n++] = 'T';
+	i = date + 1;
+	end = i;
+	while (end < n && p[end] != ' ')
+		end++;			/* " BC" stays last */
+	put(b, p + i, end - i);
+	for (size_t k = end; k > i; k--) {
+		char ch = p[k - 1];
+
+		if (ch == '+' || ch == '-') {
+			if (end - k == 2) {
+				put(b, ":00", 3);
+			}
+			break;
+		}
+		if (ch == '.')
+			break;
+	}
+	put(b, p + end, n - end);
+	b->p[b->n++] = '"';
+}
+
+/* One value. Room for at least 6 × n + 16 bytes is there. */
+static inline void put_value(struct buf *b, enum db_render render, const char *p, size_t n)
+{
+	switch (render) {
+	case DB_RENDER_INT:
+	case DB_RENDER_JSON:
+		put(b, p, n);
+		return;
+	case DB_RENDER_NUMBER:
+		if (n && (p[0] == 'N' || p[0] == 'I' || (p[0] == '-' && n > 1 && p[1] == 'I'))) {
+			b->p[b->n++] = '"';
+			put(b, p, n);
+			b->p[b->n++] = '"';
+			return;
+		}
+		put(b, p, n);
+		return;
+	case DB_RENDER_BOOL:
+		if (p[0] == 't')
+			put(b, "true", 4);
+		else
+			put(b, "false", 5);
+		return;
+	case DB_RENDER_PLAIN:
+		b->p[b->n++] = '"';
+		put(b, p, n);
+		b->p[b->n++] = '"';
+		return;
+	case DB_RENDER_TIMESTAMP:
+		put_timestamp(b, p, n);
+		return;
+	case DB_RENDER_TEXT:
+		b->p[b->n++] = '"';
+		jw_escaped(b, p, n);
+		buf_addc(b, '"');
+		return;
+	}
+}
+
+/* Quotes and a timestamp's changes; escaping makes its own room in jw_escaped. */
+#define VALUE_SLACK 16u
+
+static inline void room(struct buf *b, size_t n)
+{
+	check(buf_reserve(b, n) == 0);	/* out has no limit of its own */
+}
+
+void db_render_row(const struct db_query *q, unsigned row, struct buf *out)
+{
+	const struct db_desc *d = q->desc;
+	const PGresult *res = q->result;
+	int r = (int)row, n = (int)d->n_columns;
+
+	for (int c = 0; c < n; c++) {
+		const struct db_column *col = &d->columns[c];
+		size_t len = (size_t)PQgetlength(res, r, c);
+
+		room(out, col->prefix_n + len + VALUE_SLACK);
+		put(out, col->prefix, col->prefix_n);
+		if (len == 0 && PQgetisnull(res, r, c))
+			put(out, "null", 4);
+		else
+			put_value(out, col->render, PQgetvalue(res, r, c), len);
+	}
+	room(out, 4);
+	if (n == 0)
+		put(out, "{", 1);
+	put(out, "}", 1);
+}
+
+int db_render_rows(const struct db_query *q, size_t limit, struct buf *out)
+{
+	unsigned n = db_rows(q);
+
+	room(out, 2);
+	put(out, "[", 1);
+	for (unsigned r = 0; r < n; r++) {
+		if (r) {
+			room(out, 1);
+			put(out, ",", 1);
+		}
+		db_render_row(q, r, out);
+		if (out->n > limit)
+			return -E_too_large;
+	}
+	room(out, 1);
+	put(out, "]", 1);
+	return 0;
+}
+
+void db_render_value(const struct db_query *q, struct buf *out)
+{
+	const struct db_desc *d = q->desc;
+	const PGresult *res = q->result;
+	size_t len;
+
+	if (db_rows(q) == 0 || d->n_columns == 0 || PQgetisnull(res, 0, 0)) {
+		buf_adds(out, "null");
+		return;
+	}
+	len = (size_t)PQgetlength(res, 0, 0);
+	room(out, len + VALUE_SLACK);
+	put_value(out, d->columns[0].render, PQgetvalue(res, 0, 0), len);
+}
+
+unsigned db_rows(const struct db_query *q)
+{
+	return q->result ? (unsigned)PQntuples(q->result) : 0;
+}
+
+struct slice db_text(const struct db_query *q, struct slice column)
+{
+	const struct db_desc *d = q->desc;
+
+	if (db_rows(q) == 0)
+		return (struct slice){NULL, 0};
+	for (unsigned c = 0; c < d->n_columns; c++)
+		if (slice_eq(slice_str(d->columns[c].name), column) &&
+		    !PQgetisnull(q->result, 0, (int)c))
+			return slice_of(PQgetvalue(q->result, 0, (int)c),
+					(size_t)PQgetlength(q->result, 0, (int)c));
+	return (struct slice){NULL, 0};
+}
+
+void db_query_clear(struct db_query *q)
+{
+	if (q->result) {
+		PQclear(q->result);
+		q->result = NULL;
+	}
+	db_desc_free(&q->desc);
+}

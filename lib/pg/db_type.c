@@ -1,0 +1,276 @@
+/* Parameter texts are checked by the rules of PostgreSQL's input functions where these are simple
+ * enough to be told exactly; everything else is left to the server. A check may let a bad text pass,
+ * it must never refuse a good one. */
+#include "config.h"
+
+#include "lib/pg/db_type.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "lib/base/base.h"
+#include "lib/base/err.h"
+#include "lib/base/num.h"
+#include "lib/json/jr.h"
+
+enum db_kind db_type_kind(uint32_t oid)
+{
+	switch (oid) {
+	case 16:
+		return DB_BOOL;
+	case 17:
+		return DB_BYTEA;
+	case 20:
+		return DB_INT8;
+	case 21:
+		return DB_INT2;
+	case 23:
+		return DB_INT4;
+	case 26:
+		return DB_OID;
+	case 18:
+	case 19:
+	case 25:
+	case 1042:
+	case 1043:
+		return DB_TEXT;
+	case 114:
+	case 3802:
+		return DB_JSON;
+	case 700:
+	case 701:
+		return DB_FLOAT;
+	case 1700:
+		return DB_NUMERIC;
+	case 1082:
+		return DB_DATE;
+	case 1083:
+	case 1266:
+		return DB_TIME;
+	case 1114:
+	case 1184:
+		return DB_TIMESTAMP;
+	case 2950:
+		return DB_UUID;
+	default:
+		return DB_OTHER;
+	}
+}
+
+static struct slice trim_space(struct slice s)
+{
+	while (s.n && isspace((unsigned char)s.p[0]))
+		s.p++, s.n--;
+	while (s.n && isspace((unsigned char)s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+static int is_integer(struct slice text, int64_t min, int64_t max)
+{
+	struct slice s = trim_space(text);
+	int64_t v;
+
+	if (s.n && s.p[0] == '+')
+		s.p++, s.n--;
+	return num_i64(s, &v) == 0 && v >= min && v <= max;
+}
+
+static int is_special(struct slice s)
+{
+	static const char *const words[] = {"nan", "infinity", "-infinity", "+infinity",
+					    "inf", "-inf", "+inf"};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (slice_ieq(s, slice_str(words[i])))
+			return 1;
+	return 0;
+}
+
+/* [sign] digits [. digits] [e [sign] digits], or a special word */
+static int is_decimal(struct slice text)
+{
+	struct slice s = trim_space(text);
+	size_t i = 0, digits = 0;
+
+	if (is_special(s))
+		return 1;
+	if (i < s.n && (s.p[i] == '-' || s.p[i] == '+'))
+		i++;
+	while (i < s.n && isdigit((unsigned char)s.p[i]))
+		i++, digits++;
+	if (i < s.n && s.p[i] == '.') {
+		i++;
+		while (i < s.n && isdigit((unsigned char)s.p[i]))
+			i++, digits++;
+	}
+	if (!digits)
+		return 0;
+	if (i < s.n && (s.p[i] == 'e' || s.p[i] == 'E')) {
+		size_t start;
+
+		i++;
+		if (i < s.n && (s.p[i] == '-' || s.p[i] == '+'))
+			i++;
+		start = i;
+		while (i < s.n && isdigit((unsigned char)s.p[i]))
+			i++;
+		if (i == start)
+			return 0;
+	}
+	return i == s.n;
+}
+
+/* As boolin: a unique prefix of the words, any case, or 1 and 0. */
+static int is_bool(struct slice text)
+{
+	static const char *const words[] = {"true", "false", "yes", "no"};
+	struct slice s = trim_space(text);
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (s.n && s.n <= strlen(words[i]) && strncasecmp(s.p, words[i], s.n) == 0)
+			return 1;
+	return slice_ieq(s, SLICE("on")) || slice_ieq(s, SLICE("off")) || slice_ieq(s, SLICE("of")) ||
+	       slice_eq(s, SLICE("1")) || slice_eq(s, SLICE("0"));
+}
+
+static int is_uuid(struct slice s)
+{
+	size_t digits = 0;
+
+	if (s.n >= 2 && s.p[0] == '{' && s.p[s.n - 1] == '}')
+		s = slice_of(s.p + 1, s.n - 2);
+	for (size_t i = 0; i < s.n; i++) {
+		if (isxdigit((unsigned char)s.p[i]))
+			digits++;
+		else if (s.p[i] != '-' || digits == 0 || digits % 4 != 0 || s.p[i - 1] == '-')
+			return 0;
+	}
+	return digits == 32 && s.p[s.n - 1] != '-';
+}
+
+const char *db_type_check(enum db_kind kind, struct slice text)
+{
+	switch (kind) {
+	case DB_INT2:
+		return is_integer(text, INT16_MIN, INT16_MAX) ? NULL
+							      : "an integer from -32768 to 32767";
+	case DB_INT4:
+		return is_integer(text, INT32_MIN, INT32_MAX)
+			   ? NULL
+			   : "an integer from -2147483648 to 2147483647";
+	case DB_INT8:
+		return is_integer(text, INT64_MIN, INT64_MAX)
+			   ? NULL
+			   : "an integer from -9223372036854775808 to 9223372036854775807";
+	case DB_FLOAT:
+	case DB_NUMERIC:
+		return is_decimal(text) ? NULL : "a number";
+	case DB_BOOL:
+		return is_bool(text) ? NULL : "true or false";
+	case DB_UUID:
+		return is_uuid(text) ? NULL : "a UUID";
+	case DB_JSON:
+		return jr_validate(text, NULL) == 0 ? NULL : "a JSON document";
+	case DB_DATE:
+	case DB_TIMESTAMP:
+	case DB_TIME:
+		return trim_space(text).n ? NULL
+		       : kind == DB_DATE  ? "a date"
+					  : "a date and time";
+	case DB_OTHER:
+	case DB_TEXT:
+	case DB_BYTEA:
+	case DB_OID:
+		break;
+	}
+	return NULL;
+}
+
+const char *db_type_name(const struct db_type *t)
+{
+	static const char *const names[] = {
+	    [DB_OTHER] = "text", [DB_TEXT] = "text", [DB_BOOL] = "boolean", [DB_INT2] = "smallint",
+	    [DB_INT4] = "integer", [DB_INT8] = "bigint", [DB_FLOAT] = "float", [DB_NUMERIC] = "numeric",
+	    [DB_UUID] = "uuid", [DB_JSON] = "json", [DB_DATE] = "date", [DB_TIMESTAMP] = "timestamp",
+	    [DB_TIME] = "time", [DB_BYTEA] = "bytea", [DB_OID] = "oid"};
+
+	return names[t->kind];
+}
+
+static int by_bytes(struct slice a, struct slice b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int d = n ? memcmp(a.p, b.p, n) : 0;
+
+	if (d)
+		return d < 0 ? -1 : 1;
+	return a.n == b.n ? 0 : a.n < b.n ? -1 : 1;
+}
+
+static long double to_number(struct slice s)
+{
+	char text[512];
+	size_t n = s.n < sizeof(text) - 1 ? s.n : sizeof(text) - 1;
+
+	memcpy(text, s.p, n);
+	text[n] = 0;
+	return strtold(text, NULL);
+}
+
+int db_type_compare(enum db_kind kind, struct slice a, struct slice b)
+{
+	int64_t x, y;
+	long double v, w;
+
+	a = trim_space(a);
+	b = trim_space(b);
+	switch (kind) {
+	case DB_INT2:
+	case DB_INT4:
+	case DB_INT8:
+		if (num_i64(a, &x) == 0 && num_i64(b, &y) == 0)
+			return x < y ? -1 : x > y;
+		/* a number with a sign or beyond 64 bits */
+		__attribute__((fallthrough));
+	case DB_FLOAT:
+	case DB_NUMERIC:
+	case DB_OID:
+		v = to_number(a);
+		w = to_number(b);
+		/* NaN sorts above everything, as in PostgreSQL */
+		if (isnan(v) || isnan(w))
+			return isnan(v) - isnan(w);
+		return v < w ? -1 : v > w;
+	case DB_OTHER:
+	case DB_TEXT:
+	case DB_BOOL:
+	case DB_UUID:
+	case DB_JSON:
+	case DB_DATE:
+	case DB_TIMESTAMP:
+	case DB_TIME:
+	case DB_BYTEA:
+		break;
+	}
+	return by_bytes(a, b);
+}
+
+void db_type_array_item(struct buf *out, int is_first, int is_null, struct slice text)
+{
+	if (!is_first)
+		buf_addc(out, ',');
+	if (is_null) {
+		buf_adds(out, "NULL");
+		return;
+	}
+	buf_addc(out, '"');
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '"' || text.p[i] == '\\')
+			buf_addc(out, '\\');
+		buf_addc(out, text.p[i]);
+	}
+	buf_addc(out, '"');
+}
