@@ -135,6 +135,7 @@ void db_pool_free(struct db_pool **p);
 /* Before db_pool_start. The statement's number. */
 unsigned db_pool_add_stmt(struct db_pool *p, const struct db_stmt *proto);
 const struct db_stmt *db_pool_stmt(const struct db_pool *p, unsigned stmt);
+unsigned db_pool_n_stmts(const struct db_pool *p);
 void db_pool_start(struct db_pool *p);
 
 /* 1 described and connected · 0 not yet · -1 the database cannot be reached (error text in db_pool_why)

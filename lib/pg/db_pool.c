@@ -61,6 +61,11 @@ const struct db_stmt *db_pool_stmt(const struct db_pool *p, unsigned stmt)
 	return &p->stmts[stmt];
 }
 
+unsigned db_pool_n_stmts(const struct db_pool *p)
+{
+	return p->n_stmts;
+}
+
 void db_finish(struct db_pool *p, struct db_query *q, uint64_t now_ns)
 {
 	check(q->state == DB_Q_NEW || q->state == DB_Q_QUEUED);

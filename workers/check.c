@@ -1,0 +1,51 @@
+/* weir-worker -t: every statement of the snapshot prepared and described over a real connection. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "workers/worker.h"
+
+#define EXIT_NO_DATABASE 75
+#define EXIT_CONFIG 78
+
+int worker_check(struct snapshot *s)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	struct errs errs;
+	AUTO(buf) struct buf why;
+	int rc = 0;
+
+	if (!w)
+		abort();
+	buf_init(&why, 0);
+	errs_init(&errs);
+	w->snapshot = *s;
+	w->is_alone = 1;
+	worker_setup(w);
+	for (unsigned i = 0; i < s->options.n_databases; i++) {
+		if (!w->pools[i])
+			continue;
+		buf_clear(&why);
+		if (db_check(w->pools[i], &errs, &why) < 0) {
+			printf("database %s: not reachable: %s\n", s->options.databases[i].name, buf_str(&why));
+			rc = EXIT_NO_DATABASE;
+		}
+	}
+	if (errs.n) {
+		AUTO(buf) struct buf text;
+
+		buf_init(&text, 0);
+		errs_to_text(&errs, &text);
+		fwrite(text.p, 1, text.n, stdout);
+		rc = EXIT_CONFIG;
+	}
+	for (unsigned i = 0; i < s->options.n_databases; i++)
+		db_pool_free(&w->pools[i]);
+	route_done(&w->route);
+	free(w->runs);
+	free(w);
+	errs_done(&errs);
+	return rc;
+}

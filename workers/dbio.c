@@ -1,0 +1,116 @@
+/* The pools' descriptors and blocking jobs on the loop. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/check.h"
+#include "workers/worker.h"
+
+struct db_watch {
+	uv_poll_t poll;
+	struct db_conn *conn;
+	struct worker *w;
+};
+
+static void on_db(uv_poll_t *h, int status, int events)
+{
+	struct db_watch *x = h->data;
+
+	if (x->conn)
+		db_conn_step(x->conn, status < 0 || events & (UV_READABLE | UV_DISCONNECT), events & UV_WRITABLE,
+			     front_now(&x->w->front));
+}
+
+static void watch(void *ctx, struct db_conn *c, int fd, int want_write)
+{
+	struct db_watch *x = *db_conn_watch(c);
+
+	if (!x) {
+		x = calloc(1, sizeof(*x));
+		if (!x)
+			abort();
+		x->w = ctx;
+		x->conn = c;
+		x->poll.data = x;
+		*db_conn_watch(c) = x;
+		check(uv_poll_init(&x->w->loop, &x->poll, fd) == 0);
+	}
+	check(uv_poll_start(&x->poll, UV_READABLE | (want_write ? UV_WRITABLE : 0), on_db) == 0);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+/* Before libpq closes the descriptor. */
+static void unwatch(void *ctx, struct db_conn *c)
+{
+	struct db_watch *x = *db_conn_watch(c);
+
+	(void)ctx;
+	if (!x)
+		return;
+	x->conn = NULL;
+	*db_conn_watch(c) = NULL;
+	uv_poll_stop(&x->poll);
+	uv_close((uv_handle_t *)&x->poll, on_closed);
+}
+
+struct work {
+	uv_work_t uv;
+	struct db_job *job;
+	struct worker *w;
+};
+
+static void on_work(uv_work_t *uv)
+{
+	db_job_run(((struct work *)uv->data)->job);
+}
+
+static void on_work_done(uv_work_t *uv, int status)
+{
+	struct work *work = uv->data;
+
+	(void)status;
+	db_job_done(work->job, front_now(&work->w->front));
+	free(work);
+}
+
+static void run(void *ctx, struct db_job *job)
+{
+	struct worker *w = ctx;
+	struct work *work = calloc(1, sizeof(*work));
+
+	if (!work)
+		abort();
+	work->job = job;
+	work->w = w;
+	work->uv.data = work;
+	check(uv_queue_work(&w->loop, &work->uv, on_work, on_work_done) == 0);
+}
+
+static void wake_monitor(void *ctx)
+{
+	struct worker *w = ctx;
+	uint64_t one = 1;
+
+	(void)!write(w->monitor_fd, &one, sizeof(one));
+}
+
+const struct db_ops dbio_ops = {.watch = watch, .unwatch = unwatch, .run = run, .wake_monitor = wake_monitor};
+
+void dbio_resume(struct worker *w)
+{
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++) {
+		struct db_query *q;
+
+		while (w->pools[i] && (q = db_pool_next_done(w->pools[i]))) {
+			struct req *r = q->owner;
+
+			r->is_query_done = 1;
+			req_run(r);
+		}
+	}
+}

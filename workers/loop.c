@@ -1,0 +1,475 @@
+/* One turn: poll; what arrived runs its steps; finished queries are taken up; what waits for the
+ * database is sent; log lines go out. Then the next deadline is armed and the loop polls again. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/fdio.h"
+#include "lib/base/log.h"
+#include "lib/base/num.h"
+#include "lib/ctl/heritage.h"
+#include "lib/shm/metrics.h"
+#include "workers/worker.h"
+
+#define BEAT_NS (250 * CLOCK_MS)
+#define TICK_NS (10 * CLOCK_MS)
+#define ORPHAN_DRAIN_NS (5 * CLOCK_S)
+#define SKEW 8u		/* connections above the least loaded worker before accepting is left to others */
+
+static void on_head(struct front_conn *c, const struct gate_out *out)
+{
+	struct worker *w = c->front->ctx;
+	struct req *r = req_new(w, c);
+
+	r->fcgi_id = out->id;
+	r->raw_params = out->params;
+	req_run(r);
+}
+
+static void on_body(struct front_conn *c, struct slice piece)
+{
+	struct req *r = c->req;
+	struct worker *w = r->w;
+	const struct opts_limits *limits = &w->snapshot.options.limits;
+
+	r->body_bytes += piece.n;
+	if (r->is_replying || !r->wants_body)
+		return;
+	if (r->body_bytes > limits->body)
+		req_fail(r, E_too_large, "The body is larger than this endpoint takes.");
+	else if (w->bodies_bytes + piece.n > limits->bodies)
+		req_fail(r, E_overloaded, "Too many request bodies are under way.");
+	if (r->error) {
+		r->step = STEP_reply;
+		req_run(r);
+		return;
+	}
+	buf_add(&r->body, piece.p, piece.n);
+	w->bodies_bytes += piece.n;
+}
+
+static void on_end(struct front_conn *c)
+{
+	struct req *r = c->req;
+
+	r->is_body_done = 1;
+	if (r->step == STEP_body)
+		req_run(r);
+}
+
+static void on_gone(struct front_conn *c, enum err_id reason)
+{
+	struct req *r = c->req;
+
+	if (reason == E_request_timeout) {
+		if (r->is_replying)
+			return;
+		req_fail(r, reason, NULL);
+		r->step = STEP_reply;
+		req_run(r);
+		return;
+	}
+	req_abandon_query(r);
+	r->conn = NULL;
+	c->req = NULL;
+	r->step = STEP_account;
+	req_run(r);
+}
+
+static void on_sent(struct front_conn *c)
+{
+	struct req *r = c->req;
+
+	req_run(r);
+}
+
+static void on_refuse(struct front_conn *c, enum err_id error)
+{
+	struct req *r = req_new(c->front->ctx, c);
+
+	req_fail(r, error, NULL);
+	r->step = STEP_reply;
+	req_run(r);
+}
+
+static int on_park(struct front_conn *c)
+{
+	struct worker *w = c->front->ctx;
+	struct heritage_msg m = {.type = HERITAGE_CONNECTION};
+
+	if (w->channel_fd < 0 || w->is_orphan)
+		return -1;
+	return fdio_send(w->channel_fd, &m, sizeof(m), &c->fd, 1) > 0 ? 0 : -1;
+}
+
+static const struct front_ops worker_front_ops = {.on_head = on_head, .on_body = on_body, .on_end = on_end,
+						  .on_gone = on_gone, .on_sent = on_sent,
+						  .on_refuse = on_refuse, .on_park = on_park};
+
+static uint64_t rss_bytes(void)
+{
+	static int fd = -1;
+	char text[64];
+	uint64_t pages = 0;
+	ssize_t n;
+	struct slice s, size;
+
+	if (fd < 0)
+		fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	n = pread(fd, text, sizeof(text), 0);
+	if (n <= 0)
+		return 0;
+	s = slice_of(text, (size_t)n);
+	size = slice_cut(&s, ' ');
+	(void)size;
+	size = slice_cut(&s, ' ');
+	return num_u64(size, &pages) ? 0 : pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Leave new connections to workers that hold fewer: kept-alive ones would pile up on whoever wakes first. */
+static void balance(struct worker *w)
+{
+	uint32_t lowest = w->front.n_open;
+	const struct region_header *h = w->region.h;
+
+	if (w->is_draining || !w->said_ready)
+		return;
+	for (unsigned i = 0; i < h->plan.n_numbers; i++) {
+		const struct board_row *row = region_board(&w->region, i);
+		uint64_t beat = atomic_load_explicit(&row->heartbeat_ns, memory_order_relaxed);
+		uint32_t open;
+
+		if (atomic_load_explicit(&row->state, memory_order_relaxed) != STATE_ready ||
+		    beat + 4 * BEAT_NS < w->front.now_ns)
+			continue;
+		open = atomic_load_explicit(&row->conns_open, memory_order_relaxed);
+		if (open < lowest)
+			lowest = open;
+	}
+	front_accept(&w->front, w->front.n_open <= lowest + SKEW);
+}
+
+static void publish(struct worker *w)
+{
+	struct board_row *b = w->board;
+	struct list *first = list_first(&w->reqs);
+	unsigned waiting = 0;
+
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		waiting += w->pools[i] ? db_pool_waiting(w->pools[i]) : 0;
+	atomic_store_explicit(&b->in_flight, w->n_reqs, memory_order_relaxed);
+	atomic_store_explicit(&b->conns_open, w->front.n_open, memory_order_relaxed);
+	atomic_store_explicit(&b->conns_parked, w->front.n_parked, memory_order_relaxed);
+	atomic_store_explicit(&b->waiting, waiting, memory_order_relaxed);
+	atomic_store_explicit(&b->oldest_begin_ns, first ? LIST_ENTRY(first, struct req, node)->t0_ns : 0,
+			      memory_order_relaxed);
+}
+
+/* What weir-monitor and weird would do, when there is neither. */
+static void alone(struct worker *w)
+{
+	uint64_t now = w->front.now_ns;
+
+	slots_sweep(&w->region, now);
+	express_tick(&w->region, now / CLOCK_MS);
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		if (w->pools[i]) {
+			int ready = db_pool_ready(w->pools[i]);
+
+			db_state_set(region_db(&w->region, i), ready != -1, ready == -1 ? db_pool_why(w->pools[i]) : "",
+				     now);
+		}
+}
+
+static void beat(struct worker *w)
+{
+	struct board_row *b = w->board;
+	uint64_t now = w->front.now_ns, span = now - w->last_beat_ns;
+
+	w->last_beat_ns = now;
+	atomic_store_explicit(&b->heartbeat_ns, now, memory_order_relaxed);
+	atomic_store_explicit(&b->rss_bytes, rss_bytes(), memory_order_relaxed);
+	atomic_store_explicit(&b->longest_turn_ns, w->longest_turn_ns, memory_order_relaxed);
+	atomic_store_explicit(&b->busy_permille,
+			      span ? (uint32_t)((w->busy_ns - w->beat_busy_ns) * 1000 / span) : 0,
+			      memory_order_relaxed);
+	w->beat_busy_ns = w->busy_ns;
+	w->longest_turn_ns = 0;
+	atomic_store_explicit(&w->metrics->busy, w->busy_ns, memory_order_relaxed);
+	if (!w->is_alone)
+		log_set_level((enum log_level)atomic_load_explicit(&w->region.h->log_level, memory_order_relaxed));
+	balance(w);
+	if (w->is_alone && now - w->last_tick_ns >= CLOCK_S) {
+		w->last_tick_ns = now;
+		alone(w);
+	}
+}
+
+static void say(struct worker *w, uint32_t type, uint32_t arg, const char *text)
+{
+	struct heritage_msg m = {.type = type, .arg = arg};
+
+	snprintf(m.text, sizeof(m.text), "%s", text ? text : "");
+	if (w->channel_fd >= 0 && fdio_send(w->channel_fd, &m, sizeof(m), NULL, 0) < 0)
+		log_warn("the supervisor could not be told: %m");
+}
+
+static void report_refused(struct worker *w, struct db_pool *p, unsigned n_stmts)
+{
+	char text[1024], where[900];
+
+	for (unsigned i = 0; i < n_stmts; i++) {
+		const struct db_stmt *s = db_pool_stmt(p, i);
+
+		if (!s->failed.id)
+			continue;
+		err_format(&s->failed, where, sizeof(where));
+		log_error("%s", where);
+		snprintf(text, sizeof(text), "%s", where);
+		say(w, HERITAGE_FAILED, 78, text);
+	}
+	w->exit_code = 78;
+	uv_stop(&w->loop);
+}
+
+/* Once every statement is described, or the database is known to be away. */
+static void check_ready(struct worker *w)
+{
+	int degraded = 0;
+
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++) {
+		int ready = w->pools[i] ? db_pool_ready(w->pools[i]) : 1;
+
+		if (ready == 0)
+			return;
+		if (ready == -2 && !w->said_ready) {
+			report_refused(w, w->pools[i], db_pool_n_stmts(w->pools[i]));
+			return;
+		}
+		if (ready == -1) {
+			if (!w->said_ready)
+				log_warn("database %s: %s", w->snapshot.options.databases[i].name,
+					 db_pool_why(w->pools[i]));
+			degraded = 1;
+		}
+	}
+	atomic_store_explicit(&w->board->is_degraded, (uint32_t)degraded, memory_order_relaxed);
+	if (w->said_ready)
+		return;
+	w->said_ready = 1;
+	say(w, HERITAGE_READY, (uint32_t)degraded, NULL);
+	front_accept(&w->front, 1);
+	log_info("worker %u ready%s", w->number, degraded ? " (degraded: the database is away)" : "");
+}
+
+static void on_timer(uv_timer_t *t)
+{
+	struct worker *w = t->data;
+	uint64_t now = front_now(&w->front);
+
+	w->timer_due_ns = 0;
+	wheel_run(&w->wheel, now);
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		if (w->pools[i])
+			db_pool_tick(w->pools[i], now);
+	if (now - w->last_beat_ns >= BEAT_NS)
+		beat(w);
+}
+
+static void arm(struct worker *w)
+{
+	uint64_t now = w->front.now_ns, wait = BEAT_NS, due;
+
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		if (w->pools[i] && db_pool_is_active(w->pools[i]))
+			wait = TICK_NS;
+	wait = wheel_wait(&w->wheel, now, wait);
+	due = now + wait;
+	if (w->timer_due_ns > now && w->timer_due_ns <= due)
+		return;
+	w->timer_due_ns = due;
+	uv_update_time(&w->loop);
+	uv_timer_start(&w->timer, on_timer, (wait + CLOCK_MS - 1) / CLOCK_MS, 0);
+}
+
+/* After the poll's callbacks. */
+static void on_turn(uv_check_t *h)
+{
+	struct worker *w = h->data;
+	uint64_t now = front_now(&w->front);
+
+	dbio_resume(w);
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		if (w->pools[i])
+			db_pool_flush(w->pools[i], now);
+	dbio_resume(w);
+	check_ready(w);
+	publish(w);
+	if (w->access.n)
+		access_flush(w);
+	if (w->is_draining && ((w->n_reqs == 0 && w->front.n_open == 0) || now > w->drain_until_ns))
+		uv_stop(&w->loop);
+	atomic_store_explicit(&w->board->running_step, STEP_COUNT, memory_order_relaxed);
+}
+
+static void on_prepare(uv_prepare_t *h)
+{
+	struct worker *w = h->data;
+	uint64_t turn, now;
+
+	if (w->front.now_is_stale)
+		return;		/* nothing ran */
+	arm(w);
+	now = clock_mono_ns();
+	turn = now - w->front.now_ns;
+	w->busy_ns += turn;
+	metric_add(&w->metrics->turns, 1);
+	if (turn > w->longest_turn_ns)
+		w->longest_turn_ns = turn;
+	w->front.now_is_stale = 1;
+}
+
+void worker_drain(struct worker *w)
+{
+	if (w->is_draining)
+		return;
+	w->is_draining = 1;
+	w->drain_until_ns = w->front.now_ns + (w->is_alone    ? 2 * CLOCK_S
+					       : w->is_orphan ? ORPHAN_DRAIN_NS
+							      : w->snapshot.options.workers.drain_timeout * CLOCK_MS);
+	front_drain(&w->front);
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		if (w->pools[i])
+			db_pool_drain(w->pools[i]);
+}
+
+static void on_channel(uv_poll_t *h, int status, int events)
+{
+	struct worker *w = h->data;
+	struct heritage_msg m;
+	int fds[1];
+	unsigned n_fds = 1;
+	ssize_t n;
+
+	(void)events;
+	front_now(&w->front);
+	n = status < 0 ? 0 : fdio_recv(w->channel_fd, &m, sizeof(m), fds, &n_fds);
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0) {
+		log_warn("the supervisor is gone, draining");
+		uv_poll_stop(&w->channel);
+		w->is_orphan = 1;
+		worker_drain(w);
+		return;
+	}
+	switch (m.type) {
+	case HERITAGE_DRAIN:
+		worker_drain(w);
+		break;
+	case HERITAGE_STOP:
+		uv_stop(&w->loop);
+		break;
+	case HERITAGE_LOGLEVEL:
+		log_set_level((enum log_level)m.arg);
+		break;
+	case HERITAGE_REOPEN:
+		access_open(w);
+		break;
+	case HERITAGE_CONNECTION:
+		if (n_fds == 1) {
+			front_adopt(&w->front, fds[0]);
+			n_fds = 0;
+		}
+		break;
+	default:
+		break;
+	}
+	while (n_fds)
+		close(fds[--n_fds]);
+}
+
+static void on_signal(uv_signal_t *h, int signum)
+{
+	struct worker *w = h->data;
+
+	(void)signum;
+	front_now(&w->front);
+	worker_drain(w);
+}
+
+static void close_handle(uv_handle_t *h, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(h))
+		uv_close(h, NULL);
+}
+
+int worker_loop_init(struct worker *w)
+{
+	const struct options *o = &w->snapshot.options;
+	int rc = uv_loop_init(&w->loop);
+
+	if (rc)
+		return rc;
+	w->front.now_ns = clock_mono_ns();
+	wheel_init(&w->wheel, w->front.now_ns);
+	w->front.ops = &worker_front_ops;
+	w->front.ctx = w;
+	w->front.metrics = w->metrics;
+	w->front.limits = (struct front_limits){
+	    .max_params = o->limits.params > 65535 ? 65535 : (uint32_t)o->limits.params,
+	    .max_conns = o->workers.max_connections,
+	    .header_ns = o->limits.header_timeout * CLOCK_MS,
+	    .body_ns = o->limits.body_timeout * CLOCK_MS,
+	    .write_ns = o->limits.write_timeout * CLOCK_MS,
+	    .idle_ns = o->limits.idle_timeout * CLOCK_MS};
+	rc = front_init(&w->front, &w->loop, &w->wheel);
+	uv_prepare_init(&w->loop, &w->prepare);
+	uv_check_init(&w->loop, &w->turn);
+	uv_timer_init(&w->loop, &w->timer);
+	uv_signal_init(&w->loop, &w->sigterm);
+	uv_signal_init(&w->loop, &w->sigint);
+	w->prepare.data = w->turn.data = w->timer.data = w->channel.data = w->sigterm.data = w->sigint.data = w;
+	uv_prepare_start(&w->prepare, on_prepare);
+	uv_check_start(&w->turn, on_turn);
+	uv_signal_start(&w->sigterm, on_signal, SIGTERM);
+	if (w->is_alone)
+		uv_signal_start(&w->sigint, on_signal, SIGINT);
+	if (w->channel_fd >= 0) {
+		uv_poll_init(&w->loop, &w->channel, w->channel_fd);
+		uv_poll_start(&w->channel, UV_READABLE, on_channel);
+	}
+	return rc;
+}
+
+int worker_run(struct worker *w)
+{
+	uv_timer_start(&w->timer, on_timer, 0, 0);
+	beat(w);
+	uv_run(&w->loop, UV_RUN_DEFAULT);
+
+	/* whatever is still open ends with the process; what libuv holds is closed in order */
+	LIST_FOR_SAFE(l, next, &w->front.conns)
+	{
+		struct front_conn *c = LIST_ENTRY(l, struct front_conn, node);
+
+		if (c->req)
+			on_gone(c, E_ok);
+		front_close(c);
+	}
+	access_flush(w);
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		db_pool_free(&w->pools[i]);
+	uv_prepare_stop(&w->prepare);
+	uv_check_stop(&w->turn);
+	uv_walk(&w->loop, close_handle, NULL);
+	return w->exit_code;
+}

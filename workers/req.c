@@ -1,0 +1,156 @@
+/* The engine: it runs steps in the list's order and knows nothing of what they do. */
+#include "config.h"
+
+#include "workers/req.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/check.h"
+#include "workers/worker.h"
+
+typedef enum step_result (*req_step_f)(struct req *r);
+
+static const req_step_f steps[STEP_COUNT] = {
+#define STEP(id, sentence) step_##id,
+#include "lib/tbl/steps.h"
+};
+
+struct buf worker_buf_take(struct worker *w)
+{
+	struct buf b;
+
+	if (w->n_free_bufs)
+		return w->free_bufs[--w->n_free_bufs];
+	buf_init(&b, 0);
+	return b;
+}
+
+void worker_buf_give(struct worker *w, struct buf *b)
+{
+	if (b->cap && b->cap <= WORKER_BUF_KEEP && w->n_free_bufs < ARRAY_LEN(w->free_bufs)) {
+		buf_clear(b);
+		w->free_bufs[w->n_free_bufs++] = *b;
+		buf_init(b, 0);
+		return;
+	}
+	buf_done(b);
+}
+
+static void on_deadline(struct wheel_timer *t)
+{
+	struct req *r = CONTAINER_OF(t, struct req, timer);
+
+	if (r->is_replying || !r->is_submitted || r->is_query_done)
+		return;
+	if (r->q.state == DB_Q_QUEUED) {
+		metric_add(&r->w->metrics->db_pool_timeouts, 1);
+		/* no connection came free in time: not the statement's fault */
+		req_abandon_query(r);
+		req_fail(r, E_unavailable, "No database connection was free within the request's deadline.");
+	} else {
+		req_abandon_query(r);
+		req_fail(r, E_timeout, NULL);
+	}
+	r->is_query_done = 1;
+	r->step = STEP_reply;
+	req_run(r);
+}
+
+struct req *req_new(struct worker *w, struct front_conn *c)
+{
+	struct list *l = list_first(&w->free_reqs);
+	struct req *r;
+
+	if (l) {
+		r = LIST_ENTRY(l, struct req, node);
+		list_del(l);
+		w->n_free_reqs--;
+	} else if (!(r = malloc(sizeof(*r)))) {
+		abort();
+	}
+	memset(r, 0, offsetof(struct req, path_values));
+	r->w = w;
+	r->conn = c;
+	c->req = r;
+	arena_init(&r->arena, &w->arenas);
+	wheel_timer_init(&r->timer, on_deadline);
+	list_add_tail(&w->reqs, &r->node);
+	w->n_reqs++;
+	r->number = ++w->requests;
+	r->t0_ns = c->begin_ns ? c->begin_ns : w->front.now_ns;
+	r->content_length = -1;
+	buf_init(&r->body, 0);
+	return r;
+}
+
+void req_abandon_query(struct req *r)
+{
+	if (r->is_submitted && !r->is_query_done)
+		db_abandon(r->run->pool, &r->q);
+	r->is_submitted = 0;
+}
+
+void req_free(struct req *r)
+{
+	struct worker *w = r->w;
+
+	req_abandon_query(r);
+	db_query_clear(&r->q);
+	wheel_stop(&w->wheel, &r->timer);
+	w->bodies_bytes -= r->body.n;
+	buf_done(&r->body);
+	worker_buf_give(w, &r->out);
+	worker_buf_give(w, &r->head);
+	arena_done(&r->arena);
+	list_del(&r->node);
+	w->n_reqs--;
+	if (w->n_free_reqs < WORKER_MAX_FREE) {
+		list_add_head(&w->free_reqs, &r->node);
+		w->n_free_reqs++;
+	} else {
+		free(r);
+	}
+}
+
+enum step_result req_fail(struct req *r, enum err_id id, const char *detail)
+{
+	r->error = id;
+	if (detail)
+		r->detail = detail;
+	return STEP_DONE;
+}
+
+void req_fault(struct req *r, enum err_id id, const char *name, const char *source, const char *detail)
+{
+	if (!r->error)
+		r->error = id;
+	if (r->n_faults < REQ_MAX_FAULTS)
+		r->faults[r->n_faults++] = (struct req_fault){name, source, detail};
+}
+
+void req_run(struct req *r)
+{
+	struct board_row *board = r->w->board;
+
+	check(!r->in_run);
+	r->in_run = 1;
+	for (;;) {
+		unsigned step = r->step;
+		enum step_result rc;
+
+		check(step < STEP_COUNT);
+		atomic_store_explicit(&board->running_step, step, memory_order_relaxed);
+		rc = steps[step](r);
+		if (step == STEP_account)
+			return;		/* r is gone */
+		check(r->step == step);
+		if (rc == STEP_WAIT)
+			break;
+		if (rc == STEP_DONE && step < STEP_reply)
+			r->step = STEP_reply;
+		else
+			r->step = step + 1;
+	}
+	r->in_run = 0;
+}

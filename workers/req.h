@@ -1,0 +1,102 @@
+/* req: one request and its way through the steps (lib/tbl/steps.h).
+ * A step says NEXT, WAIT (something will call req_run again) or DONE (an answer is known: go to the
+ * reply). Whatever the request needs lives in its arena.
+ * Owner: the worker; alive from on_head until step_account. One thread.
+ * Layer: workers. */
+#ifndef WEIR_WORKERS_REQ_H
+#define WEIR_WORKERS_REQ_H
+
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/conf/endpoint.h"
+#include "lib/fcgi/fcgi_req.h"
+#include "lib/http/http.h"
+#include "lib/pg/db.h"
+#include "lib/shm/board.h"
+#include "workers/front.h"
+
+struct worker;
+struct endpoint_run;	/* an endpoint as the worker runs it: route.h */
+
+enum step_result { STEP_NEXT, STEP_WAIT, STEP_DONE };
+
+#define REQ_MAX_PAIRS 256u
+#define REQ_MAX_FAULTS 32u
+
+/* One thing that is wrong with the request; a problem document lists them together. */
+struct req_fault {
+	const char *name;	/* parameter */
+	const char *source;	/* "query", "body", … */
+	const char *detail;
+};
+
+struct req {
+	struct worker *w;
+	struct front_conn *conn;	/* NULL once the peer is gone */
+	struct list node;		/* in w->reqs or w->free_reqs */
+	struct arena arena;
+	uint64_t t0_ns, deadline_ns, number;
+	unsigned step;
+	struct wheel_timer timer;
+
+	/* gate */
+	struct slice raw_params;	/* only during on_head */
+	uint16_t fcgi_id;
+	struct fcgi_param *params;
+	unsigned n_params;
+	/* parse */
+	enum http_method method;
+	int is_head;
+	struct slice method_text, uri, path, query;
+	struct slice content_type, cookie, accept, remote_user, remote_addr, request_id;
+	int64_t content_length;		/* -1: not announced */
+	struct http_pair *pairs;
+	unsigned n_pairs;
+	/* identify */
+	const char *user;
+	/* route */
+	struct endpoint_run *run;
+	unsigned allow;			/* methods of the path, for Allow */
+	/* body */
+	struct buf body;
+	uint64_t body_bytes;
+	int is_body_done, wants_body;
+	const char **values;
+	unsigned variant;
+	/* query */
+	struct db_query q;
+	int is_submitted, is_query_done;
+	/* answer */
+	enum err_id error;
+	int status;
+	const char *detail;		/* a sentence for the client, or NULL */
+	unsigned n_faults;
+	unsigned retry_after_s;
+	struct buf out;			/* body of the answer */
+	struct buf head;
+	int is_replying, in_run;
+
+	/* not zeroed for each request: n_faults and the template say what is valid */
+	struct slice path_values[ENDPOINT_MAX_PARAMS];	/* by parameter index */
+	struct req_fault faults[REQ_MAX_FAULTS];
+};
+
+struct req *req_new(struct worker *w, struct front_conn *c);
+/* Go on from the step where the request stands. The request may be gone when this returns. */
+void req_run(struct req *r);
+/* The peer left or its deadline passed: give up what is under way. */
+void req_abandon_query(struct req *r);
+void req_free(struct req *r);
+
+/* The answer is an error: DONE. */
+enum step_result req_fail(struct req *r, enum err_id id, const char *detail);
+/* One more fault; the first one decides the error. */
+void req_fault(struct req *r, enum err_id id, const char *name, const char *source, const char *detail);
+
+#define STEP(id, sentence) enum step_result step_##id(struct req *r);
+#include "lib/tbl/steps.h"
+
+#endif

@@ -1,0 +1,42 @@
+/* route: method and path → endpoint, by a tree of segments built once; no regex.
+ * Literal segments beat parameters. Owner: the worker. Layer: workers. */
+#ifndef WEIR_WORKERS_ROUTE_H
+#define WEIR_WORKERS_ROUTE_H
+
+#include "lib/conf/endpoint.h"
+
+struct db_pool;
+struct metric_endpoint;
+
+/* An endpoint as the worker runs it. */
+struct endpoint_run {
+	const struct endpoint *ep;
+	struct db_pool *pool;		/* NULL: no SQL */
+	unsigned first_stmt;		/* + variant */
+	uint64_t timeout_ns, slow_ns;
+	struct metric_endpoint *metrics;
+	/* by parameter index; which are looked up where */
+	struct slice *param_names;
+};
+
+struct route_node;
+struct route {
+	struct route_node *root;
+	struct arena_pool pool;
+	struct arena arena;
+};
+
+struct route_match {
+	struct endpoint_run *run;	/* NULL: no such method */
+	unsigned allow;			/* bit per enum http_method that the path knows; 0: no such path */
+	unsigned n_values;
+	struct slice raw_values[ENDPOINT_MAX_SEGMENTS];	/* still encoded, in order of the template */
+};
+
+void route_init(struct route *t);
+void route_done(struct route *t);
+void route_add(struct route *t, struct endpoint_run *run);
+void route_find(const struct route *t, enum http_method method, struct slice path, struct arena *scratch,
+		struct route_match *ret);
+
+#endif

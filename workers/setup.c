@@ -1,0 +1,101 @@
+/* From the snapshot to what runs: a pool by database, a statement by variant, a route by endpoint. */
+#include "config.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "workers/worker.h"
+
+/* Statements whose value depends on when their transaction began keep a Sync of their own. */
+static int names_time(const char *sql)
+{
+	static const char *const words[] = {"now", "current_timestamp", "current_date", "current_time",
+					    "localtime", "localtimestamp", "transaction_timestamp"};
+
+	for (const char *p = sql; *p; p++) {
+		if (p != sql && (isalnum((unsigned char)p[-1]) || p[-1] == '_'))
+			continue;
+		for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+			size_t n = strlen(words[i]);
+
+			if (strncasecmp(p, words[i], n) == 0 && !isalnum((unsigned char)p[n]) && p[n] != '_')
+				return 1;
+		}
+	}
+	return 0;
+}
+
+static struct db_stmt proto(const struct worker *w, const struct endpoint *ep, const struct variant *v)
+{
+	struct db_stmt s = {.sql = v->sql, .file = ep->file, .line = v->line, .may_express = ep->may_express,
+			    .is_time_bound = names_time(v->sql), .n_columns_wanted = -1};
+
+	if (ep->returns == RETURNS_VALUE || ep->returns == RETURNS_JSON)
+		s.n_columns_wanted = 1;
+	s.wants_json = ep->returns == RETURNS_JSON;
+	if (w->region.h)
+		s.express = &region_endpoint(&w->region, ep->metric)->express;
+	return s;
+}
+
+struct db_pool *worker_pool(struct worker *w, unsigned db, unsigned n_workers)
+{
+	struct db_pool_conf conf = {.opts = &w->snapshot.options.databases[db],
+				    .region = &w->region,
+				    .metrics = w->metrics,
+				    .db = db,
+				    .number = w->number,
+				    .n_workers = n_workers,
+				    .queue_limit = w->snapshot.options.limits.queue,
+				    .has_monitor = !w->is_alone,
+				    .ops = &dbio_ops,
+				    .ctx = w};
+
+	return db_pool_new(&conf);
+}
+
+void worker_setup(struct worker *w)
+{
+	struct snapshot *s = &w->snapshot;
+	unsigned n_workers = s->options.workers.min;
+
+	if (w->is_alone) {
+		/* no shared budget: each process keeps one connection warm and opens one more at most */
+		for (unsigned i = 0; i < s->options.n_databases; i++)
+			s->options.databases[i].pool_min = 1;
+		n_workers = 1;
+	}
+	route_init(&w->route);
+	w->runs = calloc(s->endpoints.n ? s->endpoints.n : 1, sizeof(*w->runs));
+	if (!w->runs)
+		abort();
+	for (unsigned i = 0; i < s->endpoints.n; i++) {
+		const struct endpoint *ep = s->endpoints.v[i];
+		struct endpoint_run *run = &w->runs[i];
+		uint64_t timeout_ms = ep->timeout_ms;
+
+		run->ep = ep;
+		if (ep->has_sql) {
+			if (!w->pools[ep->database])
+				w->pools[ep->database] = worker_pool(w, ep->database, n_workers);
+			run->pool = w->pools[ep->database];
+			for (unsigned v = 0; v < ep->n_variants; v++) {
+				struct db_stmt st = proto(w, ep, &ep->variants[v]);
+				unsigned number = db_pool_add_stmt(run->pool, &st);
+
+				if (v == 0)
+					run->first_stmt = number;
+			}
+			if (!timeout_ms)
+				timeout_ms = s->options.databases[ep->database].query_timeout;
+		}
+		run->timeout_ns = (timeout_ms ? timeout_ms : 2000) * CLOCK_MS;
+		run->slow_ns = ep->slow_ms * CLOCK_MS;
+		if (w->metrics)
+			run->metrics = &w->metrics->endpoint[ep->metric];
+		route_add(&w->route, run);
+	}
+}

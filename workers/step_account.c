@@ -1,0 +1,96 @@
+/* account: what is left of a request when its answer is out: counters, a log line; then it ends. */
+#include "config.h"
+
+#include "workers/worker.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+static void count(struct req *r, uint64_t now_ns)
+{
+	struct worker *w = r->w;
+	struct metric_endpoint *m = r->run ? r->run->metrics : NULL;
+	uint64_t took = now_ns - r->t0_ns;
+
+	atomic_store_explicit(&w->board->requests, w->requests, memory_order_relaxed);
+	switch (r->error) {
+	case E_timeout:
+	case E_request_timeout:
+		metric_add(&w->metrics->failed_timeout, 1);
+		break;
+	case E_overloaded:
+	case E_unavailable:
+		metric_add(&w->metrics->failed_overload, 1);
+		break;
+	case E_db_down:
+	case E_outcome_unknown:
+		metric_add(&w->metrics->failed_db, 1);
+		break;
+	case E_sql:
+	case E_internal:
+		metric_add(&w->metrics->failed_internal, 1);
+		break;
+	default:
+		break;
+	}
+	if (!m) {
+		metric_add(&w->metrics->unmatched, 1);
+		return;
+	}
+	metric_add(r->status < 300	 ? &m->status_2xx
+		   : r->status < 400 ? &m->status_3xx
+		   : r->status < 500 ? &m->status_4xx
+				       : &m->status_5xx,
+		   1);
+	if (r->body_bytes)
+		metric_add(&m->request_bytes, r->body_bytes);
+	metric_add(&m->response_bytes, r->out.n);
+	histo_add(&m->duration, took);
+	if (r->q.done_ns && r->q.sent_ns) {
+		metric_add(r->q.lane == LANE_EXPRESS ? &m->express_runs : &m->exclusive_runs, 1);
+		histo_add(&m->db_duration, r->q.done_ns - r->q.sent_ns);
+		if (r->q.error)
+			metric_add(&m->db_errors, 1);
+		else
+			metric_add(&m->rows, db_rows(&r->q));
+	}
+	if (r->run->slow_ns && took > r->run->slow_ns)
+		metric_add(&m->slow, 1);
+}
+
+/* Errors that are ours are logged with what the database said; a client never sees that. */
+static void log_trouble(const struct req *r, uint64_t now_ns)
+{
+	const char *id = r->run ? r->run->ep->id : "-";
+
+	if (r->error && err_row(r->error)->level <= LOG_WARN)
+		log_at((enum log_level)err_row(r->error)->level, "request %016llx-%llx %.*s %.*s: %d %s%s%s%s%s endpoint=%s",
+		       (unsigned long long)r->w->boot_id, (unsigned long long)r->number,
+		       SLICE_ARG(r->method_text), SLICE_ARG(r->path), r->status, err_row(r->error)->code,
+		       r->q.sqlstate[0] ? " sqlstate=" : "", r->q.sqlstate, r->q.text[0] ? ": " : "", r->q.text,
+		       id);
+	if (r->run && r->run->slow_ns && now_ns - r->t0_ns > r->run->slow_ns)
+		log_warn("slow endpoint=%s took=%llums limit=%llums", id,
+			 (unsigned long long)((now_ns - r->t0_ns) / CLOCK_MS),
+			 (unsigned long long)(r->run->slow_ns / CLOCK_MS));
+}
+
+enum step_result step_account(struct req *r)
+{
+	struct worker *w = r->w;
+	struct front_conn *c = r->conn;
+	uint64_t now_ns = clock_mono_ns();
+
+	if (!c)
+		metric_add(&w->metrics->client_gone, 1);
+	else
+		count(r, now_ns);
+	if (c)
+		log_trouble(r, now_ns);
+	if (w->access_fd >= 0)
+		access_line(w, r);
+	req_free(r);
+	if (c)
+		front_finish(c);
+	return STEP_NEXT;
+}

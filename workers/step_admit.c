@@ -1,0 +1,35 @@
+/* admit: a place in the database's queue, or an answer at once. */
+#include "config.h"
+
+#include "workers/worker.h"
+
+enum step_result step_admit(struct req *r)
+{
+	struct endpoint_run *run = r->run;
+	int rc;
+
+	if (!run->pool) {
+		r->is_query_done = 1;
+		return STEP_NEXT;
+	}
+	if (r->w->front.now_ns >= r->deadline_ns)
+		return req_fail(r, E_timeout, NULL);
+	r->q.stmt = run->first_stmt + r->variant;
+	r->q.n_values = run->ep->n_bound;
+	r->q.values = r->values;
+	r->q.user = run->ep->auth == AUTH_USER ? r->user : NULL;
+	r->q.deadline_ns = r->deadline_ns;
+	r->q.is_write = run->ep->method != HTTP_GET;
+	r->q.owner = r;
+	r->q.queued_ns = r->w->front.now_ns;
+	rc = db_submit(run->pool, &r->q);
+	if (rc) {
+		if (rc == -E_sql)
+			snprintf(r->q.text, sizeof(r->q.text), "%.255s",
+				 db_pool_stmt(run->pool, r->q.stmt)->failed.text);
+		return req_fail(r, (enum err_id)-rc, NULL);
+	}
+	r->is_submitted = 1;
+	wheel_start(&r->w->wheel, &r->timer, r->deadline_ns);
+	return STEP_NEXT;
+}

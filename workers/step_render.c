@@ -1,0 +1,42 @@
+/* render: rows become the JSON body. */
+#include "config.h"
+
+#include "workers/worker.h"
+
+enum step_result step_render(struct req *r)
+{
+	const struct endpoint *ep = r->run->ep;
+	size_t limit = r->w->snapshot.options.limits.response;
+	unsigned rows;
+
+	if (!r->run->pool || ep->returns == RETURNS_NONE)
+		return STEP_DONE;
+	rows = db_rows(&r->q);
+	r->out = worker_buf_take(r->w);
+	switch (ep->returns) {
+	case RETURNS_ROWS:
+		if (db_render_rows(&r->q, limit, &r->out)) {
+			buf_clear(&r->out);
+			return req_fail(r, E_internal, "The result is larger than this server sends.");
+		}
+		return STEP_DONE;
+	case RETURNS_ROW:
+		if (rows)
+			db_render_row(&r->q, 0, &r->out);
+		break;
+	case RETURNS_VALUE:
+	case RETURNS_JSON:
+		if (rows)
+			db_render_value(&r->q, &r->out);
+		break;
+	case RETURNS_NONE:
+		break;
+	}
+	if (!rows)
+		return req_fail(r, E_no_row, NULL);
+	if (r->out.n > limit) {
+		buf_clear(&r->out);
+		return req_fail(r, E_internal, "The result is larger than this server sends.");
+	}
+	return STEP_DONE;
+}

@@ -1,0 +1,139 @@
+/* reply: status, headers and body become FastCGI records. HEAD, 204 and 304 carry no content. */
+#include "config.h"
+
+#include "workers/problem.h"
+#include "workers/worker.h"
+
+#include "lib/base/check.h"
+#include "lib/base/num.h"
+
+static void add_allow(struct req *r)
+{
+	int first = 1;
+
+	buf_adds(&r->head, "Allow: ");
+	for (unsigned m = 0; m < HTTP_OTHER; m++)
+		if (r->allow & 1u << m) {
+			buf_addf(&r->head, "%s%s", first ? "" : ", ", http_method_name((enum http_method)m));
+			first = 0;
+		}
+	buf_adds(&r->head, "\r\n");
+}
+
+/* The value of a @header rule, {column} replaced by the first row's. 0, or -1: not safe to send. */
+static int add_header(struct req *r, const struct header_rule *h)
+{
+	size_t start;
+
+	buf_addf(&r->head, "%s: ", h->name);
+	start = r->head.n;
+	for (const char *p = h->value; *p;) {
+		const char *end = *p == '{' ? strchr(p, '}') : NULL;
+
+		if (!end) {
+			buf_addc(&r->head, *p++);
+			continue;
+		}
+		struct slice v = db_text(&r->q, slice_of(p + 1, (size_t)(end - p - 1)));
+
+		if (v.p)
+			buf_add(&r->head, v.p, v.n);
+		p = end + 1;
+	}
+	if (!http_value_is_safe(slice_of(r->head.p + start, r->head.n - start)))
+		return -1;
+	buf_adds(&r->head, "\r\n");
+	return 0;
+}
+
+static void add_status(struct req *r)
+{
+	char text[24];
+
+	buf_adds(&r->head, "Status: ");
+	buf_add(&r->head, text, num_put_u64(text, (uint64_t)r->status));
+	buf_addc(&r->head, ' ');
+	buf_adds(&r->head, http_phrase(r->status));
+	buf_adds(&r->head, "\r\n");
+}
+
+static void write_success(struct req *r)
+{
+	const struct endpoint *ep = r->run ? r->run->ep : NULL;
+	char text[24];
+
+	if (!r->status)
+		r->status = ep->status ? ep->status : ep->returns == RETURNS_NONE ? 204 : 200;
+	add_status(r);
+	if (r->method == HTTP_OPTIONS) {
+		add_allow(r);
+	} else {
+		for (unsigned i = 0; i < ep->n_headers; i++)
+			if (add_header(r, &ep->headers[i])) {
+				r->error = E_internal;
+				r->detail = "A header of the answer would hold control characters.";
+				return;
+			}
+		if (r->out.n) {
+			buf_adds(&r->head, "Content-Type: application/json\r\nContent-Length: ");
+			buf_add(&r->head, text, num_put_u64(text, r->out.n));
+			buf_adds(&r->head, "\r\n");
+		}
+	}
+	buf_adds(&r->head, "\r\n");
+	if (r->head.n > RESPONSE_MAX_HEAD) {
+		r->error = E_internal;
+		r->detail = "The answer's headers are too large.";
+	}
+}
+
+/* Spread over two seconds, else all clients come back together. */
+static unsigned retry_after(const struct req *r)
+{
+	return r->error == E_serialization ? (unsigned)(r->number % 2)
+					   : 1 + (unsigned)((r->number * 2654435761u >> 16) % 3);
+}
+
+static void write_problem(struct req *r)
+{
+	buf_clear(&r->head);
+	buf_clear(&r->out);
+	r->status = err_row(r->error)->status;
+	if (err_row(r->error)->is_retryable && r->status != 504 && r->status != 408)
+		r->retry_after_s = retry_after(r);
+	problem_write(r, &r->out);
+	add_status(r);
+	buf_addf(&r->head, "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n", r->out.n);
+	if (r->status == 503 || r->error == E_serialization)
+		buf_addf(&r->head, "Retry-After: %u\r\n", r->retry_after_s);
+	if (r->status == 405)
+		add_allow(r);
+	if (r->status == 401)
+		buf_adds(&r->head, "WWW-Authenticate: Bearer realm=\"weir\"\r\n");
+	buf_adds(&r->head, "Cache-Control: no-store\r\n\r\n");
+}
+
+enum step_result step_reply(struct req *r)
+{
+	struct slice body;
+	int rc;
+
+	if (r->is_replying)
+		return STEP_NEXT;	/* on_sent */
+	if (!r->conn)
+		return STEP_NEXT;
+	r->is_replying = 1;
+	r->head = worker_buf_take(r->w);
+	if (!r->out.cap)
+		r->out = worker_buf_take(r->w);
+	if (!r->error)
+		write_success(r);
+	if (r->error)
+		write_problem(r);
+	check(r->head.n <= RESPONSE_MAX_HEAD);
+	body = buf_slice(&r->out);
+	if (r->is_head || r->status == 204 || r->status == 304)
+		body.n = 0;
+	rc = front_send(r->conn, buf_slice(&r->head), body);
+	return rc == 0 ? STEP_WAIT : STEP_NEXT;
+}

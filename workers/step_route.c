@@ -1,0 +1,56 @@
+/* route: the endpoint, and whether this caller may use it. */
+#include "config.h"
+
+#include "workers/worker.h"
+
+#include "lib/base/clock.h"
+
+enum step_result step_route(struct req *r)
+{
+	struct worker *w = r->w;
+	const struct endpoint *ep;
+	struct route_match m;
+	unsigned n = 0;
+
+	route_find(&w->route, r->method, r->path, &r->arena, &m);
+	r->allow = m.allow;
+	if (!m.allow)
+		return req_fail(r, E_not_found, NULL);
+	if (r->method == HTTP_OPTIONS) {
+		r->status = 204;
+		return STEP_DONE;
+	}
+	if (!m.run)
+		return req_fail(r, E_method_not_allowed, NULL);
+	r->run = m.run;
+	ep = m.run->ep;
+	atomic_store_explicit(&w->board->running_endpoint, ep->metric, memory_order_relaxed);
+	r->deadline_ns = r->t0_ns + m.run->timeout_ns;
+	for (unsigned i = 0; i < ep->n_segments; i++) {
+		struct slice raw;
+		struct err e;
+
+		if (ep->segments[i].param < 0)
+			continue;
+		raw = m.raw_values[n++];
+		if (http_segment_decode(raw, &r->arena, &r->path_values[ep->segments[i].param], &e))
+			req_fault(r, e.id, ep->params[ep->segments[i].param].name, "path", "percent-encoded UTF-8 without NUL");
+	}
+	if (ep->auth == AUTH_USER && !r->user)
+		return req_fail(r, E_unauthenticated, NULL);
+	if (r->accept.n && ep->returns != RETURNS_NONE && !http_accepts_json(r->accept))
+		return req_fail(r, E_not_acceptable, "This endpoint answers application/json.");
+	r->wants_body = ep->needs_body;
+	if (r->wants_body) {
+		uint64_t limit = w->snapshot.options.limits.body;
+
+		if (r->content_length > 0 && (uint64_t)r->content_length > limit)
+			return req_fail(r, E_too_large,
+					arena_fmt(&r->arena, "The limit is %llu bytes.", (unsigned long long)limit));
+		if (r->content_length != 0 && r->content_type.n && !http_is_json(r->content_type))
+			return req_fail(r, E_unsupported_media_type, NULL);
+		if (r->content_length > 0 && !r->content_type.n)
+			return req_fail(r, E_unsupported_media_type, NULL);
+	}
+	return STEP_NEXT;
+}

@@ -1,0 +1,75 @@
+/* worker: what one weir-worker process holds: loop, front, pools, routes, shared memory.
+ * Owner: main. One thread, but the jobs of the thread pool. Layer: workers. */
+#ifndef WEIR_WORKERS_WORKER_H
+#define WEIR_WORKERS_WORKER_H
+
+#include <uv.h>
+
+#include "lib/conf/snapshot.h"
+#include "lib/fcgi/fcgi_req.h"
+#include "lib/pg/db.h"
+#include "lib/shm/region.h"
+#include "workers/front.h"
+#include "workers/req.h"
+#include "workers/route.h"
+#include "workers/wheel.h"
+
+#define WORKER_MAX_FREE 1024u
+#define WORKER_BUF_KEEP (64u * 1024)
+
+struct worker {
+	uv_loop_t loop;
+	uv_prepare_t prepare;
+	uv_check_t turn;
+	uv_timer_t timer;
+	uv_poll_t channel;
+	uv_signal_t sigterm, sigint;
+	struct wheel wheel;
+	struct front front;
+	struct snapshot snapshot;
+	struct region region;
+	struct board_row *board;
+	struct metric_row *metrics;
+	struct route route;
+	struct endpoint_run *runs;
+	struct db_pool *pools[OPTIONS_MAX_DATABASES];
+	struct fcgi_req *fcgi;
+	struct arena_pool arenas;
+	struct list reqs, free_reqs;
+	unsigned n_free_reqs, n_reqs;
+	struct buf free_bufs[64];
+	unsigned n_free_bufs;
+	uint64_t turn_ns, busy_ns, last_beat_ns, last_tick_ns, longest_turn_ns, timer_due_ns, bodies_bytes;
+	uint64_t beat_busy_ns;
+	uint64_t boot_id, requests;
+	unsigned number;
+	int is_alone;			/* no supervisor */
+	int channel_fd, monitor_fd, access_fd;
+	int is_draining, said_ready, is_orphan, exit_code;
+	uint64_t drain_until_ns;
+	struct buf access;		/* log lines of this turn */
+};
+
+/* A buffer with its old allocation, and back. */
+struct buf worker_buf_take(struct worker *w);
+void worker_buf_give(struct worker *w, struct buf *b);
+
+/* dbio.c: the pools' descriptors and jobs on the loop. */
+extern const struct db_ops dbio_ops;
+void dbio_resume(struct worker *w);	/* run the requests whose queries are done */
+/* loop.c */
+int worker_loop_init(struct worker *w);
+/* Until drained or stopped; the exit code. */
+int worker_run(struct worker *w);
+void worker_drain(struct worker *w);
+/* access.c */
+void access_line(struct worker *w, const struct req *r);
+void access_flush(struct worker *w);
+int access_open(struct worker *w);
+/* setup.c: pools, statements, routes out of the snapshot. */
+void worker_setup(struct worker *w);
+struct db_pool *worker_pool(struct worker *w, unsigned db, unsigned n_workers);
+/* check.c: weir-worker -t: prepare every statement, print findings. The exit code. */
+int worker_check(struct snapshot *s);
+
+#endif
