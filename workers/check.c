@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/ctl/heritage.h"
 #include "workers/worker.h"
-
-#define EXIT_NO_DATABASE 75
-#define EXIT_CONFIG 78
 
 int worker_check(struct snapshot *s)
 {
@@ -30,7 +28,7 @@ int worker_check(struct snapshot *s)
 		buf_clear(&why);
 		if (db_check(w->pools[i], &errs, &why) < 0) {
 			printf("database %s: not reachable: %s\n", s->options.databases[i].name, buf_str(&why));
-			rc = EXIT_NO_DATABASE;
+			rc = EXIT_TEMPFAIL;
 		}
 	}
 	if (errs.n) {

@@ -15,7 +15,6 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
-#include "lib/fcgi/record.h"
 #include "lib/shm/metrics.h"
 
 #define DROP_MAX (256u * 1024)
@@ -387,23 +386,12 @@ static void pump(struct front_conn *c)
 	c->in_pump = 0;
 }
 
-/* Bytes that arrive while the request runs: an ABORT of it is acted on, all else waits. The gate has
- * framed this request to its end and would ignore the record. */
+/* Bytes that arrive while the request runs: an ABORT of it is acted on, all else waits. */
 static void early_bytes(struct front_conn *c)
 {
-	const unsigned char *p = (const unsigned char *)c->buf + c->gate.drop;
-	size_t n = c->n - c->gate.drop, whole;
+	struct gate_out out;
 
-	if (n >= 8 && p[0] == FCGI_VERSION_1 && p[1] == FCGI_ABORT_REQUEST &&
-	    (p[2] << 8 | p[3]) == c->gate.id) {
-		struct gate_out out = {.id = c->gate.id};
-
-		whole = 8u + ((size_t)p[4] << 8 | p[5]) + p[6];
-		if (n < whole)
-			return;
-		c->n -= whole;
-		memmove(c->buf + c->gate.drop, p + whole, n - whole);
-		out.reply_n = record_end_request(out.reply, c->gate.id, FCGI_REQUEST_COMPLETE);
+	if (gate_take_abort(&c->gate, c->buf, &c->n, &out)) {
 		out.must_close = c->is_sending;	/* half a reply is out */
 		aborted(c, &out);
 		if (c->state == FRONT_HEAD)

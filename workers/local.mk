@@ -1,12 +1,17 @@
 sbin_PROGRAMS += workers/weir-worker
 
-FRONT_SOURCES = workers/front.c workers/front.h workers/wheel.c workers/wheel.h
 WORKER_LIBS = lib/libpg.a lib/libhttp.a lib/libfcgi.a lib/libctl.a lib/libconf.a lib/libshm.a lib/libjson.a lib/libbase.a
 WORKER_LINK = $(LIBPQ_LIBS) $(FCGI_LIBS) $(LIBUV_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(XXHASH_LIBS) -lm
 
 workers_weir_worker_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)
-workers_weir_worker_SOURCES = $(FRONT_SOURCES) %D%/main.c %D%/worker.h %D%/loop.c %D%/dbio.c %D%/access.c \
+workers_weir_worker_SOURCES = workers/front.c workers/front.h workers/wheel.c workers/wheel.h %D%/main.c %D%/worker.h %D%/loop.c %D%/dbio.c %D%/access.c \
 	%D%/setup.c %D%/check.c %D%/route.c %D%/route.h %D%/req.c %D%/req.h %D%/params.c %D%/params.h \
 	%D%/problem.c %D%/problem.h %D%/step_gate.c %D%/step_parse.c %D%/step_identify.c %D%/step_route.c \
 	%D%/step_body.c %D%/step_admit.c %D%/step_query.c %D%/step_render.c %D%/step_reply.c %D%/step_account.c
 workers_weir_worker_LDADD = $(WORKER_LIBS) $(WORKER_LINK)
+
+sbin_PROGRAMS += workers/weir-monitor
+workers_weir_monitor_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)
+workers_weir_monitor_SOURCES = workers/front.c workers/front.h workers/wheel.c workers/wheel.h \
+	%D%/monitor/main.c %D%/monitor/monitor.h %D%/monitor/status.c %D%/monitor/watch.c
+workers_weir_monitor_LDADD = $(WORKER_LIBS) $(WORKER_LINK)

@@ -7,11 +7,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
-#include "lib/base/fdio.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 #include "lib/ctl/heritage.h"
@@ -102,11 +102,10 @@ static void on_refuse(struct front_conn *c, enum err_id error)
 static int on_park(struct front_conn *c)
 {
 	struct worker *w = c->front->ctx;
-	struct heritage_msg m = {.type = HERITAGE_CONNECTION};
 
 	if (w->channel_fd < 0 || w->is_orphan)
 		return -1;
-	return fdio_send(w->channel_fd, &m, sizeof(m), &c->fd, 1) > 0 ? 0 : -1;
+	return heritage_send(w->channel_fd, HERITAGE_CONNECTION, 0, NULL, c->fd);
 }
 
 static const struct front_ops worker_front_ops = {.on_head = on_head, .on_body = on_body, .on_end = on_end,
@@ -212,18 +211,20 @@ static void beat(struct worker *w)
 	}
 }
 
-static void say(struct worker *w, uint32_t type, uint32_t arg, const char *text)
+static void say(struct worker *w, enum heritage_type type, uint32_t arg, const char *text)
 {
-	struct heritage_msg m = {.type = type, .arg = arg};
+	int rc;
 
-	snprintf(m.text, sizeof(m.text), "%s", text ? text : "");
-	if (w->channel_fd >= 0 && fdio_send(w->channel_fd, &m, sizeof(m), NULL, 0) < 0)
-		log_warn("the supervisor could not be told: %m");
+	if (w->channel_fd < 0)
+		return;
+	rc = heritage_send(w->channel_fd, type, arg, text, -1);
+	if (rc < 0)
+		log_warn("the supervisor could not be told: %s", strerror(-rc));
 }
 
 static void report_refused(struct worker *w, struct db_pool *p, unsigned n_stmts)
 {
-	char text[1024], where[900];
+	char where[1000];
 
 	for (unsigned i = 0; i < n_stmts; i++) {
 		const struct db_stmt *s = db_pool_stmt(p, i);
@@ -232,10 +233,9 @@ static void report_refused(struct worker *w, struct db_pool *p, unsigned n_stmts
 			continue;
 		err_format(&s->failed, where, sizeof(where));
 		log_error("%s", where);
-		snprintf(text, sizeof(text), "%s", where);
-		say(w, HERITAGE_FAILED, 78, text);
+		say(w, HERITAGE_FAILED, EXIT_CONFIG, where);
 	}
-	w->exit_code = 78;
+	w->exit_code = EXIT_CONFIG;
 	uv_stop(&w->loop);
 }
 
@@ -354,13 +354,11 @@ static void on_channel(uv_poll_t *h, int status, int events)
 {
 	struct worker *w = h->data;
 	struct heritage_msg m;
-	int fds[1];
-	unsigned n_fds = 1;
-	ssize_t n;
+	int fd = -1, n;
 
 	(void)events;
 	front_now(&w->front);
-	n = status < 0 ? 0 : fdio_recv(w->channel_fd, &m, sizeof(m), fds, &n_fds);
+	n = status < 0 ? 0 : heritage_recv(w->channel_fd, &m, &fd);
 	if (n == -EAGAIN)
 		return;
 	if (n <= 0) {
@@ -384,16 +382,15 @@ static void on_channel(uv_poll_t *h, int status, int events)
 		access_open(w);
 		break;
 	case HERITAGE_CONNECTION:
-		if (n_fds == 1) {
-			front_adopt(&w->front, fds[0]);
-			n_fds = 0;
-		}
+		if (fd >= 0)
+			front_adopt(&w->front, fd);
+		fd = -1;
 		break;
 	default:
 		break;
 	}
-	while (n_fds)
-		close(fds[--n_fds]);
+	if (fd >= 0)
+		close(fd);
 }
 
 static void on_signal(uv_signal_t *h, int signum)

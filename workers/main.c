@@ -26,10 +26,6 @@
 #include "lib/ctl/heritage.h"
 #include "workers/worker.h"
 
-#define EXIT_USAGE 64
-#define EXIT_CONFIG 78
-#define EXIT_START 81
-
 struct args {
 	const char *conf;
 	unsigned number, listeners;
@@ -106,7 +102,7 @@ static int open_snapshot(struct worker *w, const struct args *a)
 
 	errs_init(&errs);
 	rc = a->conf ? snapshot_load(&w->snapshot, a->conf, &errs)
-		     : snapshot_open(&w->snapshot, HERITAGE_FD_SNAPSHOT, &errs);
+		     : snapshot_open(&w->snapshot, HERITAGE_SNAPSHOT, &errs);
 	if (rc)
 		rc = print_errs(&errs);
 	errs_done(&errs);
@@ -160,7 +156,7 @@ static int become_child(const struct args *a)
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != a->parent) {
 		fprintf(stderr, "weir-worker: the supervisor %d is gone\n", (int)a->parent);
-		return EXIT_START;
+		return EXIT_HERITAGE;
 	}
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	for (int fd = 0; fd <= 2; fd++)
@@ -219,7 +215,7 @@ static int parse_args(int argc, char **argv, struct args *a)
 
 static int open_memory(struct worker *w, struct err *e)
 {
-	int rc = w->is_alone ? make_region(w, e) : region_attach(&w->region, HERITAGE_FD_REGION, e);
+	int rc = w->is_alone ? make_region(w, e) : region_attach(&w->region, HERITAGE_SHM, e);
 
 	if (rc)
 		return rc;
@@ -240,12 +236,12 @@ static int open_memory(struct worker *w, struct err *e)
 
 static void listen_all(struct worker *w, const struct args *a)
 {
-	unsigned first = HERITAGE_FD_EVENTS + w->region.h->plan.n_numbers;
+	int first = HERITAGE_MORE_LISTENERS(w->region.h->plan.n_numbers);
 
 	fdio_nonblock(0, 1);
 	check(front_listen(&w->front, 0) == 0);
 	for (unsigned i = 1; i < a->listeners; i++)
-		check(front_listen(&w->front, (int)(first + i - 1)) == 0);
+		check(front_listen(&w->front, first + (int)i - 1) == 0);
 }
 
 static int serve(struct worker *w, const struct args *a)
@@ -257,7 +253,7 @@ static int serve(struct worker *w, const struct args *a)
 	w->fcgi = fcgi_req_new(&e);	/* before our signal handlers */
 	if (!w->fcgi || open_memory(w, &e)) {
 		log_error("%s", err_format(&e, text, sizeof(text)));
-		return EXIT_START;
+		return EXIT_HERITAGE;
 	}
 	set_signals(w->is_alone);
 	raise_limits();
@@ -269,7 +265,7 @@ static int serve(struct worker *w, const struct args *a)
 		w->boot_id = clock_wall_us();
 	worker_setup(w);
 	if (worker_loop_init(w))
-		return EXIT_START;
+		return EXIT_HERITAGE;
 	listen_all(w, a);
 	access_open(w);
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
@@ -306,8 +302,8 @@ int main(int argc, char **argv)
 	log_init("weir-worker", 2, LOG_INFO);
 	w.is_alone = a.parent == 0;
 	w.number = a.number;
-	w.channel_fd = w.is_alone ? -1 : HERITAGE_FD_CHANNEL;
-	w.monitor_fd = w.is_alone ? -1 : HERITAGE_FD_MONITOR;
+	w.channel_fd = w.is_alone ? -1 : HERITAGE_CHANNEL;
+	w.monitor_fd = w.is_alone ? -1 : HERITAGE_EVENT_MONITOR;
 	w.access_fd = -1;
 	if (!w.is_alone && (rc = become_child(&a)))
 		return rc;

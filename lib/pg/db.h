@@ -188,6 +188,7 @@ struct db_probe {
 	int is_up, is_standby;
 	unsigned server_version, max_connections;
 	uint64_t lag_ms, took_us;
+	int wants_reload;	/* a NOTIFY weir_reload came since the last call */
 	char error[256], where[120];
 	void *conn;		/* kept between calls; db_probe_close */
 };

@@ -20,18 +20,6 @@ int db_libpq_version(void)
 	return PQlibVersion();
 }
 
-static PGconn *probe_conn(struct db_probe *p)
-{
-	int is_config_error;
-
-	if (p->conn && PQstatus(p->conn) != CONNECTION_OK)
-		db_probe_close(p);
-	if (!p->conn)
-		p->conn = db_connect(p->opts, LANE_EXCLUSIVE, (int)p->opts->connect_timeout, p->error,
-				     &is_config_error);
-	return p->conn;
-}
-
 /* PQexec with a deadline, so that a stopped server does not hold the prober for ever. */
 static PGresult *exec_within(PGconn *pg, const char *sql, const char *const *values, int n, int timeout_ms)
 {
@@ -55,6 +43,41 @@ static PGresult *exec_within(PGconn *pg, const char *sql, const char *const *val
 	}
 }
 
+static void drop_notice(void *arg, const PGresult *res)
+{
+	(void)arg;
+	(void)res;
+}
+
+static void take_notifies(struct db_probe *p)
+{
+	PGnotify *n;
+
+	while ((n = PQnotifies(p->conn))) {
+		if (strcmp(n->relname, "weir_reload") == 0)
+			p->wants_reload = 1;
+		PQfreemem(n);
+	}
+}
+
+static PGconn *probe_conn(struct db_probe *p)
+{
+	int is_config_error;
+
+	if (p->conn && PQstatus(p->conn) != CONNECTION_OK)
+		db_probe_close(p);
+	if (!p->conn) {
+		p->conn = db_connect(p->opts, LANE_EXCLUSIVE, (int)p->opts->connect_timeout, p->error,
+				     &is_config_error);
+		if (p->conn) {
+			PQsetNoticeReceiver(p->conn, drop_notice, NULL);
+			/* refused on a standby and through a pooler; reloads are asked for otherwise there */
+			PQclear(exec_within(p->conn, "LISTEN weir_reload", NULL, 0, 400));
+		}
+	}
+	return p->conn;
+}
+
 void db_probe_run(struct db_probe *p)
 {
 	uint64_t start = clock_mono_ns();
@@ -62,6 +85,7 @@ void db_probe_run(struct db_probe *p)
 	PGresult *res;
 
 	p->is_up = 0;
+	p->wants_reload = 0;
 	if (!pg)
 		return;
 	snprintf(p->where, sizeof(p->where), "%s:%s/%s", PQhost(pg) ? PQhost(pg) : "", PQport(pg), PQdb(pg));
@@ -75,6 +99,7 @@ void db_probe_run(struct db_probe *p)
 						   : (uint64_t)strtoull(PQgetvalue(res, 0, 2), NULL, 10);
 		p->server_version = (unsigned)PQserverVersion(pg);
 		p->took_us = (clock_mono_ns() - start) / 1000;
+		take_notifies(p);
 	} else {
 		if (res)
 			db_one_line(p->error, sizeof(p->error), PQresultErrorMessage(res));
