@@ -1,0 +1,213 @@
+/* The status socket: /health, /ready, /metrics, /api/performance, from shared memory alone. A web
+ * server may mount them under a prefix: the end of the path counts. */
+#include "config.h"
+
+#include "workers/monitor/monitor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/http/http.h"
+#include "lib/json/jw.h"
+#include "lib/shm/metrics.h"
+
+struct status_req {
+	struct arena arena;
+	struct buf head, out;
+	struct fcgi_param *params;
+	unsigned n_params;
+	int status, is_head;
+};
+
+static struct slice param(const struct status_req *r, const char *name)
+{
+	const struct fcgi_param *p = fcgi_param_find(r->params, r->n_params, slice_str(name));
+
+	return p ? p->value : (struct slice){NULL, 0};
+}
+
+static int ends_with(struct slice s, struct slice end)
+{
+	return s.n >= end.n && memcmp(s.p + s.n - end.n, end.p, end.n) == 0;
+}
+
+static void free_req(struct status_req *r)
+{
+	buf_done(&r->head);
+	buf_done(&r->out);
+	arena_done(&r->arena);
+	free(r);
+}
+
+static unsigned ready_workers(const struct monitor *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->region.h->plan.n_numbers; i++) {
+		const struct board_row *row = region_board(&m->region, i);
+
+		n += atomic_load(&row->state) == STATE_ready &&
+		     atomic_load(&row->heartbeat_ns) + 2 * CLOCK_S > m->front.now_ns;
+	}
+	return n;
+}
+
+/* Health: is it alive? Busy is healthy, and a database that is away makes it degraded, not dead.
+ * Ready: can it serve everything now? */
+static void health(struct monitor *m, struct status_req *r, int is_ready_probe)
+{
+	unsigned workers = ready_workers(m), n_db = m->snapshot.options.n_databases, up = 0;
+	int alive = atomic_load(&m->region.h->weird_heartbeat_ns) + 2 * CLOCK_S > m->front.now_ns;
+	struct jw w;
+
+	for (unsigned i = 0; i < n_db; i++)
+		up += atomic_load(&region_db(&m->region, i)->up) == 1;
+	r->status = (is_ready_probe ? workers && up == n_db : workers && alive) ? 200 : 503;
+	jw_init(&w, &r->out);
+	jw_object(&w);
+	jw_key(&w, "status");
+	jw_str(&w, !workers || !alive ? "down" : up < n_db ? "degraded" : "ok");
+	jw_key(&w, "supervisor");
+	jw_bool(&w, alive);
+	jw_key(&w, "workers_ready");
+	jw_u64(&w, workers);
+	jw_key(&w, "generation");
+	jw_u64(&w, atomic_load(&m->region.h->generation));
+	jw_key(&w, "databases");
+	jw_object(&w);
+	for (unsigned i = 0; i < n_db; i++) {
+		unsigned state = atomic_load(&region_db(&m->region, i)->up);
+
+		jw_key(&w, m->snapshot.options.databases[i].name);
+		jw_str(&w, state == 1 ? "up" : state == 2 ? "down" : "unknown");
+	}
+	jw_object_end(&w);
+	jw_object_end(&w);
+	buf_addc(&r->out, '\n');
+}
+
+static const char *problem(struct status_req *r, int status, const char *title)
+{
+	r->status = status;
+	buf_addf(&r->out, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d}\n", title, status);
+	return "application/problem+json";
+}
+
+static const char *answer(struct monitor *m, struct status_req *r)
+{
+	struct slice uri = param(r, "REQUEST_URI"), method = param(r, "REQUEST_METHOD");
+	struct slice path = slice_cut(&uri, '?');
+	struct slice accept = param(r, "HTTP_ACCEPT");
+	int is_open = accept.n && memmem(accept.p, accept.n, "openmetrics", 11) != NULL;
+
+	if (!path.p)
+		path = param(r, "SCRIPT_NAME");
+	r->is_head = slice_eq(method, SLICE("HEAD"));
+	r->status = 200;
+	if (!r->is_head && !slice_eq(method, SLICE("GET")))
+		return problem(r, 405, "Only GET and HEAD.");
+	if (ends_with(path, SLICE("/health"))) {
+		health(m, r, 0);
+		return "application/json";
+	}
+	if (ends_with(path, SLICE("/ready"))) {
+		health(m, r, 1);
+		return "application/json";
+	}
+	if (ends_with(path, SLICE("/metrics"))) {
+		metrics_format(&m->region, is_open, &r->out);
+		return is_open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+			       : "text/plain; version=0.0.4; charset=utf-8";
+	}
+	if (ends_with(path, SLICE("/api/performance"))) {
+		metrics_performance_json(&m->region, &r->out);
+		return "application/json";
+	}
+	return problem(r, 404, "Known here: /health, /ready, /metrics, /api/performance.");
+}
+
+static void reply(struct front_conn *c, struct status_req *r, const char *type)
+{
+	struct slice body = buf_slice(&r->out);
+
+	buf_addf(&r->head,
+		 "Status: %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%s\r\n",
+		 r->status, http_phrase(r->status), type, body.n, r->status == 405 ? "Allow: GET, HEAD\r\n" : "");
+	if (r->is_head)
+		body.n = 0;
+	if (front_send(c, buf_slice(&r->head), body)) {
+		free_req(r);
+		front_finish(c);
+	}
+}
+
+static struct status_req *new_req(struct front_conn *c)
+{
+	struct monitor *m = c->front->ctx;
+	struct status_req *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		abort();
+	arena_init(&r->arena, &m->arenas);
+	buf_init(&r->head, 0);
+	buf_init(&r->out, 0);
+	c->req = r;
+	return r;
+}
+
+static void on_head(struct front_conn *c, const struct gate_out *out)
+{
+	struct monitor *m = c->front->ctx;
+	struct status_req *r = new_req(c);
+
+	if (fcgi_req_parse(m->fcgi, out->id, out->params, &r->arena, &r->params, &r->n_params))
+		r->n_params = 0;
+}
+
+static void on_body(struct front_conn *c, struct slice piece)
+{
+	(void)c;
+	(void)piece;	/* nothing here takes a body */
+}
+
+static void on_end(struct front_conn *c)
+{
+	struct status_req *r = c->req;
+
+	reply(c, r, answer(c->front->ctx, r));
+}
+
+static void on_gone(struct front_conn *c, enum err_id reason)
+{
+	struct status_req *r = c->req;
+
+	if (reason == E_request_timeout) {
+		reply(c, r, problem(r, 408, "The request did not arrive in time."));
+		return;
+	}
+	c->req = NULL;
+	free_req(r);
+}
+
+static void on_sent(struct front_conn *c)
+{
+	free_req(c->req);
+	front_finish(c);
+}
+
+static void on_refuse(struct front_conn *c, enum err_id error)
+{
+	struct status_req *r = new_req(c);
+
+	reply(c, r, problem(r, err_row(error)->status, err_row(error)->title));
+}
+
+static int on_park(struct front_conn *c)
+{
+	(void)c;
+	return -1;
+}
+
+const struct front_ops status_ops = {.on_head = on_head, .on_body = on_body, .on_end = on_end, .on_gone = on_gone,
+				     .on_sent = on_sent, .on_refuse = on_refuse, .on_park = on_park};

@@ -1,0 +1,119 @@
+/* Probes and cancels: blocking libpq calls in the thread pool, results into shared memory. */
+#include "config.h"
+
+#include "workers/monitor/monitor.h"
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#define PROBE_NS (250 * CLOCK_MS)
+#define TAKEN 0x80000000u
+
+static void on_probe(uv_work_t *w)
+{
+	struct monitor_db *d = w->data;
+
+	db_probe_run(&d->probe);
+}
+
+static void publish(struct monitor_db *d, uint64_t now_ns)
+{
+	struct db_state *s = region_db(&d->m->region, d->db);
+	const struct db_probe *p = &d->probe;
+	unsigned was = atomic_load(&s->up);
+	const char *name = d->m->snapshot.options.databases[d->db].name;
+
+	if (p->is_up) {
+		atomic_store(&s->is_standby, (uint32_t)p->is_standby);
+		atomic_store(&s->server_version, p->server_version);
+		atomic_store(&s->max_connections, p->max_connections);
+		atomic_store(&s->lag_ms, p->lag_ms);
+		atomic_store(&s->probe_us, p->took_us);
+	}
+	db_state_set(s, p->is_up ? 1 : 2, p->is_up ? "" : p->error, now_ns);
+	db_state_set_where(s, p->where);
+	if (p->is_up && was != 1)
+		log_info("database %s is reachable: %s, PostgreSQL %u.%u%s", name, p->where,
+			 p->server_version / 10000, p->server_version % 10000,
+			 p->is_standby ? ", standby" : "");
+	else if (!p->is_up && was != 2)
+		log_warn("database %s is not reachable: %s", name, p->error);
+}
+
+static void on_probe_done(uv_work_t *w, int status)
+{
+	struct monitor_db *d = w->data;
+	uint64_t now = front_now(&d->m->front);
+
+	d->is_probing = 0;
+	if (status == UV_ECANCELED)
+		return;
+	publish(d, now);
+	d->next_probe_ns = now + PROBE_NS;
+	if (d->probe.wants_reload)
+		monitor_wants_reload(d->m);
+}
+
+void watch_tick(struct monitor *m, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < m->snapshot.options.n_databases; i++) {
+		struct monitor_db *d = &m->dbs[i];
+
+		if (d->is_probing || now_ns < d->next_probe_ns)
+			continue;
+		d->is_probing = 1;
+		d->probe_work.data = d;
+		check(uv_queue_work(&m->loop, &d->probe_work, on_probe, on_probe_done) == 0);
+	}
+}
+
+/* A slot's request is marked as taken, carried out, then cleared: only after that does the worker use
+ * the connection again, so a cancel never hits another request. */
+static void on_cancel(uv_work_t *w)
+{
+	struct monitor_db *d = w->data;
+
+	for (unsigned i = 0; i < d->n_cancels; i++) {
+		struct slot *s = d->cancels[i];
+		uint32_t gen = SLOT_GEN(atomic_load(&s->ctl)) & ~TAKEN;
+
+		if (!atomic_compare_exchange_strong(&s->cancel_gen, &gen, gen | TAKEN))
+			continue;	/* the worker took it back, or it is of another life of the slot */
+		(void)db_probe_cancel(&d->cancel, atomic_load(&s->backend_pid));
+		atomic_store(&s->cancel_gen, 0);
+	}
+}
+
+static void on_cancel_done(uv_work_t *w, int status)
+{
+	struct monitor_db *d = w->data;
+
+	(void)status;
+	d->is_cancelling = 0;
+	watch_cancels(d->m);	/* what came meanwhile */
+}
+
+void watch_cancels(struct monitor *m)
+{
+	for (unsigned i = 0; i < m->snapshot.options.n_databases; i++) {
+		struct monitor_db *d = &m->dbs[i];
+		unsigned n_slots = m->region.h->plan.n_slots[i];
+
+		if (d->is_cancelling)
+			continue;
+		d->n_cancels = 0;
+		for (unsigned k = 0; k < n_slots && d->n_cancels < ARRAY_LEN(d->cancels); k++) {
+			struct slot *s = region_slot(&m->region, i, k);
+			uint32_t asked = atomic_load(&s->cancel_gen);
+
+			if (asked && !(asked & TAKEN) && asked == (SLOT_GEN(atomic_load(&s->ctl)) & ~TAKEN))
+				d->cancels[d->n_cancels++] = s;
+		}
+		if (!d->n_cancels)
+			continue;
+		d->is_cancelling = 1;
+		d->cancel_work.data = d;
+		check(uv_queue_work(&m->loop, &d->cancel_work, on_cancel, on_cancel_done) == 0);
+	}
+}
