@@ -1,0 +1,8 @@
+if HAVE_CRITERION
+check_PROGRAMS += tests/unit/pg/t_db_type
+TESTS += tests/unit/pg/t_db_type
+endif
+tests_unit_pg_t_db_type_SOURCES = %D%/t_db_type.c
+tests_unit_pg_t_db_type_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_pg_t_db_type_LDADD = lib/libpg.a lib/libshm.a lib/libconf.a lib/libjson.a lib/libbase.a \
+	$(LIBPQ_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS) -lm

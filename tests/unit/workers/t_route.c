@@ -1,0 +1,80 @@
+#include "config.h"
+
+#include <criterion/criterion.h>
+
+#include "workers/route.h"
+
+static struct segment lit(const char *s)
+{
+	return (struct segment){.text = slice_str(s), .param = -1};
+}
+
+static struct segment par(int i)
+{
+	return (struct segment){.param = i};
+}
+
+static struct endpoint list = {.method = HTTP_GET, .n_segments = 2}, one = {.method = HTTP_GET, .n_segments = 3},
+		       featured = {.method = HTTP_GET, .n_segments = 3}, post = {.method = HTTP_POST, .n_segments = 2},
+		       deep = {.method = HTTP_GET, .n_segments = 4}, root = {.method = HTTP_GET};
+static struct endpoint_run runs[6];
+
+static struct route setup(void)
+{
+	struct route t;
+	struct endpoint *all[] = {&list, &one, &featured, &post, &deep, &root};
+
+	list.segments[0] = lit("api"), list.segments[1] = lit("models");
+	one.segments[0] = lit("api"), one.segments[1] = lit("models"), one.segments[2] = par(0);
+	featured.segments[0] = lit("api"), featured.segments[1] = lit("models"), featured.segments[2] = lit("featured");
+	post.segments[0] = lit("api"), post.segments[1] = lit("models");
+	deep.segments[0] = lit("api"), deep.segments[1] = lit("models"), deep.segments[2] = par(0),
+	deep.segments[3] = lit("images");
+	route_init(&t);
+	for (unsigned i = 0; i < 6; i++) {
+		runs[i] = (struct endpoint_run){.ep = all[i]};
+		route_add(&t, &runs[i]);
+	}
+	return t;
+}
+
+Test(route, finds_by_method_and_path)
+{
+	struct route t = setup();
+	struct arena_pool pool;
+	struct arena a;
+	static const struct {
+		enum http_method m;
+		const char *path;
+		int run;	/* index, -1 none */
+		int knows;	/* the path is known */
+		const char *value;
+	} cases[] = {
+	    {HTTP_GET, "/api/models", 0, 1, NULL},	{HTTP_HEAD, "/api/models", 0, 1, NULL},
+	    {HTTP_POST, "/api/models", 3, 1, NULL},	{HTTP_DELETE, "/api/models", -1, 1, NULL},
+	    {HTTP_GET, "/api/models/42", 1, 1, "42"},	{HTTP_GET, "/api/models/featured", 2, 1, NULL},
+	    {HTTP_GET, "/api/models/f%65atured", 2, 1, NULL}, {HTTP_GET, "/api/models/featured/images", 4, 1, "featured"},
+	    {HTTP_GET, "/api/models/7/images", 4, 1, "7"}, {HTTP_GET, "/api/models/", -1, 0, NULL},
+	    {HTTP_GET, "/api//models", -1, 0, NULL},	{HTTP_GET, "/", 5, 1, NULL},
+	    {HTTP_GET, "", -1, 0, NULL},		{HTTP_GET, "api/models", -1, 0, NULL},
+	    {HTTP_GET, "/api/models/7/other", -1, 0, NULL}, {HTTP_OTHER, "/api/models", -1, 1, NULL},
+	    {HTTP_GET, "/api/models/a%2Fb", 1, 1, "a%2Fb"},
+	};
+
+	arena_pool_init(&pool, 4);
+	arena_init(&a, &pool);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct route_match m;
+
+		route_find(&t, cases[i].m, slice_str(cases[i].path), &a, &m);
+		cr_expect_eq(m.run, cases[i].run < 0 ? NULL : &runs[cases[i].run], "%s", cases[i].path);
+		cr_expect_eq(m.allow != 0, cases[i].knows, "%s", cases[i].path);
+		if (cases[i].value) {
+			cr_assert_eq(m.n_values, 1);
+			cr_expect(slice_eq(m.raw_values[0], slice_str(cases[i].value)), "%s", cases[i].path);
+		}
+	}
+	arena_done(&a);
+	arena_pool_done(&pool);
+	route_done(&t);
+}
