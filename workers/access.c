@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -23,7 +24,7 @@ int access_open(struct worker *w)
 		return 0;
 	w->access_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 	if (w->access_fd < 0) {
-		log_error("access log %s: %m, going on without it", path);
+		log_error("access log %s: %s, going on without it", path, strerror(errno));
 		return -errno;
 	}
 	return 0;

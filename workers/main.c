@@ -56,7 +56,7 @@ static void set_signals(int is_alone)
 	static char stack[64 * 1024];
 	stack_t alt = {.ss_sp = stack, .ss_size = sizeof(stack)};
 	struct sigaction ign = {.sa_handler = SIG_IGN}, dfl = {.sa_handler = SIG_DFL};
-	struct sigaction crash = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_RESETHAND};
+	struct sigaction crash = {.sa_handler = on_crash, .sa_flags = (int)(SA_ONSTACK | SA_RESETHAND)};
 	void *warm[1];
 
 	(void)backtrace(warm, 1);	/* its first call loads a library */

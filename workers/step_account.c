@@ -6,33 +6,29 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
+/* The counter of failed requests for this error; NULL: the client's doing. */
+static metric_counter_t *failure(struct metric_row *m, enum err_id id)
+{
+	if (id == E_timeout || id == E_request_timeout)
+		return &m->failed_timeout;
+	if (id == E_overloaded || id == E_unavailable)
+		return &m->failed_overload;
+	if (id == E_db_down || id == E_outcome_unknown)
+		return &m->failed_db;
+	return id == E_sql || id == E_internal ? &m->failed_internal : NULL;
+}
+
 static void count(struct req *r, uint64_t now_ns)
 {
 	struct worker *w = r->w;
 	struct metric_endpoint *m = r->run ? r->run->metrics : NULL;
 	uint64_t took = now_ns - r->t0_ns;
+	metric_counter_t *reason;
 
 	atomic_store_explicit(&w->board->requests, w->requests, memory_order_relaxed);
-	switch (r->error) {
-	case E_timeout:
-	case E_request_timeout:
-		metric_add(&w->metrics->failed_timeout, 1);
-		break;
-	case E_overloaded:
-	case E_unavailable:
-		metric_add(&w->metrics->failed_overload, 1);
-		break;
-	case E_db_down:
-	case E_outcome_unknown:
-		metric_add(&w->metrics->failed_db, 1);
-		break;
-	case E_sql:
-	case E_internal:
-		metric_add(&w->metrics->failed_internal, 1);
-		break;
-	default:
-		break;
-	}
+	reason = failure(w->metrics, r->error);
+	if (reason)
+		metric_add(reason, 1);
 	if (!m) {
 		metric_add(&w->metrics->unmatched, 1);
 		return;

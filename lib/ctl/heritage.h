@@ -31,6 +31,7 @@ enum heritage_type {
 	HERITAGE_DRAIN = 1,	/* stop accepting, finish, hand parked connections over, exit 0 */
 	HERITAGE_STOP = 2,	/* at once: close what is open, exit 0 */
 	HERITAGE_LOGLEVEL = 3,	/* arg: enum log_level */
+	HERITAGE_REOPEN = 8,	/* open the access log again (logrotate) */
 	/* both ways, with one descriptor: a parked FastCGI connection (nothing read, nothing owed).
 	 * Up: give it to another worker. Down: it is yours. */
 	HERITAGE_CONNECTION = 4,

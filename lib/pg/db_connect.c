@@ -203,7 +203,7 @@ static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane,
 PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, int timeout_ms, char error[256],
 		   int *ret_is_config_error)
 {
-	uint64_t deadline = clock_mono_ns() + (uint64_t)timeout_ms * CLOCK_MS;
+	uint64_t deadline = clock_mono_ns() + (uint64_t)(unsigned)timeout_ms * CLOCK_MS;
 	PGconn *pg = start(o, NULL);
 	int rule;
 

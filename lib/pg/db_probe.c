@@ -23,7 +23,7 @@ int db_libpq_version(void)
 /* PQexec with a deadline, so that a stopped server does not hold the prober for ever. */
 static PGresult *exec_within(PGconn *pg, const char *sql, const char *const *values, int n, int timeout_ms)
 {
-	uint64_t deadline = clock_mono_ns() + (uint64_t)timeout_ms * CLOCK_MS;
+	uint64_t deadline = clock_mono_ns() + (uint64_t)(unsigned)timeout_ms * CLOCK_MS;
 	PGresult *last = NULL, *res;
 
 	if (!PQsendQueryParams(pg, sql, n, NULL, values, NULL, NULL, 0))
