@@ -74,6 +74,7 @@ static void on_work_done(uv_work_t *uv, int status)
 	struct work *work = uv->data;
 
 	(void)status;
+	work->w->n_jobs--;
 	db_job_done(work->job, front_now(&work->w->front));
 	free(work);
 }
@@ -88,6 +89,7 @@ static void run(void *ctx, struct db_job *job)
 	work->job = job;
 	work->w = w;
 	work->uv.data = work;
+	w->n_jobs++;
 	check(uv_queue_work(&w->loop, &work->uv, on_work, on_work_done) == 0);
 }
 

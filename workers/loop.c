@@ -465,6 +465,8 @@ int worker_run(struct worker *w)
 	access_flush(w);
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
 		db_pool_free(&w->pools[i]);
+	if (w->n_jobs)	/* a thread still waits for a database: nothing it reads may be freed */
+		_exit(w->exit_code);
 	uv_prepare_stop(&w->prepare);
 	uv_check_stop(&w->turn);
 	uv_walk(&w->loop, close_handle, NULL);

@@ -36,7 +36,7 @@ struct worker {
 	struct fcgi_req *fcgi;
 	struct arena_pool arenas;
 	struct list reqs, free_reqs;
-	unsigned n_free_reqs, n_reqs;
+	unsigned n_free_reqs, n_reqs, n_jobs;	/* jobs in the thread pool */
 	struct buf free_bufs[64];
 	unsigned n_free_bufs;
 	uint64_t turn_ns, busy_ns, last_beat_ns, last_tick_ns, longest_turn_ns, timer_due_ns, bodies_bytes;

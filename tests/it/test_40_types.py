@@ -34,7 +34,7 @@ NULL::int; true; false; 0::int2; (-32768)::int2; 32767::int2; 2147483647; (-2147
 '10.0.0.1'::inet; '10.0.0.0/8'::cidr; '08:00:2b:01:02:03'::macaddr; '08:00:2b:01:02:03:04:05'::macaddr8
 B'101'::bit(3); B'1011'::varbit; 12.34::money; '<a>b</a>'::xml; '16/B374D848'::pg_lsn; 'pg_class'::regclass; 42::oid
 int4range(1, 5); numrange(1.5, NULL); tstzrange('2026-01-01+00', '2026-02-01+00'); int4multirange(int4range(1,3))
-'(1,2)'::point; '((0,0),(1,1))'::box; '<(0,0),1>'::circle; 'a b & c'::tsquery; to_tsvector('simple', 'a "b" c')
+'(1,2)'::point; '((0,0),(1,1))'::box; '<(0,0),1>'::circle; 'a & !b'::tsquery; to_tsvector('simple', 'a "b" c')
 ARRAY[1,2,3]; ARRAY[[1,2],[3,4]]; '{}'::int[]; ARRAY[NULL, 1]; ARRAY['a"b', NULL, 'c,d']; ARRAY[1.5, 'NaN'::numeric]
 ARRAY['2026-11-24 11:12:13+00'::timestamptz]; ARRAY[true, false]; ARRAY['{"a": 1}'::jsonb]; '1 2 3'::int2vector
 ROW(1, 'x', NULL); (1, 'y"z')::pair; ARRAY[(1, 'a')::pair, NULL]; NULL::pair; ROW(ROW(1, 2), ARRAY[3])
