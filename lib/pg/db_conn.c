@@ -317,8 +317,9 @@ static int settle_error(struct db_conn *c, struct db_entry *e, struct db_query *
 		return give_up;
 	}
 	if (strcmp(state, "26000") == 0 || strcmp(state, "42P05") == 0) {
-		/* somebody ran DEALLOCATE or DISCARD: forget the names of this connection */
-		memset(c->prepared, 0, sizeof(*c->prepared) * p->n_stmts);
+		/* somebody ran DEALLOCATE or DISCARD: the names are gone, our settings' statements, too;
+		 * or a name is taken. A fresh connection knows where it stands. */
+		c->is_draining = 1;
 		if (state[0] == '4')
 			s->serial++;
 		metric_add(&p->conf.metrics->db_healed, 1);
@@ -357,9 +358,14 @@ static int settle_error(struct db_conn *c, struct db_entry *e, struct db_query *
 		again(p, q, c->lane == LANE_EXCLUSIVE, E_db_down, now_ns);
 		return 1;
 	}
-	/* a statement that does not parse any more is described again when it is next asked for */
-	if (e->is_clean)
+	/* The statement itself, not a function that it calls (that would have a context), was good when it was
+	 * described: a table has changed. The new description either works or says what is wrong. */
+	if (db_error_class(res, "42") && !db_error_class(res, "42501") && !q->reran &&
+	    !PQresultErrorField(res, PG_DIAG_CONTEXT)) {
 		db_stmt_stale(p, e->stmt);
+		again(p, q, 0, E_sql, now_ns);
+		return 0;
+	}
 	s->failed_ns = now_ns;
 	db_error_from(q, res);
 	db_finish(p, q, now_ns);
@@ -399,7 +405,6 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 			PQclear(e->result);
 			e->result = c->prep_error;
 			c->prep_error = NULL;
-			e->is_clean = 1;
 		}
 		if (!e->failed && !e->aborted && e->result)
 			sample(c, e, now_ns);

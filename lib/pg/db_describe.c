@@ -172,22 +172,24 @@ static void quote_identifier(struct buf *b, const char *name)
 	buf_addc(b, '"');
 }
 
-/* WITH weir_q(c1, c2) AS (sql) SELECT c1 AS "a", to_json(c2) AS "b" FROM weir_q. A CTE, because a data-modifying
- * statement may stand there and not in FROM. */
+/* WITH weir_q(weir_c1, …) AS (sql) SELECT weir_c1 AS "a", to_json(weir_c2) AS "b" FROM weir_q. A CTE, because a
+ * data-modifying statement may stand there and not in FROM. What it costs: a column that DDL adds behind a
+ * "SELECT *" changes nothing for the outer list, so the server does not report it; it shows at the next reload. */
 static void wrap(struct buf *b, const struct db_stmt *s, const PGresult *res, const struct type_set *types)
 {
 	int n = PQnfields(res);
 
 	buf_adds(b, "WITH weir_q(");
 	for (int c = 0; c < n; c++)
-		buf_addf(b, "%sc%d", c ? "," : "", c + 1);
+		buf_addf(b, "%sweir_c%d", c ? "," : "", c + 1);
 	buf_addf(b, ") AS (%s\n) SELECT ", s->sql);
 	for (int c = 0; c < n; c++) {
 		const struct type_row *t = type_find(types, PQftype(res, c));
 
 		if (c)
 			buf_addc(b, ',');
-		buf_addf(b, t && t->needs_to_json ? "pg_catalog.to_json(c%d) AS " : "c%d AS ", c + 1);
+		buf_addf(b, t && t->needs_to_json ? "pg_catalog.to_json(weir_c%d) AS " : "weir_c%d AS ",
+			 c + 1);
 		quote_identifier(b, PQfname(res, c));
 	}
 	buf_adds(b, " FROM weir_q");

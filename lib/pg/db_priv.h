@@ -39,7 +39,7 @@ struct db_entry {
 	unsigned char n_before;		/* statements of the group in front of the query */
 	unsigned char seen;		/* statements whose end (NULL) was seen */
 	unsigned char has_sync;		/* the entry ends with a Sync of its own */
-	unsigned char failed, aborted, is_write, is_shared, is_clean;
+	unsigned char failed, aborted, is_write, is_shared;
 	uint64_t sent_ns;
 	struct db_desc *desc;		/* counted */
 	PGresult *result;		/* kept until the entry is settled */
