@@ -66,7 +66,7 @@ struct db_stmt {
 	unsigned line;
 	struct db_desc *desc;	/* NULL until described */
 	unsigned serial;	/* raised when the description changes; part of the prepared name */
-	int is_stale;		/* waits for a new description */
+	int is_stale;		/* waits for a new description (2: even behind the one under way) */
 	int may_express;	/* statically */
 	int is_time_bound;	/* names now() and kin: never shares a Sync */
 	int n_columns_wanted;	/* exact number, or -1 */

@@ -60,7 +60,8 @@ void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns)
 	PQsetNoticeReceiver(pg, drop_notice, c);
 	c->state = DB_C_OPEN;
 	c->opened_ns = c->idle_ns = c->last_sync_ns = c->progress_ns = now_ns;
-	c->expires_ns = now_ns + life - life / 10 * (db_random(p) % 1000) / 1000;
+	if (!c->expires_ns)
+		c->expires_ns = now_ns + life - life / 10 * (db_random(p) % 1000) / 1000;
 	c->generation = atomic_load(&region_db(p->conf.region, p->conf.db)->generation);
 	slots_set_backend(p->conf.region, p->conf.db, c->slot, (uint32_t)PQbackendPID(pg));
 	slots_set(p->conf.region, p->conf.db, c->slot, SLOT_IDLE);
@@ -621,7 +622,7 @@ void db_conn_close(struct db_conn *c, uint64_t now_ns)
 	if (c->pg)
 		PQfinish(c->pg);
 	PQclear(c->prep_error);
-	slots_set(p->conf.region, p->conf.db, c->slot, c->pg ? SLOT_ZOMBIE : SLOT_FREE);
+	slots_set(p->conf.region, p->conf.db, c->slot, c->opened_ns ? SLOT_ZOMBIE : SLOT_FREE);
 	list_del(&c->node);
 	p->n_conns--;
 	if (c->lane == LANE_EXPRESS)

@@ -32,7 +32,11 @@ void db_job_run(struct db_job *job)
 		return;
 	}
 	job->started_ns = clock_mono_ns();
-	job->pg = db_connect(job->opts, job->lane, (int)job->opts->connect_timeout, job->error, &is_config_error);
+	if (job->is_lent)
+		(void)!(PQexitPipelineMode(job->pg) && PQsetnonblocking(job->pg, 0) == 0);
+	else
+		job->pg = db_connect(job->opts, job->lane, (int)job->opts->connect_timeout, job->error,
+				     &is_config_error);
 	job->is_config_error = is_config_error;
 	if (job->pg && job->n_describe && db_describe(job->pg, job->describe, job->n_describe, job->error)) {
 		PQfinish(job->pg);

@@ -96,7 +96,8 @@ void db_requeue(struct db_pool *p, struct db_query *q, int exclusive)
 
 void db_stmt_stale(struct db_pool *p, unsigned stmt)
 {
-	p->stmts[stmt].is_stale = 1;
+	/* while a description is under way the table may have changed behind it: once more then */
+	p->stmts[stmt].is_stale = p->is_describing && p->stmts[stmt].is_stale ? 2 : 1;
 	p->wants_describe = 1;
 }
 
@@ -433,8 +434,33 @@ static int connect_one(struct db_pool *p, enum slot_lane lane, int with_describe
 	return 0;
 }
 
+/* Describe again over an idle connection: lent to the job, taken back by db_job_done. */
+static void lend_one(struct db_pool *p, struct db_conn *c)
+{
+	struct db_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		abort();
+	p->conf.ops->unwatch(p->conf.ctx, c);
+	c->state = DB_C_CONNECTING;
+	c->job = job;
+	job->kind = DB_J_CONNECT;
+	job->pool = p;
+	job->lane = c->lane;
+	job->opts = p->conf.opts;
+	job->conn = c;
+	job->pg = c->pg;
+	job->is_lent = 1;
+	c->pg = NULL;		/* the job's until it is done */
+	describe_into(p, job);
+	p->n_connecting++;
+	slots_set(p->conf.region, p->conf.db, c->slot, SLOT_BUSY);
+	p->conf.ops->run(p->conf.ctx, job);
+}
+
 static void maintain(struct db_pool *p, uint64_t now_ns)
 {
+	struct db_conn *idle;
 	unsigned express = (unsigned)p->conf.opts->express, n_replace = 0, n_idle = 0;
 
 	if (p->is_draining)
@@ -449,7 +475,11 @@ static void maintain(struct db_pool *p, uint64_t now_ns)
 			return;
 	}
 	if ((!p->is_described || p->wants_describe) && !p->is_describing) {
-		connect_one(p, express && p->n_express < express + 1 ? LANE_EXPRESS : LANE_EXCLUSIVE, 1);
+		idle = p->is_described ? pick_idle(p) : NULL;
+		if (idle)
+			lend_one(p, idle);
+		else
+			connect_one(p, p->n_express < express ? LANE_EXPRESS : LANE_EXCLUSIVE, 1);
 		return;
 	}
 	if (!p->is_described)
@@ -597,7 +627,7 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 	for (unsigned i = 0; i < job->n_describe; i++) {
 		struct db_stmt *from = &job->describe[i], *to = &p->stmts[job->numbers[i]];
 
-		to->is_stale = 0;
+		to->is_stale = to->is_stale == 2;
 		to->failed = from->failed;
 		if (from->failed.id) {
 			to->failed_ns = now_ns;
@@ -626,7 +656,7 @@ static void connect_failed(struct db_pool *p, struct db_job *job, uint64_t now_n
 	else if (wait_ms > 500 && !has_open(p))
 		wait_ms = 500;	/* the service is to be back within a second of the database */
 	p->retry_ns = now_ns + wait_ms * CLOCK_MS * (800 + db_random(p) % 400) / 1000;
-	if (job->n_describe) {
+	if (job->describe) {
 		p->is_describing = 0;
 		p->wants_describe = 1;
 	}
@@ -649,9 +679,11 @@ void db_job_done(struct db_job *job, uint64_t now_ns)
 		} else {
 			p->failures = 0;
 			p->retry_ns = 0;
-			metric_add(&p->conf.metrics->db_connects_ok, 1);
-			histo_add(&p->conf.metrics->db_connect, job->took_ns);
-			if (job->n_describe || !p->is_described)
+			if (!job->is_lent) {
+				metric_add(&p->conf.metrics->db_connects_ok, 1);
+				histo_add(&p->conf.metrics->db_connect, job->took_ns);
+			}
+			if (job->describe || !p->is_described)
 				described(p, job, now_ns);
 			db_conn_opened(job->conn, job->pg, now_ns);
 			maintain(p, now_ns);

@@ -100,6 +100,7 @@ struct db_job {
 	unsigned *numbers;
 	/* out */
 	PGconn *pg;
+	int is_lent;			/* pg is a connection of the pool, not a new one */
 	int failed;			/* not connected */
 	int is_config_error;
 	char error[256];
