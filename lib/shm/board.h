@@ -53,7 +53,10 @@ struct board_row {
 	_Atomic uint64_t state_since_ns;
 };
 
-/* Zero the owner's gauges after its death. weird only. */
+/* Zero what the owner wrote, after its death: gauges, pid, note (read it before). weird only. */
 void board_clear(struct board_row *row);
+/* Somebody holds the number and may take work: STARTING, READY or DRAINING, or, where no weird
+ * keeps states (a worker started alone), a pid. */
+int board_is_live(const struct board_row *row);
 
 #endif

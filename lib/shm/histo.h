@@ -23,6 +23,7 @@ struct histo_sum {
 	uint64_t bin[HISTO_BINS];
 };
 
+/* A duration of 0 counts as 1 ns, so that sum_ns == 0 says "empty". */
 void histo_add(struct histo *h, uint64_t ns);
 /* sum += h */
 void histo_merge(struct histo_sum *sum, const struct histo *h);

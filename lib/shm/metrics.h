@@ -34,10 +34,30 @@ static inline void metric_add(_Atomic uint64_t *m, uint64_t v)
 }
 
 struct region;
+
+enum metric_kind { METRIC_counter, METRIC_seconds, METRIC_histogram };
+
+/* One row of the list as data. */
+struct metric_desc {
+	enum metric_kind kind;
+	int is_endpoint;	/* else of the worker */
+	size_t offset;		/* in struct metric_endpoint or struct metric_row */
+	const char *id, *name, *labels, *help;
+};
+extern const struct metric_desc metrics_table[];
+extern const size_t metrics_table_n;
+
+/* Sums over all worker numbers. endpoint: directory row; ignored for metrics of the worker. */
+uint64_t metrics_sum(const struct region *r, const struct metric_desc *d, unsigned endpoint);
+void metrics_sum_histo(const struct region *r, const struct metric_desc *d, unsigned endpoint,
+		       struct histo_sum *ret_sum);
+
 /* All metrics, summed over worker numbers, as OpenMetrics 1.0 text ending in "# EOF", or as
  * Prometheus 0.0.4 text when openmetrics is 0. Gauges of board, slots and database states included. */
 void metrics_format(const struct region *r, int openmetrics, struct buf *out);
-/* {"generated_at", "instance", "workers":[…], "databases":[…], "endpoints":[{id, route, requests, errors, p50_ms, p95_ms, p99_ms…}]} */
+/* One JSON object: {"schema":1, "generated_at", "instance":{…}, "status", "kpis":{…}, "workers":[…],
+ * "databases":[{name, up, pool:{…}}], "endpoints":[{id, route, requests, errors, p50_ms, p95_ms, p99_ms,
+ * …}]}. Figures are since the start of the instance; what is not known is null. */
 void metrics_performance_json(const struct region *r, struct buf *out);
 /* mdoc list for the man page. */
 void metrics_mdoc(struct buf *out);

@@ -32,8 +32,9 @@ struct region_plan {
 struct region_endpoint {
 	_Atomic uint32_t state;		/* 0 unused, 1 live, 2 removed by a reload */
 	uint32_t database;
+	uint64_t guid;			/* hash of the whole route: what the row is found by over reloads */
 	char id[64];			/* label in metrics */
-	char route[184];		/* "GET /api/models/{id}" identifies the row over reloads */
+	char route[184];		/* "GET /api/models/{id}", cut to fit */
 	/* Express rights and the samples they are earned by: see express in slots.h. */
 	struct express express;
 };
@@ -61,20 +62,33 @@ struct region_header {
 	_Atomic uint64_t monitor_heartbeat_ns;
 };
 
+/* The plan and what follows from it are kept in private memory: a process that writes wildly into
+ * the shared header must not lead another one out of the mapping. */
 struct region {
 	struct region_header *h;
 	int fd;
+	struct region_plan plan;
+	size_t size, row_size;
+	size_t off_endpoints, off_board, off_rows, off_dbs, off_slots;
+	unsigned slot_first[REGION_MAX_DATABASES];
 };
 
-/* A new, sealed (SHRINK, GROW), touched memfd. 0 or -id with e. */
-int region_create(struct region *r, const struct region_plan *plan, struct err *e);
-/* Map fd and validate magic, hash, size and every offset: the memory is untrusted input. */
-int region_attach(struct region *r, int fd, struct err *e);
+/* Bytes that a region of this plan takes, 0 when the plan is out of bounds; for weird -t. */
+size_t region_size(const struct region_plan *plan);
+/* A new, sealed (SHRINK, GROW), touched memfd, CLOEXEC. 0 or -id with e; r->h is NULL then. */
+int region_create(struct region *r, const struct region_plan *plan, struct err *e) MUST_USE;
+/* Map fd and validate seals, magic, hash, size and every offset: the memory is untrusted input.
+ * 0 or -id with e; fd becomes the region's only when it returns 0. */
+int region_attach(struct region *r, int fd, struct err *e) MUST_USE;
+/* Unmaps and closes; a region that failed to open or was closed already is left alone. */
 void region_close(struct region *r);
 
+/* An index beyond the plan is a programmer's mistake (check) in each of these. */
 struct region_endpoint *region_endpoint(const struct region *r, unsigned i);
-/* Row of this route: the live or removed one with that text, else a new one. -1 when full.
- * weird only. */
+/* Rows that have been used, ≤ plan.n_endpoints whatever the header says. */
+unsigned region_endpoints_used(const struct region *r);
+/* Row of this route, which becomes live: the live or removed one of that route, else a new one. A
+ * removed one starts over with its express rights. -1 when full. weird only (or a lone worker). */
 int region_endpoint_find_or_add(struct region *r, const char *route, const char *id, unsigned database);
 struct board_row *region_board(const struct region *r, unsigned number);	/* n_numbers = monitor's row */
 struct metric_row *region_row(const struct region *r, unsigned number);

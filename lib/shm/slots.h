@@ -16,10 +16,13 @@ enum slot_lane { LANE_EXPRESS, LANE_EXCLUSIVE };
 
 /* 64 bytes. Written by the owner; by weird when the owner is dead; `cancel` also read by weir-monitor. */
 struct slot {
-	/* owner:8 (worker number + 1, 0 = nobody) | use:8 | lane:8 | unused:8 | gen:32 */
+	/* owner:8 (worker number + 1, 0 = nobody) | use:8 | lane:8 | unused:8 | gen:32 (31 bits used,
+	 * never 0 once taken; another one at each change of use but the one to CANCELLING) */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint64_t ctl;
 	_Atomic uint32_t backend_pid;
-	_Atomic uint32_t cancel_gen;	/* the owner asks: cancel what runs, if gen still matches; 0 = nothing */
+	/* The owner asks: cancel what runs, if gen still matches; 0 = nothing asked, or done. The top bit
+	 * is set by whoever carries it out, until it is done. */
+	_Atomic uint32_t cancel_gen;
 	_Atomic uint64_t since_ns;	/* last change of use */
 	_Atomic uint64_t queries;
 };
@@ -28,6 +31,8 @@ struct slot {
 #define SLOT_USE(ctl) ((enum slot_use)((ctl) >> 48 & 0xff))
 #define SLOT_LANE(ctl) ((enum slot_lane)((ctl) >> 40 & 0xff))
 #define SLOT_GEN(ctl) ((uint32_t)(ctl))
+#define SLOT_GEN_MASK 0x7fffffffu
+#define SLOT_CANCEL_CLAIMED 0x80000000u
 
 /* One database block. */
 struct db_state {
@@ -50,36 +55,65 @@ struct db_state {
 	uint32_t n_slots, n_warm;		/* pool_max, pool_min */
 };
 
-/* Express rights of one endpoint (postgres.md 4.3). */
+/* Express rights of one endpoint (postgres.md 4.3). Everything begins COLD: an endpoint earns the
+ * lane by its first 32 runs in the exclusive one, so it is about a second of traffic away.
+ * Written by any worker (CAS, racy adds that only lose a sample) and by the tick; a crash in the
+ * middle loses at most one sample. */
 enum express_state { EXPRESS_COLD, EXPRESS_ON, EXPRESS_HELD, EXPRESS_BARRED };
+#define EXPRESS_RING 64u
 struct express {
+	/* Read at every request, written at changes only. */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint64_t ctl;	/* state:2 | n:4 | gen:10 | until_ms:48 */
-	_Atomic uint32_t next;			/* ring position; racy adds only lose a sample */
-	_Atomic uint32_t ring[64];		/* service time in us; high bit unused */
+	_Atomic uint32_t median_us;	/* m of the database in the last second; by the tick */
+	/* Written at every sample. */
+	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t next;
+	_Atomic uint64_t slow;		/* when the last two slow samples came: ms:32 | ms:32 */
+	_Atomic uint64_t ring[EXPRESS_RING];	/* when_ms:32 | result KiB:10 | service us:22; 0 = none */
 };
+#define EXPRESS_STATE(ctl) ((enum express_state)((ctl) >> 62))
+#define EXPRESS_LOSSES(ctl) ((unsigned)((ctl) >> 58 & 15))
+#define EXPRESS_UNTIL_MS(ctl) ((ctl) & 0xffffffffffffull)
 
 struct region;
 
-/* Take a free slot for worker number (express + one exclusive are each worker's right, one slot is
- * kept for a worker that is starting). The slot's index, or -1: none to be had now. */
+/* Take a free slot for worker number. Each live worker has a right to one express and one exclusive
+ * slot; one slot is kept for a worker that is starting; the rest is common. The slot's index, now
+ * CONNECTING, or -1: none to be had now.
+ * The word of a slot has one winner, so never more than n_slots are taken. The budget is a count over
+ * the table, made again after the CAS: of takers that race for the last common slot the later one
+ * gives back, so rights are overdrawn for the time of one call, never beyond it. A right-holder that
+ * meets that instant sees -1 and asks again. */
 int slots_take(const struct region *r, unsigned db, unsigned number, enum slot_lane lane, int is_starting);
-/* The owner changes its slot's use (SLOT_FREE gives it back). */
+/* The owner changes its slot's use. SLOT_FREE gives it back at once: for a connection that never was
+ * or that the server ended. SLOT_ZOMBIE gives it back when the backend has had time to go: for a
+ * connection that we closed. */
 void slots_set(const struct region *r, unsigned db, unsigned slot, enum slot_use use);
 /* Owner's: as soon as the backend is known. */
 void slots_set_backend(const struct region *r, unsigned db, unsigned slot, uint32_t pid);
-/* Owner's: ask weir-monitor to cancel what runs on the slot. */
+/* Owner's: ask weir-monitor to cancel what runs on the slot, which becomes CANCELLING. The request is
+ * over when cancel_gen is 0 again. */
 void slots_cancel(const struct region *r, unsigned db, unsigned slot);
-/* weird's: release what a dead worker held; returns how many. */
+/* weir-monitor's: if the slot asks for a cancel that nobody carries out yet, claim it: the backend's
+ * pid, and the generation for slots_cancel_done; else 0. */
+uint32_t slots_cancel_claim(const struct region *r, unsigned db, unsigned slot, uint32_t *ret_gen);
+/* The cancel was sent (or failed): the owner may go on. */
+void slots_cancel_done(const struct region *r, unsigned db, unsigned slot, uint32_t gen);
+/* weird's: release what a dead worker held (as ZOMBIE); returns how many. */
 unsigned slots_release_dead(const struct region *r, unsigned number, uint64_t now_ns);
 /* weird's tick (a lone worker's too): ZOMBIE slots older than a second become free. */
 void slots_sweep(const struct region *r, uint64_t now_ns);
 /* Count by use and lane, for metrics: counts[use][lane]. */
 void slots_count(const struct region *r, unsigned db, unsigned counts[7][2]);
 
-/* Publish what a probe found (seqlock for the texts). */
+/* Publish what a probe found: up or not, and why (NULL = ""). One writer. Counts the outage and
+ * notes the time when up changes. */
 void db_state_set(struct db_state *s, int up, const char *error, uint64_t now_ns);
-/* A consistent copy of error and where; 0, or -1 "busy". */
+/* The address that is in use; same writer. */
+void db_state_set_where(struct db_state *s, const char *where);
+/* A consistent copy of error and where; 0, or -1 "busy" (both empty then). */
 int db_state_texts(const struct db_state *s, char error[200], char where[120]);
+/* weird's, when the writer died: readers would wait for its end of writing for ever. */
+void db_state_mend(struct db_state *s);
 
 /* One sample of service time, and what follows from it: may turn ON to HELD. */
 void express_sample(struct express *x, uint64_t service_us, uint64_t result_bytes, uint64_t now_ms);
@@ -88,6 +122,8 @@ int express_may(const struct express *x);
 void express_hold(struct express *x, uint64_t now_ms);
 /* It writes: until reload. */
 void express_bar(struct express *x);
+/* A reload changed the statement or its parameters: COLD, without a past. weird only. */
+void express_reset(struct express *x);
 /* 1 s tick of weird or of a lone worker: COLD with a good ring → ON, HELD past its time → COLD. */
 void express_tick(const struct region *r, uint64_t now_ms);
 

@@ -1,0 +1,454 @@
+/* Exposition: the list of metrics, then gauges from board, slots and database states. One code for
+ * Prometheus text 0.0.4 and OpenMetrics 1.0; the latter names a counter's family without "_total",
+ * states units and the time of creation, and ends in "# EOF". Bounds are written "1.0" in both, so a
+ * series keeps its name whichever format a scraper negotiates.
+ * The texts of the region are untrusted: bounded, escaped and made valid UTF-8, or one bad byte
+ * would cost the whole scrape. */
+#include "config.h"
+
+#include "lib/shm/metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/num.h"
+#include "lib/base/utf8.h"
+#include "lib/shm/region.h"
+
+static const struct {
+	uint32_t us;
+	const char *text;
+} bounds[] = {
+    {1000, "0.001"},   {5000, "0.005"},	  {10000, "0.01"},    {25000, "0.025"},	  {50000, "0.05"},
+    {75000, "0.075"},  {100000, "0.1"},	  {250000, "0.25"},   {500000, "0.5"},	  {750000, "0.75"},
+    {1000000, "1.0"},  {2500000, "2.5"},  {5000000, "5.0"},   {7500000, "7.5"},	  {10000000, "10.0"},
+};
+
+struct fmt {
+	const struct region *r;
+	struct buf *out;
+	int openmetrics;
+	struct buf labels;	/* of the next sample, without braces */
+	char created[32];
+};
+
+static void number(struct buf *out, uint64_t v)
+{
+	char digits[24];
+
+	buf_add(out, digits, num_put_u64(digits, v));
+}
+
+static void seconds(struct buf *out, uint64_t ns)
+{
+	buf_addf(out, "%llu.%09u", (unsigned long long)(ns / CLOCK_S), (unsigned)(ns % CLOCK_S));
+}
+
+/* Without its last part, if that is what the name ends in. */
+static size_t stem(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), k = strlen(suffix);
+
+	return n > k && strcmp(name + n - k, suffix) == 0 ? n - k : n;
+}
+
+static void family(struct fmt *f, const char *name, const char *type, const char *help)
+{
+	static const char *const units[] = {"_seconds", "_bytes"};
+	size_t n = f->openmetrics ? stem(name, strcmp(type, "counter") == 0 ? "_total" : "_info")
+				  : strlen(name);
+
+	if (!f->openmetrics && strcmp(type, "info") == 0)
+		type = "gauge";
+	buf_addf(f->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)n, name, help, (int)n, name, type);
+	for (size_t i = 0; f->openmetrics && i < ARRAY_LEN(units); i++) {
+		size_t k = strlen(units[i]);
+
+		if (n > k && strncmp(name + n - k, units[i], k) == 0)
+			buf_addf(f->out, "# UNIT %.*s %s\n", (int)n, name, units[i] + 1);
+	}
+}
+
+/* Begin the labels of a sample with fixed text of the list. */
+static void labels(struct fmt *f, const char *fixed)
+{
+	buf_clear(&f->labels);
+	buf_adds(&f->labels, fixed);
+}
+
+static void label(struct fmt *f, const char *name, const char *value, size_t max)
+{
+	struct slice v = slice_of(value, strnlen(value, max));
+	int is_utf8 = utf8_is_valid(v);
+
+	buf_addf(&f->labels, "%s%s=\"", f->labels.n ? "," : "", name);
+	for (size_t i = 0; i < v.n; i++) {
+		char c = v.p[i];
+
+		if (c == '\\' || c == '"')
+			buf_addc(&f->labels, '\\');
+		if (c == '\n')
+			buf_adds(&f->labels, "\\n");
+		else
+			buf_addc(&f->labels, c & 0x80 && !is_utf8 ? '?' : c);
+	}
+	buf_addc(&f->labels, '"');
+}
+
+static void label_number(struct fmt *f, const char *name, unsigned v)
+{
+	buf_addf(&f->labels, "%s%s=\"%u\"", f->labels.n ? "," : "", name, v);
+}
+
+/* Name, suffix and labels; the value and the line's end are the caller's. */
+static void sample(struct fmt *f, const char *name, size_t n, const char *suffix, const char *le)
+{
+	struct buf *out = f->out;
+
+	buf_add(out, name, n);
+	buf_adds(out, suffix);
+	if (f->labels.n || le) {
+		buf_addc(out, '{');
+		buf_add(out, f->labels.p, f->labels.n);
+		if (le)
+			buf_addf(out, "%sle=\"%s\"", f->labels.n ? "," : "", le);
+		buf_addc(out, '}');
+	}
+	buf_addc(out, ' ');
+}
+
+static void put_created(struct fmt *f, const char *name, size_t n)
+{
+	if (!f->openmetrics)
+		return;
+	sample(f, name, n, "_created", NULL);
+	buf_addf(f->out, "%s\n", f->created);
+}
+
+static void put_counter(struct fmt *f, const char *name, uint64_t v, int is_ns)
+{
+	size_t n = strlen(name);
+
+	sample(f, name, n, "", NULL);
+	if (is_ns)
+		seconds(f->out, v);
+	else
+		number(f->out, v);
+	buf_addc(f->out, '\n');
+	put_created(f, name, stem(name, "_total"));
+}
+
+static void put_gauge(struct fmt *f, const char *name, uint64_t v)
+{
+	sample(f, name, strlen(name), "", NULL);
+	number(f->out, v);
+	buf_addc(f->out, '\n');
+}
+
+static void put_gauge_ns(struct fmt *f, const char *name, uint64_t ns)
+{
+	sample(f, name, strlen(name), "", NULL);
+	seconds(f->out, ns);
+	buf_addc(f->out, '\n');
+}
+
+static void put_histogram(struct fmt *f, const char *name, const struct histo_sum *s)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < ARRAY_LEN(bounds); i++) {
+		sample(f, name, n, "_bucket", bounds[i].text);
+		number(f->out, histo_le(s, bounds[i].us));
+		buf_addc(f->out, '\n');
+	}
+	sample(f, name, n, "_bucket", "+Inf");
+	number(f->out, s->count);
+	buf_addc(f->out, '\n');
+	sample(f, name, n, "_sum", NULL);
+	seconds(f->out, s->sum_ns);
+	buf_addc(f->out, '\n');
+	sample(f, name, n, "_count", NULL);
+	number(f->out, s->count);
+	buf_addc(f->out, '\n');
+	put_created(f, name, n);
+}
+
+static void put_row(struct fmt *f, const struct metric_desc *d, unsigned endpoint)
+{
+	struct histo_sum sum;
+
+	labels(f, d->labels);
+	if (d->is_endpoint)
+		label(f, "endpoint", region_endpoint(f->r, endpoint)->id,
+		      sizeof(region_endpoint(f->r, endpoint)->id));
+	if (d->kind == METRIC_histogram) {
+		metrics_sum_histo(f->r, d, endpoint, &sum);
+		put_histogram(f, d->name, &sum);
+	} else {
+		put_counter(f, d->name, metrics_sum(f->r, d, endpoint), d->kind == METRIC_seconds);
+	}
+}
+
+/* Rows that a reload removed stay: their counters would otherwise fall to nothing and come back. */
+static void put_list(struct fmt *f)
+{
+	unsigned n_endpoints = region_endpoints_used(f->r);
+
+	for (size_t i = 0; i < metrics_table_n; i++) {
+		const struct metric_desc *d = &metrics_table[i];
+
+		if (i == 0 || strcmp(d->name, metrics_table[i - 1].name) != 0)
+			family(f, d->name, d->kind == METRIC_histogram ? "histogram" : "counter", d->help);
+		if (!d->is_endpoint)
+			put_row(f, d, 0);
+		for (unsigned k = 0; d->is_endpoint && k < n_endpoints; k++)
+			put_row(f, d, k);
+	}
+}
+
+#define LOAD(at) atomic_load_explicit(&(at), memory_order_relaxed)
+
+static void put_states(struct fmt *f)
+{
+	unsigned counts[STATE_COUNT] = {0};
+
+	for (unsigned i = 0; i < f->r->plan.n_numbers; i++) {
+		const struct board_row *row = region_board(f->r, i);
+		uint32_t state = LOAD(row->state);
+
+		if (state == STATE_empty && LOAD(row->pid))
+			state = STATE_ready; /* started alone: nobody keeps states */
+		if (state < STATE_COUNT)
+			counts[state]++;
+	}
+	family(f, "weir_workers", "gauge", "Worker processes by state.");
+	for (int s = 0; s < STATE_COUNT; s++) {
+		if (s == STATE_empty)
+			continue;
+		labels(f, "");
+		label(f, "state", board_state_name(s), 64);
+		put_gauge(f, "weir_workers", counts[s]);
+	}
+}
+
+/* A figure of each worker that is there. */
+static void put_by_worker(struct fmt *f, const char *name, const char *help,
+			  uint64_t (*get)(const struct board_row *), unsigned per)
+{
+	family(f, name, "gauge", help);
+	for (unsigned i = 0; i < f->r->plan.n_numbers; i++) {
+		const struct board_row *row = region_board(f->r, i);
+
+		if (!LOAD(row->pid))
+			continue;
+		labels(f, "");
+		label_number(f, "worker", i);
+		if (per)
+			put_gauge_ns(f, name, get(row) * (CLOCK_S / per));
+		else
+			put_gauge(f, name, get(row));
+	}
+}
+
+static uint64_t get_rss(const struct board_row *row)
+{
+	return LOAD(row->rss_bytes);
+}
+
+static uint64_t get_busy(const struct board_row *row)
+{
+	return LOAD(row->busy_permille);
+}
+
+static uint64_t get_degraded(const struct board_row *row)
+{
+	return LOAD(row->is_degraded);
+}
+
+/* What weird counts by number; the number's, so never reset. */
+static void put_ends(struct fmt *f, const char *name, const char *help, int is_crashes)
+{
+	family(f, name, "counter", help);
+	for (unsigned i = 0; i < f->r->plan.n_numbers; i++) {
+		const struct board_row *row = region_board(f->r, i);
+
+		if (!LOAD(row->incarnation) && !LOAD(row->pid))
+			continue; /* a number that nobody has had */
+		labels(f, "");
+		label_number(f, "worker", i);
+		put_counter(f, name, is_crashes ? LOAD(row->crashes) : LOAD(row->restarts), 0);
+	}
+}
+
+static void put_sums(struct fmt *f)
+{
+	uint64_t in_flight = 0, waiting = 0, open = 0, parked = 0;
+
+	for (unsigned i = 0; i < f->r->plan.n_numbers; i++) {
+		const struct board_row *row = region_board(f->r, i);
+
+		if (!LOAD(row->pid))
+			continue;
+		in_flight += LOAD(row->in_flight);
+		waiting += LOAD(row->waiting);
+		open += LOAD(row->conns_open);
+		parked += LOAD(row->conns_parked);
+	}
+	family(f, "weir_http_requests_in_flight", "gauge", "Requests between BEGIN and the last byte.");
+	labels(f, "");
+	put_gauge(f, "weir_http_requests_in_flight", in_flight);
+	family(f, "weir_db_pool_waiting", "gauge", "Requests that wait for a database connection.");
+	put_gauge(f, "weir_db_pool_waiting", waiting);
+	family(f, "weir_fcgi_connections", "gauge", "Connections from web servers; parked ones have no request.");
+	labels(f, "state=\"active\"");
+	put_gauge(f, "weir_fcgi_connections", open > parked ? open - parked : 0);
+	labels(f, "state=\"parked\"");
+	put_gauge(f, "weir_fcgi_connections", parked);
+}
+
+static void put_workers(struct fmt *f)
+{
+	put_states(f);
+	put_by_worker(f, "weir_worker_resident_memory_bytes", "Resident memory of a worker.", get_rss, 0);
+	put_by_worker(f, "weir_worker_busy_ratio", "Share of the last seconds that a worker's loop was busy.",
+		      get_busy, 1000);
+	put_by_worker(f, "weir_worker_degraded", "1 while a worker serves without its database.", get_degraded,
+		      0);
+	put_ends(f, "weir_worker_restarts_total", "Processes that were started again under a worker number.", 0);
+	put_ends(f, "weir_worker_crashes_total", "Processes of a worker number that ended by a signal or in error.",
+		 1);
+	put_sums(f);
+}
+
+static void db_label(struct fmt *f, unsigned db)
+{
+	const struct db_state *s = region_db(f->r, db);
+
+	labels(f, "");
+	label(f, "database", s->name, sizeof(s->name));
+}
+
+static void put_slots(struct fmt *f)
+{
+	static const char *const lanes[] = {"express", "exclusive"};
+	static const char *const states[] = {"connecting", "idle", "active", "broken"};
+
+	family(f, "weir_db_connections", "gauge", "Connections to PostgreSQL by lane and state.");
+	for (unsigned db = 0; db < f->r->plan.n_databases; db++) {
+		unsigned counts[7][2];
+
+		slots_count(f->r, db, counts);
+		for (unsigned lane = 0; lane < 2; lane++) {
+			const unsigned by_state[] = {
+			    counts[SLOT_CONNECTING][lane], counts[SLOT_IDLE][lane], counts[SLOT_BUSY][lane],
+			    counts[SLOT_CANCELLING][lane] + counts[SLOT_CLOSING][lane] +
+				counts[SLOT_ZOMBIE][lane]};
+
+			for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+				db_label(f, db);
+				label(f, "lane", lanes[lane], 16);
+				label(f, "state", states[i], 16);
+				put_gauge(f, "weir_db_connections", by_state[i]);
+			}
+		}
+	}
+	family(f, "weir_db_connections_max", "gauge", "Most connections to PostgreSQL at a time (pool_max).");
+	for (unsigned db = 0; db < f->r->plan.n_databases; db++) {
+		db_label(f, db);
+		put_gauge(f, "weir_db_connections_max", f->r->plan.n_slots[db]);
+	}
+}
+
+/* What is not known is left out: a false 0 would fire alerts. */
+static void put_databases(struct fmt *f)
+{
+	unsigned n = f->r->plan.n_databases;
+
+	family(f, "weir_db_up", "gauge", "1 when the database answers.");
+	for (unsigned db = 0; db < n; db++) {
+		uint32_t up = LOAD(region_db(f->r, db)->up);
+
+		db_label(f, db);
+		if (up)
+			put_gauge(f, "weir_db_up", up == 1);
+	}
+	family(f, "weir_db_standby", "gauge", "1 when the server is in recovery and only reads.");
+	for (unsigned db = 0; db < n; db++) {
+		db_label(f, db);
+		if (LOAD(region_db(f->r, db)->up))
+			put_gauge(f, "weir_db_standby", LOAD(region_db(f->r, db)->is_standby) != 0);
+	}
+	family(f, "weir_db_replication_lag_seconds", "gauge", "How far a standby is behind.");
+	for (unsigned db = 0; db < n; db++) {
+		uint64_t ms = LOAD(region_db(f->r, db)->lag_ms);
+
+		db_label(f, db);
+		if (LOAD(region_db(f->r, db)->is_standby) && ms != UINT64_MAX)
+			put_gauge_ns(f, "weir_db_replication_lag_seconds", ms * CLOCK_MS);
+	}
+	family(f, "weir_db_probe_duration_seconds", "gauge", "Duration of the last good probe.");
+	for (unsigned db = 0; db < n; db++) {
+		uint64_t us = LOAD(region_db(f->r, db)->probe_us);
+
+		db_label(f, db);
+		if (us)
+			put_gauge_ns(f, "weir_db_probe_duration_seconds", us * 1000);
+	}
+	family(f, "weir_db_outages_total", "counter", "Times the database went from up to down.");
+	for (unsigned db = 0; db < n; db++) {
+		db_label(f, db);
+		put_counter(f, "weir_db_outages_total", LOAD(region_db(f->r, db)->outages), 0);
+	}
+	put_slots(f);
+}
+
+static void put_instance(struct fmt *f)
+{
+	const struct region_header *h = f->r->h;
+	uint32_t ok = LOAD(h->reloads_ok), failed = LOAD(h->reloads_failed);
+	uint64_t at_us = LOAD(h->reload_wall_us);
+
+	labels(f, "");
+	family(f, "weir_fcgi_listen_queue_length", "gauge", "Connections waiting to be accepted.");
+	put_gauge(f, "weir_fcgi_listen_queue_length", LOAD(h->queue_length));
+	family(f, "weir_fcgi_listen_queue_limit", "gauge", "Connections that the accept queues hold.");
+	put_gauge(f, "weir_fcgi_listen_queue_limit", LOAD(h->queue_limit));
+	family(f, "weir_fcgi_listen_queue_peak", "gauge", "Most connections seen waiting since the start.");
+	put_gauge(f, "weir_fcgi_listen_queue_peak", LOAD(h->queue_peak));
+	family(f, "weir_config_last_reload_successful", "gauge", "1 when the last reload (or the start) succeeded.");
+	put_gauge(f, "weir_config_last_reload_successful",
+		  ok + failed == 0 || LOAD(h->last_reload_ok) != 0);
+	family(f, "weir_config_last_reload_timestamp_seconds", "gauge",
+	       "When the configuration in use was loaded, Unix time.");
+	put_gauge_ns(f, "weir_config_last_reload_timestamp_seconds",
+		     (at_us ? at_us : h->started_wall_us) * 1000);
+	family(f, "weir_config_reloads_total", "counter", "Reloads by result.");
+	labels(f, "result=\"ok\"");
+	put_counter(f, "weir_config_reloads_total", ok, 0);
+	labels(f, "result=\"error\"");
+	put_counter(f, "weir_config_reloads_total", failed, 0);
+	family(f, "weir_build_info", "info", "Version of Weir.");
+	labels(f, "version=\"" PACKAGE_VERSION "\"");
+	put_gauge(f, "weir_build_info", 1);
+	family(f, "process_start_time_seconds", "gauge", "When the instance started, Unix time.");
+	labels(f, "");
+	put_gauge_ns(f, "process_start_time_seconds", h->started_wall_us * 1000);
+}
+
+void metrics_format(const struct region *r, int openmetrics, struct buf *out)
+{
+	struct fmt f = {.r = r, .out = out, .openmetrics = openmetrics};
+
+	buf_init(&f.labels, 0);
+	snprintf(f.created, sizeof(f.created), "%llu.%06u",
+		 (unsigned long long)(r->h->started_wall_us / 1000000),
+		 (unsigned)(r->h->started_wall_us % 1000000));
+	put_list(&f);
+	put_workers(&f);
+	put_databases(&f);
+	put_instance(&f);
+	if (openmetrics)
+		buf_adds(out, "# EOF\n");
+	buf_done(&f.labels);
+}
