@@ -30,7 +30,7 @@ static unsigned col_of(const struct scan *s, const char *at)
 	return col;
 }
 
-#define complain(s, line, col, ...) \
+#define complain(s, line, col, ...)                                                                \
 	((s)->n_errors++, (void)errs_add((s)->errs, E_config, (s)->f->name, line, col, __VA_ARGS__))
 
 static void add(struct scan *s, char kind, unsigned line, unsigned col, struct slice text)
@@ -108,7 +108,7 @@ static void escape(struct scan *s, struct buf *out)
 	if (l) {
 		buf_addc(out, values[l - letters]);
 		s->p++;
-	} else if (*s->p == '\n') {	/* the string goes on in the next line */
+	} else if (*s->p == '\n') { /* the string goes on in the next line */
 		newline(s);
 		s->p++;
 	} else if (*s->p == 'x' && s->p + 1 < s->end && digit(s->p[1], 16) >= 0) {
@@ -118,7 +118,8 @@ static void escape(struct scan *s, struct buf *out)
 	} else if (*s->p >= '0' && *s->p <= '9') {
 		v = escape_number(s, 8, 3);
 		if (s->p == start || v > 255)
-			complain(s, s->line, col_of(s, start - 1), "bad escape; expected \\ooo up to \\377");
+			complain(s, s->line, col_of(s, start - 1),
+				 "bad escape; expected \\ooo up to \\377");
 		if (s->p == start)
 			s->p++;
 		buf_addc(out, (char)v);
@@ -308,7 +309,7 @@ void conf_file_drop(struct conf_file *f, size_t i)
 		struct conf_tok *t = &f->v[i];
 
 		if (t->kind == '}' && depth == 0)
-			return;		/* the enclosing block ends */
+			return; /* the enclosing block ends */
 		/* two words in a row without '=': a title only when '{' follows */
 		if (t->kind == 'w' && depth == 0 && i > start && !has_equals &&
 		    !(i == start + 1 && i + 1 < f->n && f->v[i + 1].kind == '{'))

@@ -12,10 +12,10 @@
 #include "lib/conf/errs.h"
 
 struct conf_tok {
-	char kind;		/* 'w' word or string, else the character itself; '+' is "+=" */
+	char kind; /* 'w' word or string, else the character itself; '+' is "+=" */
 	char is_dropped;
 	unsigned line, col;
-	struct slice text;	/* decoded; NUL-terminated */
+	struct slice text; /* decoded; NUL-terminated */
 };
 
 struct conf_file {

@@ -1,5 +1,6 @@
-/* directive: dispatch, the argument cursor, and the directives that concern the endpoint as a whole.
- * Parameters are in directive_param.c; those that this build only keeps in directive_kept.c. */
+/* directive: dispatch, the argument cursor, and the directives that concern the endpoint as a
+ * whole. Parameters are in directive_param.c; those that this build only keeps in directive_kept.c.
+ */
 #include "config.h"
 
 #include "lib/conf/directive.h"
@@ -160,7 +161,9 @@ int dir_msec(struct dir *d, const struct dir_word *w, uint64_t min, uint64_t max
 	uint64_t v;
 
 	if (num_msec(w->text, &v) || v < min || v > max) {
-		dir_error(d, w->col, "bad duration '%.*s'; expected a number with a unit (ms, s, min, h, d), from %s to %s",
+		dir_error(d, w->col,
+			  "bad duration '%.*s'; expected a number with a unit (ms, s, min, h, d), "
+			  "from %s to %s",
 			  SLICE_ARG(w->text), num_format_msec(min, from, sizeof(from)),
 			  num_format_msec(max, to, sizeof(to)));
 		return -1;
@@ -329,20 +332,23 @@ static void route_segment(struct dir *d, struct slice s, unsigned col)
 	if (s.p[0] == '{' && s.p[s.n - 1] == '}') {
 		seg->text = slice_of(s.p + 1, s.n - 2);
 		if (!dir_is_name(seg->text)) {
-			dir_error(d, col, "bad parameter '%.*s'; expected {name} of letters, digits and _",
+			dir_error(d, col,
+				  "bad parameter '%.*s'; expected {name} of letters, digits and _",
 				  SLICE_ARG(s));
 			return;
 		}
 		for (unsigned i = 0; i < e->n_segments; i++)
 			if (e->segments[i].param >= 0 && slice_eq(e->segments[i].text, seg->text)) {
-				dir_error(d, col, "parameter %.*s stands twice in the path", SLICE_ARG(s));
+				dir_error(d, col, "parameter %.*s stands twice in the path",
+					  SLICE_ARG(s));
 				return;
 			}
-		seg->param = 0;		/* the index is known when the whole file is read */
+		seg->param = 0; /* the index is known when the whole file is read */
 	} else if (!is_literal_segment(s)) {
-		dir_error(d, col,
-			  "bad segment '%.*s'; expected literal text (no query, no %%) or exactly {name}",
-			  SLICE_ARG(s));
+		dir_error(
+		    d, col,
+		    "bad segment '%.*s'; expected literal text (no query, no %%) or exactly {name}",
+		    SLICE_ARG(s));
 		return;
 	}
 	e->n_segments++;
@@ -436,10 +442,10 @@ void dir_database(struct dir *d)
 /* Headers that frame the message or that Weir makes itself. */
 static int is_own_header(struct slice s)
 {
-	static const char *const own[] = {"Status",	"Content-Length", "Content-Type",
-					  "Connection", "Keep-Alive",	  "Transfer-Encoding",
-					  "Trailer",	"Upgrade",	  "TE",
-					  "Date",	"Content-Encoding"};
+	static const char *const own[] = {"Status",     "Content-Length",  "Content-Type",
+					  "Connection", "Keep-Alive",      "Transfer-Encoding",
+					  "Trailer",    "Upgrade",         "TE",
+					  "Date",       "Content-Encoding"};
 
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
 		if (slice_ieq(s, slice_str(own[i])))

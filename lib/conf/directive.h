@@ -23,18 +23,18 @@ extern const size_t dir_table_n;
 /* What parsing one file needs; the handlers fill e. */
 struct dir {
 	struct arena *arena;
-	const struct options *o;	/* may be NULL */
+	const struct options *o; /* may be NULL */
 	struct errs *errs;
 	const char *file;
 	struct endpoint *e;
 	int n_errors;
-	unsigned seen[DIR_count];		/* line of the first one */
+	unsigned seen[DIR_count]; /* line of the first one */
 	unsigned param_col[ENDPOINT_MAX_PARAMS];
-	unsigned n_variants;			/* product over the choices so far */
+	unsigned n_variants; /* product over the choices so far */
 	/* the directive being read */
 	const struct dir_desc *desc;
 	struct slice rest;
-	unsigned line, col;			/* of rest */
+	unsigned line, col; /* of rest */
 };
 
 /* One argument. */

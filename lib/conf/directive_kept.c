@@ -30,11 +30,11 @@ static int find(const struct dir_word *w, const char *const *words)
 void dir_cache(struct dir *d)
 {
 	static const char *const words[] = {"stale", "stale-if-error", "negative", "tags",
-					    "per",   "public",	       "private",  NULL};
+					    "per",   "public",         "private",  NULL};
 	unsigned seen = 0;
 	struct dir_word w;
 	uint64_t ms;
-	int is_open = -1;	/* tags or per, which take words until the next keyword */
+	int is_open = -1; /* tags or per, which take words until the next keyword */
 	int n = 0;
 
 	if (!dir_need(d, &w, "how long, such as 60s") || dir_msec(d, &w, 0, 365 * DAY, &ms))
@@ -53,14 +53,14 @@ void dir_cache(struct dir *d)
 		if (is_open >= 0 && n == 0)
 			break;
 		if (seen & (1u << i) || (i >= 5 && seen & (3u << 5))) {
-			dir_error(d, w.col, "%s is given twice, or public beside private", words[i]);
+			dir_error(d, w.col, "%s is given twice, or public beside private",
+				  words[i]);
 			return;
 		}
 		seen |= 1u << i;
 		is_open = i == 3 || i == 4 ? i : -1;
 		n = 0;
-		if (i < 3 &&
-		    (!dir_need(d, &w, "a duration") || dir_msec(d, &w, 0, 365 * DAY, &ms)))
+		if (i < 3 && (!dir_need(d, &w, "a duration") || dir_msec(d, &w, 0, 365 * DAY, &ms)))
 			return;
 	}
 	if (is_open >= 0 && n == 0)
@@ -178,9 +178,9 @@ void dir_include(struct dir *d)
 			  SLICE_ARG(w.text));
 		return;
 	}
-	if (!dir_need(d, &w, "'= GET PATH' after the name") || dir_one_of(d, &w, "word", equals) < 0 ||
-	    !dir_need(d, &w, "GET") || dir_one_of(d, &w, "method", get) < 0 ||
-	    !dir_need(d, &w, "a path that begins with '/'"))
+	if (!dir_need(d, &w, "'= GET PATH' after the name") ||
+	    dir_one_of(d, &w, "word", equals) < 0 || !dir_need(d, &w, "GET") ||
+	    dir_one_of(d, &w, "method", get) < 0 || !dir_need(d, &w, "a path that begins with '/'"))
 		return;
 	if (w.text.p[0] != '/')
 		dir_error(d, w.col, "bad path '%.*s'; expected a path that begins with '/'",

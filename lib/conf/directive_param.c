@@ -77,14 +77,14 @@ static int header_is_readable(struct slice s)
 	for (size_t i = 0; i < s.n; i++)
 		if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= 'A' && s.p[i] <= 'Z') ||
 		      (s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '-'))
-			return 0;	/* '_' and others are dropped or mixed up by web servers */
+			return 0; /* '_' and others are dropped or mixed up by web servers */
 	return s.n > 0 && s.n <= 100;
 }
 
 static int from(struct dir *d, struct param *p)
 {
-	static const char *const words[] = {"path", "query", "json", "header",
-					    "cookie", "user", "body", NULL};
+	static const char *const words[] = {"path",   "query", "json", "header",
+					    "cookie", "user",  "body", NULL};
 	static const enum param_source sources[] = {SOURCE_PATH,   SOURCE_QUERY,  SOURCE_JSON,
 						    SOURCE_HEADER, SOURCE_COOKIE, SOURCE_USER,
 						    SOURCE_BODY};
@@ -101,7 +101,8 @@ static int from(struct dir *d, struct param *p)
 		if (!dir_need(d, &w, "the header's name"))
 			return 0;
 		if (!header_is_readable(w.text)) {
-			dir_error(d, w.col, "bad header name '%.*s'; expected letters, digits and -",
+			dir_error(d, w.col,
+				  "bad header name '%.*s'; expected letters, digits and -",
 				  SLICE_ARG(w.text));
 			return 0;
 		}
@@ -138,13 +139,16 @@ static int range(struct dir *d, struct param *p)
 		return 0;
 	dots = memmem(w.text.p, w.text.n, "..", 2);
 	if (!dots) {
-		dir_error(d, w.col, "bad range '%.*s'; expected A..B, A.. or ..B", SLICE_ARG(w.text));
+		dir_error(d, w.col, "bad range '%.*s'; expected A..B, A.. or ..B",
+			  SLICE_ARG(w.text));
 		return 0;
 	}
 	a = slice_of(w.text.p, (size_t)(dots - w.text.p));
 	b = slice_of(dots + 2, (size_t)(w.text.p + w.text.n - dots - 2));
-	if ((a.n == 0 && b.n == 0) || (b.n && memmem(b.p, b.n, "..", 2)) || (b.n && b.p[0] == '.')) {
-		dir_error(d, w.col, "bad range '%.*s'; expected A..B, A.. or ..B", SLICE_ARG(w.text));
+	if ((a.n == 0 && b.n == 0) || (b.n && memmem(b.p, b.n, "..", 2)) ||
+	    (b.n && b.p[0] == '.')) {
+		dir_error(d, w.col, "bad range '%.*s'; expected A..B, A.. or ..B",
+			  SLICE_ARG(w.text));
 		return 0;
 	}
 	if (a.n) {
@@ -189,21 +193,25 @@ static int choices(struct dir *d, struct param *p, int is_spliced)
 		struct slice s = slice_cut(&rest, '|'), name = s;
 
 		if (p->n_choices == MAX_CHOICES) {
-			dir_error(d, col, "too many alternatives; expected at most %d", MAX_CHOICES);
+			dir_error(d, col, "too many alternatives; expected at most %d",
+				  MAX_CHOICES);
 			return 0;
 		}
 		if (is_spliced) {
 			struct slice suffix = s;
 
 			name = slice_cut(&suffix, ':');
-			if (suffix.p && !slice_eq(suffix, SLICE("asc")) && !slice_eq(suffix, SLICE("desc")))
+			if (suffix.p && !slice_eq(suffix, SLICE("asc")) &&
+			    !slice_eq(suffix, SLICE("desc")))
 				name.n = 0;
 			for (size_t i = 0; i < name.n; i++)
 				if (name.p[i] != '.' && !dir_is_name(slice_of(name.p + i, 1)) &&
 				    !(i && name.p[i] >= '0' && name.p[i] <= '9'))
 					name.n = 0;
 			if (name.n == 0 || name.p[0] == '.' || name.p[name.n - 1] == '.') {
-				dir_error(d, col, "bad alternative '%.*s'; expected an identifier, or one with :asc or :desc",
+				dir_error(d, col,
+					  "bad alternative '%.*s'; expected an identifier, or one "
+					  "with :asc or :desc",
 					  SLICE_ARG(s));
 				return 0;
 			}
@@ -237,7 +245,9 @@ static struct param *declare(struct dir *d, const struct dir_word *w)
 	struct param *old = dir_find_param(d->e, w->text), *p;
 
 	if (!dir_is_name(w->text)) {
-		dir_error(d, w->col, "bad name '%.*s'; expected a letter or _, then letters, digits and _, at most 63",
+		dir_error(d, w->col,
+			  "bad name '%.*s'; expected a letter or _, then letters, digits and _, at "
+			  "most 63",
 			  SLICE_ARG(w->text));
 		return NULL;
 	}
@@ -287,8 +297,9 @@ static void check_attrs(struct dir *d, const struct attrs *a)
 	if (a->minlen && a->maxlen && p->minlen > p->maxlen)
 		dir_error(d, a->maxlen, "minlen is larger than maxlen");
 	if (p->source == SOURCE_PATH && (a->optional || a->def))
-		dir_error(d, a->optional ? a->optional : a->def,
-			  "a path parameter is always there; expected neither optional nor default");
+		dir_error(
+		    d, a->optional ? a->optional : a->def,
+		    "a path parameter is always there; expected neither optional nor default");
 	if (p->source == SOURCE_USER && (a->def || any_bound))
 		dir_error(d, a->def ? a->def : any_bound,
 			  "a value from user has neither default nor bounds");
@@ -302,8 +313,8 @@ static void check_attrs(struct dir *d, const struct attrs *a)
 /* 0 when the rest of the line makes no sense any more. */
 static int attribute(struct dir *d, struct attrs *a, const struct dir_word *w)
 {
-	static const char *const words[] = {"from",  "required", "optional", "default", "range",
-					    "minlen", "maxlen",	 "choice",   NULL};
+	static const char *const words[] = {"from",   "required", "optional", "default", "range",
+					    "minlen", "maxlen",   "choice",   NULL};
 	unsigned *cols[] = {&a->from,  &a->required, &a->optional, &a->def,
 			    &a->range, &a->minlen,   &a->maxlen,   &a->choice};
 	int i = dir_one_of(d, w, "attribute", words);
@@ -378,14 +389,17 @@ void dir_choice(struct dir *d)
 		return;
 	d->n_variants *= p->n_choices;
 	if (d->n_variants > ENDPOINT_MAX_VARIANTS) {
-		dir_error(d, w.col, "too many variants of the SQL; expected at most %d for all choices together",
-			  ENDPOINT_MAX_VARIANTS);
+		dir_error(
+		    d, w.col,
+		    "too many variants of the SQL; expected at most %d for all choices together",
+		    ENDPOINT_MAX_VARIANTS);
 		d->n_variants = 1;
 		return;
 	}
 	if (!dir_next(d, &w))
 		return;
-	if (dir_one_of(d, &w, "attribute", words) < 0 || !dir_need(d, &v, "one of the alternatives"))
+	if (dir_one_of(d, &w, "attribute", words) < 0 ||
+	    !dir_need(d, &v, "one of the alternatives"))
 		return;
 	p->def = dir_str(d, v.text);
 	p->flags = (p->flags & ~(unsigned)PARAM_REQUIRED) | PARAM_HAS_DEFAULT;

@@ -30,13 +30,13 @@ struct parser {
 	struct lane lane;
 	struct piece *pieces;
 	size_t n_pieces, cap_pieces;
-	struct buf description, text;	/* text: SQL of the piece under construction */
-	struct buf sql;			/* all runs one after the other; pieces point in at the end */
-	unsigned sql_line;		/* 0 until the SQL begins */
-	int is_over;			/* a semicolon was seen */
+	struct buf description, text; /* text: SQL of the piece under construction */
+	struct buf sql; /* all runs one after the other; pieces point in at the end */
+	unsigned sql_line; /* 0 until the SQL begins */
+	int is_over; /* a semicolon was seen */
 };
 
-static const char *const method_names[] = {"GET",   "HEAD",    "POST",   "PUT",
+static const char *const method_names[] = {"GET",   "HEAD",   "POST",    "PUT",
 					   "PATCH", "DELETE", "OPTIONS", "OTHER"};
 
 const char *http_method_name(enum http_method m)
@@ -90,7 +90,8 @@ static void make_id(struct parser *p)
 			      (*c >= '0' && *c <= '9') || strchr("_-./", *c);
 
 		if (!is_fine) {
-			complain(p, 0, 0, "bad file name; expected letters, digits, _ - and . only");
+			complain(p, 0, 0,
+				 "bad file name; expected letters, digits, _ - and . only");
 			break;
 		}
 		if (*c == '/')
@@ -161,7 +162,8 @@ static void sql_token(struct parser *p, const struct lex_tok *t)
 	}
 	if (p->is_over) {
 		if (p->is_over == 1)
-			complain(p, t->line, t->col, "a second statement; expected one statement in a file");
+			complain(p, t->line, t->col,
+				 "a second statement; expected one statement in a file");
 		p->is_over = 2;
 		return;
 	}
@@ -254,14 +256,16 @@ static void resolve_path(struct parser *p)
 		seg->param = (int)index_of(e, param);
 		if (param->flags & PARAM_CHOICE)
 			complain(p, param->line, p->d.param_col[seg->param],
-				 "@choice %s stands in the path; expected a query parameter", param->name);
+				 "@choice %s stands in the path; expected a query parameter",
+				 param->name);
 		else if (param->source != SOURCE_AUTO && param->source != SOURCE_PATH)
 			complain(p, param->line, p->d.param_col[seg->param],
 				 "@param %s comes from the path %s; expected no other source",
 				 param->name, e->path);
 		else if (!(param->flags & PARAM_REQUIRED))
 			complain(p, param->line, p->d.param_col[seg->param],
-				 "@param %s stands in the path and is always there; expected neither optional nor default",
+				 "@param %s stands in the path and is always there; expected "
+				 "neither optional nor default",
 				 param->name);
 		param->source = SOURCE_PATH;
 	}
@@ -291,7 +295,8 @@ static void resolve_sql(struct parser *p)
 			continue;
 		param = dir_find_param(e, piece->name);
 		if (!param && piece->name.n > 63) {
-			complain(p, piece->line, piece->col, "parameter name is too long; expected at most 63 characters");
+			complain(p, piece->line, piece->col,
+				 "parameter name is too long; expected at most 63 characters");
 			return;
 		}
 		if (!param)
@@ -310,9 +315,11 @@ static void resolve_sql(struct parser *p)
 			continue;
 		if (param->flags & PARAM_DECLARED)
 			complain(p, param->line, p->d.param_col[i], "parameter %s is not used%s",
-				 param->name, e->has_sql ? "; expected :name in the SQL" : ", there is no SQL");
+				 param->name,
+				 e->has_sql ? "; expected :name in the SQL" : ", there is no SQL");
 		else
-			complain(p, param->line, 0, "path parameter {%s} is not used%s", param->name,
+			complain(p, param->line, 0, "path parameter {%s} is not used%s",
+				 param->name,
 				 e->has_sql ? "; expected it in the SQL" : ", there is no SQL");
 	}
 }
@@ -345,11 +352,13 @@ static void check_answer(struct parser *p)
 	if (!e->has_sql && e->returns != RETURNS_NONE)
 		complain(p, 0, 0, "no SQL; expected a statement, or @returns none");
 	if (e->returns != RETURNS_NONE && (e->status == 204 || e->status == 205))
-		complain(p, at, 0, "@status %d has no body; expected @returns none with it", e->status);
+		complain(p, at, 0, "@status %d has no body; expected @returns none with it",
+			 e->status);
 	for (unsigned i = 0; i < e->n_headers && !e->has_sql; i++)
 		if (strchr(e->headers[i].value, '{'))
 			complain(p, p->d.seen[DIR_header], 0,
-				 "@header %s names a column, but there is no SQL", e->headers[i].name);
+				 "@header %s names a column, but there is no SQL",
+				 e->headers[i].name);
 }
 
 /* The choices of variant v, first choice most significant. */
@@ -385,7 +394,8 @@ static void put_param(struct buf *out, const struct param *param, unsigned pick,
 		snprintf(text, sizeof(text), "$%u", param->number);
 		put_apart(out, slice_str(text), next);
 	} else {
-		struct slice suffix = slice_str(param->choices[pick]), name = slice_cut(&suffix, ':');
+		struct slice suffix = slice_str(param->choices[pick]),
+			     name = slice_cut(&suffix, ':');
 
 		put_apart(out, name, suffix.p ? ' ' : next);
 		if (suffix.p) {
@@ -412,7 +422,8 @@ static int make_variant(struct parser *p, unsigned v)
 			put_param(&out, &e->params[piece->param], picks[piece->param],
 				  next.n ? next.p[0] : ' ');
 	}
-	e->variants[v] = (struct variant){arena_strn(p->d.arena, out.n ? out.p : "", out.n), p->sql_line};
+	e->variants[v] =
+	    (struct variant){arena_strn(p->d.arena, out.n ? out.p : "", out.n), p->sql_line};
 	buf_done(&out);
 	if (strlen(e->variants[v].sql) <= ENDPOINT_MAX_SQL)
 		return 0;
@@ -579,7 +590,8 @@ int endpoints_finish(struct endpoints *set, struct errs *errs)
 				       strcmp(e->path, other->path) == 0
 					   ? "%s %s is answered by %s already%.0s"
 					   : "%s %s cannot be told apart from %s, which answers %s",
-				       http_method_name(e->method), e->path, other->file, other->path);
+				       http_method_name(e->method), e->path, other->file,
+				       other->path);
 		}
 		if (hash_add(&ids, id, e)) {
 			other = hash_find(&ids, id);

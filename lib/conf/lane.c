@@ -35,8 +35,8 @@ static int is_stateful(struct slice w)
 
 static void follow_for(struct lane *l, struct slice w)
 {
-	static const char *const lock[] = {"update", "share", NULL},
-				*const between[] = {"no", "key", NULL};
+	static const char *const lock[] = {"update", "share", NULL}, *const between[] = {
+									 "no", "key", NULL};
 
 	if (slice_ieq(w, SLICE("for")))
 		l->after_for = 1;
@@ -86,6 +86,7 @@ const char *lane_reason(const struct lane *l, char out[128])
 	else if (l->locks_rows)
 		snprintf(out, 128, "it locks rows");
 	else if (l->calls.n)
-		snprintf(out, 128, "it names %.*s", l->calls.n > 60 ? 60 : (int)l->calls.n, l->calls.p);
+		snprintf(out, 128, "it names %.*s", l->calls.n > 60 ? 60 : (int)l->calls.n,
+			 l->calls.p);
 	return out;
 }

@@ -1,17 +1,16 @@
 /* lane: may a statement run in the express lane, as far as its text tells? It must be a read that
- * leaves nothing behind in the session, for it shares a pipelined connection with others. What hides
- * inside a function is the author's.
- * Pure. Layer: lib/conf. */
+ * leaves nothing behind in the session, for it shares a pipelined connection with others. What
+ * hides inside a function is the author's. Pure. Layer: lib/conf. */
 #ifndef WEIR_CONF_LANE_H
 #define WEIR_CONF_LANE_H
 
 #include "lib/conf/lex.h"
 
 struct lane {
-	struct slice first;		/* the statement's first word */
-	struct slice writes, calls;	/* the first word that says so; n == 0: none */
-	int locks_rows;			/* FOR UPDATE, FOR SHARE and their kin */
-	int after_for;			/* words since FOR: 1 directly, 2 after NO or KEY … */
+	struct slice first; /* the statement's first word */
+	struct slice writes, calls; /* the first word that says so; n == 0: none */
+	int locks_rows; /* FOR UPDATE, FOR SHARE and their kin */
+	int after_for; /* words since FOR: 1 directly, 2 after NO or KEY … */
 };
 
 /* Give every token of the SQL, in order, to a zeroed lane. */

@@ -32,7 +32,8 @@ static char at(const struct lex *l, size_t i)
 
 void lex_init(struct lex *l, struct slice text)
 {
-	*l = (struct lex){.p = text.p, .end = text.p + text.n, .line = 1, .col = 1, .is_line_blank = 1};
+	*l = (struct lex){
+	    .p = text.p, .end = text.p + text.n, .line = 1, .col = 1, .is_line_blank = 1};
 }
 
 /* The token of n bytes. */
@@ -63,7 +64,8 @@ static void fail(struct lex *l, struct lex_tok *t, const char *why)
 	t->text = slice_of(l->p, 0);
 }
 
-/* Past the closing quote of a string that begins at offset i (its opening quote); 0 when it has none. */
+/* Past the closing quote of a string that begins at offset i (its opening quote); 0 when it has
+ * none. */
 static size_t quoted_end(const struct lex *l, size_t i, char quote, int has_backslashes)
 {
 	size_t n = (size_t)(l->end - l->p);
@@ -113,11 +115,11 @@ static size_t dollar_tag(const struct lex *l)
 static int is_keyword(struct slice w)
 {
 	/* those after which a value can begin, and that are no column names */
-	static const char *const words[] = {"and",  "or",   "not",     "when",   "then", "else",
-					    "case", "in",   "is",      "like",   "ilike", "between",
-					    "from", "for",  "select",  "where",  "having", "distinct",
-					    "all",  "any",  "some",    "limit",  "offset", "similar",
-					    "to",   "on",   "using",   "symmetric"};
+	static const char *const words[] = {
+	    "and",    "or",     "not",     "when",     "then",    "else",  "case",
+	    "in",     "is",     "like",    "ilike",    "between", "from",  "for",
+	    "select", "where",  "having",  "distinct", "all",     "any",   "some",
+	    "limit",  "offset", "similar", "to",       "on",      "using", "symmetric"};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (slice_ieq(w, slice_str(words[i])))
@@ -267,7 +269,9 @@ static void other(struct lex *l, struct lex_tok *t, char c)
 	if (c == 0) {
 		fail(l, t, "NUL character");
 	} else if (c == ';' && l->depth) {
-		fail(l, t, l->open[l->depth - 1] == '(' ? "';' inside parentheses" : "';' inside brackets");
+		fail(l, t,
+		     l->open[l->depth - 1] == '(' ? "';' inside parentheses"
+						  : "';' inside brackets");
 	} else if (c == '\\') {
 		fail(l, t, "unexpected '\\'; psql's commands are not known here");
 	} else if ((unsigned char)c < ' ' || c == 0x7f) {
@@ -322,7 +326,8 @@ void lex_next(struct lex *l, struct lex_tok *t)
 		fail(l, t, l->error);
 	} else if (l->p == l->end) {
 		if (l->depth)
-			fail(l, t, l->open[l->depth - 1] == '(' ? "'(' without ')'" : "'[' without ']'");
+			fail(l, t,
+			     l->open[l->depth - 1] == '(' ? "'(' without ')'" : "'[' without ']'");
 	} else if (is_space(c)) {
 		while (l->p + n < l->end && is_space(l->p[n]))
 			n++;

@@ -15,23 +15,23 @@
 enum lex_kind {
 	LEX_END,
 	LEX_SPACE,
-	LEX_LINE_COMMENT,	/* -- to the end of the line, without the newline */
+	LEX_LINE_COMMENT, /* -- to the end of the line, without the newline */
 	LEX_BLOCK_COMMENT,
-	LEX_WORD,		/* keyword or unquoted identifier */
-	LEX_QUOTED,		/* "identifier" */
-	LEX_STRING,		/* '…', E'…', $$…$$; with its prefix */
+	LEX_WORD, /* keyword or unquoted identifier */
+	LEX_QUOTED, /* "identifier" */
+	LEX_STRING, /* '…', E'…', $$…$$; with its prefix */
 	LEX_NUMBER,
-	LEX_PARAM,		/* :name */
+	LEX_PARAM, /* :name */
 	LEX_SEMICOLON,
-	LEX_OTHER,		/* operators and punctuation, one or two characters */
-	LEX_ERROR		/* see lex.error; nothing follows */
+	LEX_OTHER, /* operators and punctuation, one or two characters */
+	LEX_ERROR /* see lex.error; nothing follows */
 };
 
 struct lex_tok {
 	enum lex_kind kind;
 	struct slice text;
-	unsigned line, col;	/* 1-based, col in characters */
-	int is_first;		/* only blanks before it in its line */
+	unsigned line, col; /* 1-based, col in characters */
+	int is_first; /* only blanks before it in its line */
 };
 
 #define LEX_MAX_DEPTH 200
@@ -39,14 +39,14 @@ struct lex_tok {
 struct lex {
 	const char *p, *end;
 	unsigned line, col;
-	int is_line_blank;	/* only blanks so far */
-	const char *error;	/* a sentence, after LEX_ERROR */
-	char open[LEX_MAX_DEPTH];	/* '(' · '[' subscript · 'A' array constructor */
+	int is_line_blank; /* only blanks so far */
+	const char *error; /* a sentence, after LEX_ERROR */
+	char open[LEX_MAX_DEPTH]; /* '(' · '[' subscript · 'A' array constructor */
 	unsigned depth;
 	/* what stood before, without blanks and comments */
-	char prev_kind;		/* 0 nothing · 'o' operator, opening, comma · 'k' keyword · 'v' value */
-	int prev_is_array;	/* the word ARRAY */
-	int is_escape_string;	/* an E'' string may be continued by '…' on another line */
+	char prev_kind; /* 0 nothing · 'o' operator, opening, comma · 'k' keyword · 'v' value */
+	int prev_is_array; /* the word ARRAY */
+	int is_escape_string; /* an E'' string may be continued by '…' on another line */
 	int is_newline_since;
 };
 

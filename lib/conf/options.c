@@ -1,6 +1,6 @@
 /* options: weir.conf through libconfuse. libconfuse stops at the first unknown key; because every
- * fault is to be reported, the statement that it stopped at is taken out of the text and the rest is
- * parsed again. Values are judged at the end, on what the last pass collected. */
+ * fault is to be reported, the statement that it stopped at is taken out of the text and the rest
+ * is parsed again. Values are judged at the end, on what the last pass collected. */
 #include "config.h"
 
 #include "lib/conf/options.h"
@@ -15,12 +15,12 @@
 #include "lib/conf/options_row.h"
 
 #define MAX_PASSES 60
-#define MAX_KEYS 32	/* of one section, in libconfuse's table */
+#define MAX_KEYS 32 /* of one section, in libconfuse's table */
 
 /* One value as libconfuse handed it over; text lies in the words of the file. */
 struct found {
 	int row;
-	unsigned database;	/* 0-based number of the block in the file */
+	unsigned database; /* 0-based number of the block in the file */
 	int is_bad;
 	size_t word;
 };
@@ -157,12 +157,13 @@ static void refuse_paths(struct parse *p)
 	struct conf_tok *v = p->file.v;
 
 	for (size_t i = 0; i < p->file.n; i++) {
-		int is_value = i && (v[i - 1].kind == '=' || v[i - 1].kind == '+' ||
-				     v[i - 1].kind == ',');
+		int is_value =
+		    i && (v[i - 1].kind == '=' || v[i - 1].kind == '+' || v[i - 1].kind == ',');
 
 		if (v[i].is_dropped || v[i].kind != 'w' || is_value)
 			continue;
-		if (i && v[i - 1].kind == '{' && i > 1 && (v[i - 2].kind == '=' || v[i - 2].kind == '+'))
+		if (i && v[i - 1].kind == '{' && i > 1 &&
+		    (v[i - 2].kind == '=' || v[i - 2].kind == '+'))
 			continue;
 		if (v[i].text.n && !memchr(v[i].text.p, '|', v[i].text.n))
 			continue;
@@ -189,8 +190,9 @@ static void report_unknown(struct parse *p, const struct conf_tok *t)
 			elsewhere = options_sections[s];
 	near_hint(t->text, words, n, hint);
 	if (elsewhere && !hint[0]) {
-		snprintf(hint, sizeof(hint), "; it belongs %s%s%s", elsewhere[0] ? "in " : "to the top level",
-			 elsewhere, strcmp(elsewhere, "database") == 0 ? " NAME { }" : "");
+		snprintf(hint, sizeof(hint), "; it belongs %s%s%s",
+			 elsewhere[0] ? "in " : "to the top level", elsewhere,
+			 strcmp(elsewhere, "database") == 0 ? " NAME { }" : "");
 	} else if (!hint[0]) {
 		for (size_t i = 0, at = 0; i < n && at < sizeof(list); i++)
 			at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s",

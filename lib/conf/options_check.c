@@ -23,7 +23,7 @@ static struct opt_place place(const struct checker *c, const char *section, cons
 	return c->place_of(c->arg, section, title, key);
 }
 
-#define complain(c, at, ...) \
+#define complain(c, at, ...)                                                                       \
 	(void)errs_add((c)->errs, E_config, (c)->file, (at).line, (at).col, __VA_ARGS__)
 
 static const char *wrong_unix(struct slice path)
@@ -72,7 +72,8 @@ static void check_address(const struct checker *c, const char *key, const char *
 	const char *wrong = wrong_address(value, may_be_tcp);
 
 	if (wrong)
-		complain(c, place(c, "", NULL, key), "bad address '%.120s' of %s; %s", value, key, wrong);
+		complain(c, place(c, "", NULL, key), "bad address '%.120s' of %s; %s", value, key,
+			 wrong);
 }
 
 static void check_addresses(const struct checker *c)
@@ -96,7 +97,7 @@ static void check_addresses(const struct checker *c)
 			if (strcmp(all[i], all[j]) == 0)
 				complain(c,
 					 place(c, "", NULL,
-					       i < o->listen.n     ? "listen"
+					       i < o->listen.n    ? "listen"
 					       : i == o->listen.n ? "control"
 								  : "status"),
 					 "address '%.120s' is given twice", all[i]);
@@ -107,15 +108,17 @@ static void check_mode(const struct checker *c, const char *key, const char *val
 	size_t n = strlen(value);
 
 	if (n < 3 || n > 4 || strspn(value, "01234567") != n || (n == 4 && value[0] != '0'))
-		complain(c, place(c, "", NULL, key), "bad value '%.20s' of %s; expected an octal mode such as 0660",
-			 value, key);
+		complain(c, place(c, "", NULL, key),
+			 "bad value '%.20s' of %s; expected an octal mode such as 0660", value,
+			 key);
 }
 
 static void check_file(const struct checker *c, const char *key, const char *value)
 {
 	if (value[0] != '/')
-		complain(c, place(c, "log", NULL, key), "bad value '%.120s' of %s; expected an absolute path%s",
-			 value, key, strcmp(key, "file") == 0 ? ", or stderr" : "");
+		complain(c, place(c, "log", NULL, key),
+			 "bad value '%.120s' of %s; expected an absolute path%s", value, key,
+			 strcmp(key, "file") == 0 ? ", or stderr" : "");
 }
 
 static int is_name(const char *s)
@@ -137,11 +140,14 @@ static void check_database(const struct checker *c, const struct opts_database *
 
 	if (!is_name(d->name))
 		complain(c, place(c, "database", d->name, ""),
-			 "bad database name '%.40s'; expected a letter, then letters, digits, _ or -, at most 32",
+			 "bad database name '%.40s'; expected a letter, then letters, digits, _ or "
+			 "-, at most 32",
 			 d->name);
 	if (d->conninfo[0] == 0 && !conninfo.is_bad)
-		complain(c, conninfo, "database %s: conninfo is missing or empty; expected a libpq connection string",
-			 d->name);
+		complain(
+		    c, conninfo,
+		    "database %s: conninfo is missing or empty; expected a libpq connection string",
+		    d->name);
 	if (min.is_bad || max.is_bad)
 		return;
 	if (d->pool_min > d->pool_max)
@@ -149,7 +155,8 @@ static void check_database(const struct checker *c, const struct opts_database *
 			 d->pool_min, d->pool_max);
 	if (!express.is_bad && !workers.is_bad && need > d->pool_max)
 		complain(c, max,
-			 "database %s: pool_max (%u) is too small for %u workers with %u express connections; "
+			 "database %s: pool_max (%u) is too small for %u workers with %u express "
+			 "connections; "
 			 "expected at least %u, or fewer workers",
 			 d->name, d->pool_max, c->o->workers.max, d->express, need);
 }
@@ -158,16 +165,18 @@ void options_check(const struct options *o, const char *file, opt_place_f place_
 		   struct errs *errs)
 {
 	struct checker c = {o, file, place_of, arg, errs};
-	struct opt_place min = place(&c, "workers", NULL, "min"), max = place(&c, "workers", NULL, "max");
+	struct opt_place min = place(&c, "workers", NULL, "min"),
+			 max = place(&c, "workers", NULL, "max");
 
 	check_addresses(&c);
 	check_mode(&c, "socket_mode", o->socket_mode);
 	check_mode(&c, "control_mode", o->control_mode);
 	if (!o->endpoints[0])
-		complain(&c, place(&c, "", NULL, "endpoints"), "endpoints is empty; expected a directory");
+		complain(&c, place(&c, "", NULL, "endpoints"),
+			 "endpoints is empty; expected a directory");
 	if (o->workers.min > o->workers.max && !min.is_bad && !max.is_bad)
-		complain(&c, min, "workers.min (%u) is larger than workers.max (%u)", o->workers.min,
-			 o->workers.max);
+		complain(&c, min, "workers.min (%u) is larger than workers.max (%u)",
+			 o->workers.min, o->workers.max);
 	if (strcmp(o->log.file, "stderr") != 0)
 		check_file(&c, "file", o->log.file);
 	if (o->log.access[0])

@@ -21,12 +21,13 @@ static int redact_uri(struct slice s, struct buf *out)
 	if (!at)
 		return -1;
 	authority = at + 3;
-	for (auth_end = authority; auth_end < end && *auth_end != '/' && *auth_end != '?'; auth_end++)
+	for (auth_end = authority; auth_end < end && *auth_end != '/' && *auth_end != '?';
+	     auth_end++)
 		;
 	at = memchr(authority, '@', (size_t)(auth_end - authority));
 	if ((auth_end < end && memchr(auth_end, '@', (size_t)(end - auth_end))) ||
 	    (at && memchr(at + 1, '@', (size_t)(auth_end - at - 1))))
-		return -1;	/* an unescaped / or @ in a password? */
+		return -1; /* an unescaped / or @ in a password? */
 	colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
 	if (colon) {
 		buf_add(out, s.p, (size_t)(colon - s.p));
@@ -43,10 +44,11 @@ static int redact_uri(struct slice s, struct buf *out)
 	buf_add(out, query.p, (size_t)(at - query.p));
 	query = slice_of(at + 1, (size_t)(end - at - 1));
 	for (char sep = '?'; query.p;) {
-		struct slice pair = slice_cut(&query, '&'), rest = pair, name = slice_cut(&rest, '=');
+		struct slice pair = slice_cut(&query, '&'), rest = pair,
+			     name = slice_cut(&rest, '=');
 
 		if (memchr(name.p, '%', name.n))
-			return -1;	/* an encoded name may be anything */
+			return -1; /* an encoded name may be anything */
 		if (is_secret_word(name))
 			continue;
 		buf_addc(out, sep);
@@ -91,7 +93,7 @@ static int redact_pairs(struct slice s, struct buf *out)
 		if (is_secret_word(key))
 			continue;
 		if (memmem(start, (size_t)(p - start), "://", 3))
-			return -1;	/* dbname may hold a whole connection string */
+			return -1; /* dbname may hold a whole connection string */
 		if (out->n)
 			buf_addc(out, ' ');
 		buf_add(out, start, (size_t)(p - start));
@@ -253,7 +255,8 @@ void options_example(struct buf *out)
 		int is_database = strcmp(options_sections[s], "database") == 0;
 
 		if (is_database)
-			buf_adds(out, "\n# One block for each database; the first one is the default of endpoints.");
+			buf_adds(out, "\n# One block for each database; the first one is the "
+				      "default of endpoints.");
 		buf_addf(out, "\n%s%s {\n", options_sections[s], is_database ? " main" : "");
 		example_section(out, options_sections[s], "\t");
 		buf_adds(out, "}\n");
@@ -300,8 +303,9 @@ void options_mdoc(struct buf *out)
 {
 	static const struct {
 		const char *type, *arg;
-	} names[] = {{"str", "text"},	  {"list", "text | { text, ... }"}, {"uint", "number"},
-		     {"size", "size"},	  {"msec", "duration"},		    {"bool", "yes | no"},
+	} names[] = {{"str", "text"},      {"list", "text | { text, ... }"},
+		     {"uint", "number"},   {"size", "size"},
+		     {"msec", "duration"}, {"bool", "yes | no"},
 		     {"enum", "word"}};
 
 	for (size_t s = 0; s < OPTIONS_SECTIONS; s++) {

@@ -79,7 +79,8 @@ static int opt_parse_uint(opt_uint_t *f, const struct opt_desc *d, struct slice 
 	return 0;
 }
 
-/* One byte more than the most is taken as the most, so that a limit of 65535 may be said "64KiB". */
+/* One byte more than the most is taken as the most, so that a limit of 65535 may be said "64KiB".
+ */
 static int opt_parse_size(opt_size_t *f, const struct opt_desc *d, struct slice v,
 			  char why[OPT_WHY])
 {

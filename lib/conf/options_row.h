@@ -7,7 +7,7 @@
 #include "lib/conf/errs.h"
 #include "lib/conf/options.h"
 
-#define OPT_WHY 200	/* bytes of the sentence that says what was expected */
+#define OPT_WHY 200 /* bytes of the sentence that says what was expected */
 
 /* s is the row's section: struct options, opts_workers, opts_database, opts_limits or opts_log. */
 struct opt_row {
@@ -40,7 +40,7 @@ void options_json_string(struct slice s, struct buf *out);
  * file; of the database block when the key is not there, 0 when that is neither. */
 struct opt_place {
 	unsigned line, col;
-	int is_bad;		/* its value was refused; the default stands instead */
+	int is_bad; /* its value was refused; the default stands instead */
 };
 typedef struct opt_place (*opt_place_f)(void *arg, const char *section, const char *title,
 					const char *key);

@@ -21,12 +21,12 @@
 #define MAX_CONF (256u * 1024)
 #define MAX_FILE (2u * ENDPOINT_MAX_SQL)
 #define MAX_FILES 10000u
-#define MAX_FOLDERS 16	/* levels */
+#define MAX_FOLDERS 16 /* levels */
 #define MAX_BYTES (512u * 1024 * 1024)
 
 /* A file as it was read. */
 struct source {
-	char *path;	/* below the endpoints folder */
+	char *path; /* below the endpoints folder */
 	struct buf text;
 };
 struct sources {
@@ -151,7 +151,8 @@ static void walk(struct sources *out, const char *root, const char *below, unsig
 		} else if (S_ISREG(st.st_mode) && is_sql(de->d_name)) {
 			if (out->n == MAX_FILES)
 				(void)errs_add(errs, E_config, full, 0, 0,
-					       "too many endpoint files; expected at most %u", MAX_FILES);
+					       "too many endpoint files; expected at most %u",
+					       MAX_FILES);
 			else
 				read_source(out, full, path, errs), path = NULL;
 		} else if (is_sql(de->d_name)) {
@@ -267,7 +268,8 @@ int snapshot_load(struct snapshot *s, const char *conf_path, struct errs *errs)
 		size += src.v[i].text.n + strlen(src.v[i].path) + 12;
 	if (size + conf.n + strlen(conf_path) + 64 > MAX_BYTES)
 		(void)errs_add(errs, E_config, s->options.endpoints, 0, 0,
-			       "endpoint files are too large in all; expected at most %u bytes", MAX_BYTES);
+			       "endpoint files are too large in all; expected at most %u bytes",
+			       MAX_BYTES);
 	else if (errs->n_all == before)
 		serialize(s, buf_slice(&conf), &src);
 	sources_done(&src);
@@ -356,7 +358,8 @@ int snapshot_open(struct snapshot *s, int fd, struct errs *errs)
 	(void)options_parse(&s->options, s->conf_path, conf, errs);
 	resolve_folder(s);
 	if (parse_files(s, in, n, errs))
-		(void)errs_add(errs, E_config, NULL, 0, 0, "the snapshot cannot be read: it is cut off");
+		(void)errs_add(errs, E_config, NULL, 0, 0,
+			       "the snapshot cannot be read: it is cut off");
 	buf_done(&s->bytes);
 	s->bytes = b;
 	return errs->n_all == before ? 0 : -E_config;
