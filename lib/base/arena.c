@@ -1,3 +1,5 @@
+/* arena: bump allocation in pooled blocks. A request too large for a block gets a block of its own,
+ * which goes back to malloc and not to the pool. */
 #include "config.h"
 
 #include "lib/base/arena.h"
@@ -11,16 +13,15 @@
 
 struct arena_block {
 	struct arena_block *next;
-	size_t size;		/* whole block; ARENA_BLOCK ones are pooled */
+	size_t size; /* header included */
 };
+_Static_assert(sizeof(struct arena_block) == 16, "what follows the header is 16-aligned");
 
 struct arena_clean {
 	struct arena_clean *next;
 	void (*fn)(void *);
 	void *arg;
 };
-
-#define HEADER ((sizeof(struct arena_block) + 15) & ~(size_t)15)
 
 void arena_pool_init(struct arena_pool *p, unsigned max_free)
 {
@@ -43,51 +44,22 @@ void arena_init(struct arena *a, struct arena_pool *p)
 	*a = (struct arena){.pool = p};
 }
 
-static struct arena_block *block_new(struct arena *a, size_t size)
-{
-	struct arena_pool *p = a->pool;
-	struct arena_block *b;
-
-	if (size == ARENA_BLOCK && p->free) {
-		b = p->free;
-		p->free = b->next;
-		p->n_free--;
-	} else {
-		b = malloc(size);
-		check(b != NULL);
-		b->size = size;
-	}
-	b->next = a->blocks;
-	a->blocks = b;
-	return b;
-}
-
-void *arena_grow(struct arena *a, size_t n)
-{
-	struct arena_block *b;
-
-	check(n < SIZE_MAX / 2);
-	n = (n + 15) & ~(size_t)15;
-	a->total += n;
-	if (n > ARENA_BLOCK - HEADER)	/* a block of its own; the current one goes on */
-		return (char *)block_new(a, n + HEADER) + HEADER;
-	b = block_new(a, ARENA_BLOCK);
-	a->at = (char *)b + HEADER + n;
-	a->end = (char *)b + ARENA_BLOCK;
-	return (char *)b + HEADER;
-}
-
 void arena_done(struct arena *a)
 {
-	struct arena_pool *p = a->pool;
+	struct arena_block *b, *next;
 
-	for (struct arena_clean *c = a->cleans; c; c = c->next)
+	/* A clean-up may register another one. */
+	while (a->cleans) {
+		struct arena_clean *c = a->cleans;
+
+		a->cleans = c->next;
 		c->fn(c->arg);
-	while (a->blocks) {
-		struct arena_block *b = a->blocks;
+	}
+	for (b = a->blocks; b; b = next) {
+		struct arena_pool *p = a->pool;
 
-		a->blocks = b->next;
-		if (b->size == ARENA_BLOCK && p->n_free < p->max_free) {
+		next = b->next;
+		if (p && b->size == ARENA_BLOCK && p->n_free < p->max_free) {
 			b->next = p->free;
 			p->free = b;
 			p->n_free++;
@@ -95,7 +67,45 @@ void arena_done(struct arena *a)
 			free(b);
 		}
 	}
-	arena_init(a, p);
+	*a = (struct arena){.pool = a->pool};
+}
+
+static struct arena_block *block_get(struct arena_pool *p, size_t size)
+{
+	struct arena_block *b;
+
+	if (size == ARENA_BLOCK && p && p->free) {
+		b = p->free;
+		p->free = b->next;
+		p->n_free--;
+		return b;
+	}
+	b = malloc(size);
+	check(b != NULL);
+	b->size = size;
+	return b;
+}
+
+void *arena_grow(struct arena *a, size_t n)
+{
+	const size_t room = ARENA_BLOCK - sizeof(struct arena_block);
+	struct arena_block *b;
+
+	check(n < SIZE_MAX / 2);
+	n = n ? (n + 15) & ~(size_t)15 : 16;
+	b = block_get(a->pool, n <= room ? ARENA_BLOCK : n + sizeof(*b));
+	a->total += b->size;
+	if (n > room / 2 && a->blocks) {
+		/* Large: a block of its own behind the current one, whose rest stays in use. */
+		b->next = a->blocks->next;
+		a->blocks->next = b;
+		return b + 1;
+	}
+	b->next = a->blocks;
+	a->blocks = b;
+	a->at = (char *)(b + 1) + n;
+	a->end = (char *)b + b->size;
+	return b + 1;
 }
 
 void *arena_zalloc(struct arena *a, size_t n)
@@ -105,27 +115,29 @@ void *arena_zalloc(struct arena *a, size_t n)
 
 char *arena_strn(struct arena *a, const char *p, size_t n)
 {
-	char *s = arena_alloc(a, n + 1);
+	char *s;
 
+	check(n < SIZE_MAX / 2);
+	s = arena_alloc(a, n + 1);
 	if (n)
 		memcpy(s, p, n);
-	s[n] = 0;
+	s[n] = '\0';
 	return s;
 }
 
 char *arena_fmt(struct arena *a, const char *fmt, ...)
 {
-	va_list ap, again;
+	va_list ap;
 	char *s;
 	int n;
 
 	va_start(ap, fmt);
-	va_copy(again, ap);
 	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
 	check(n >= 0);
 	s = arena_alloc(a, (size_t)n + 1);
-	vsnprintf(s, (size_t)n + 1, fmt, again);
-	va_end(again);
+	va_start(ap, fmt);
+	vsnprintf(s, (size_t)n + 1, fmt, ap);
 	va_end(ap);
 	return s;
 }

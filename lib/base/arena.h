@@ -24,7 +24,7 @@ struct arena {
 	struct arena_block *blocks;	/* newest first */
 	char *at, *end;
 	struct arena_clean *cleans;	/* run newest first */
-	size_t total;			/* bytes asked for, all blocks */
+	size_t total;			/* bytes of all blocks */
 };
 
 void arena_pool_init(struct arena_pool *p, unsigned max_free);
@@ -36,11 +36,11 @@ void *arena_grow(struct arena *a, size_t n);
 /* n bytes, 16-aligned, not zeroed. Never NULL (out of memory aborts: callers bound their sizes). */
 static inline void *arena_alloc(struct arena *a, size_t n)
 {
-	n = (n + 15) & ~(size_t)15;
-	if (likely((size_t)(a->end - a->at) >= n)) {
+	/* What is left is a multiple of 16, so that n fits when n rounded up does; 0 goes the slow way. */
+	if (likely(n - 1 < (size_t)(a->end - a->at))) {
 		void *p = a->at;
 
-		a->at += n;
+		a->at += (n + 15) & ~(size_t)15;
 		return p;
 	}
 	return arena_grow(a, n);

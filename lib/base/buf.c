@@ -1,3 +1,5 @@
+/* buf: growable byte buffer. Grows by doubling, never past its limit (and the final NUL of
+ * buf_str, which is not counted). */
 #include "config.h"
 
 #include "lib/base/buf.h"
@@ -9,7 +11,7 @@
 #include "lib/base/check.h"
 #include "lib/base/err.h"
 
-#define BUF_FIRST 256u
+#define FIRST 256u
 
 void buf_init(struct buf *b, size_t limit)
 {
@@ -23,20 +25,24 @@ void buf_done(struct buf *b)
 	b->n = b->cap = 0;
 }
 
+/* The allocation is one byte more than cap, so that buf_str always has room. */
 int buf_grow(struct buf *b, size_t n)
 {
-	size_t want = b->n + n, cap = b->cap ? b->cap : BUF_FIRST;
-	char *p;
+	size_t cap;
 
-	if (b->limit == 0)	/* a zeroed buf: no limit */
+	if (b->limit == 0) /* a zeroed buf: no limit */
 		b->limit = SIZE_MAX;
-	if (want < n || want > b->limit)
-		return -E_too_large;
-	while (cap < want)
-		cap = cap > SIZE_MAX / 2 ? want : cap * 2;
-	p = realloc(b->p, cap);
-	check(p != NULL);
-	b->p = p;
+	check(b->n <= b->cap && b->cap <= b->limit);
+	if (n > b->limit - b->n)
+		return -(int)E_too_large;
+	check(n < SIZE_MAX / 4 && b->n < SIZE_MAX / 4);
+	cap = b->cap ? b->cap * 2 : FIRST;
+	if (cap < b->n + n)
+		cap = b->n + n;
+	if (cap > b->limit)
+		cap = b->limit;
+	b->p = realloc(b->p, cap + 1);
+	check(b->p != NULL);
 	b->cap = cap;
 	return 0;
 }
@@ -45,7 +51,7 @@ int buf_append(struct buf *b, const void *p, size_t n)
 {
 	int rc = buf_reserve(b, n);
 
-	if (rc)
+	if (unlikely(rc))
 		return rc;
 	if (n)
 		memcpy(b->p + b->n, p, n);
@@ -72,14 +78,17 @@ void buf_addc(struct buf *b, char c)
 void buf_addvf(struct buf *b, const char *fmt, va_list ap)
 {
 	va_list again;
+	size_t room = b->cap - b->n;
 	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(b->p ? b->p + b->n : NULL, b->cap - b->n, fmt, ap);
+	/* cap + 1 bytes are allocated, so the NUL always fits */
+	n = vsnprintf(b->p ? b->p + b->n : NULL, b->p ? room + 1 : 0, fmt, ap);
 	check(n >= 0);
-	if ((size_t)n >= b->cap - b->n) {
-		check(buf_reserve(b, (size_t)n + 1) == 0);
-		vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+	if ((size_t)n > room || !b->p) {
+		check(buf_reserve(b, (size_t)n) == 0);
+		if (b->p)
+			vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
 	}
 	va_end(again);
 	b->n += (size_t)n;
@@ -96,15 +105,20 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 
 const char *buf_str(struct buf *b)
 {
-	check(buf_reserve(b, 1) == 0);
-	b->p[b->n] = 0;
+	if (!b->p) {
+		b->p = malloc(1);
+		check(b->p != NULL);
+	}
+	b->p[b->n] = '\0';
 	return b->p;
 }
 
 char *buf_take(struct buf *b, size_t *ret_n)
 {
-	char *p = b->p;
+	char *p;
 
+	buf_str(b);
+	p = b->p;
 	if (ret_n)
 		*ret_n = b->n;
 	b->p = NULL;

@@ -1,23 +1,27 @@
+/* fdio: descriptors. */
 #include "config.h"
 
 #include "lib/base/fdio.h"
 
-
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#include "lib/base/check.h"
-
-#define MAX_FDS 8u
+#define MAX_FDS 16u	/* in one message */
+#define PIECE 65536u	/* a read when the size is not known */
 
 static int set_flag(int fd, int get, int set, int flag, int on)
 {
-	int flags = fcntl(fd, get);
-	int want = on ? flags | flag : flags & ~flag;
+	int flags = fcntl(fd, get), wanted;
 
-	if (flags < 0 || (want != flags && fcntl(fd, set, want) < 0))
+	if (flags < 0)
+		return -errno;
+	wanted = on ? flags | flag : flags & ~flag;
+	if (wanted != flags && fcntl(fd, set, wanted) < 0)
 		return -errno;
 	return 0;
 }
@@ -33,7 +37,7 @@ int fdio_cloexec(int fd, int on)
 }
 
 union control {
-	char bytes[CMSG_SPACE(sizeof(int) * MAX_FDS)];
+	char room[CMSG_SPACE(sizeof(int) * MAX_FDS)];
 	struct cmsghdr align;
 };
 
@@ -42,19 +46,19 @@ ssize_t fdio_send(int sock, const void *p, size_t n, const int *fds, unsigned n_
 	union {
 		const void *in;
 		void *out;
-	} bytes = {.in = p};
+	} bytes = {.in = p}; /* iovec has no const */
 	struct iovec iov = {.iov_base = bytes.out, .iov_len = n};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	union control control;
-	ssize_t rc;
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t sent;
 
-	if (n_fds > MAX_FDS)
+	if (n_fds > MAX_FDS || (n == 0 && n_fds))
 		return -EINVAL;
 	if (n_fds) {
 		struct cmsghdr *c;
 
 		memset(&control, 0, sizeof(control));
-		m.msg_control = control.bytes;
+		m.msg_control = control.room;
 		m.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
 		c = CMSG_FIRSTHDR(&m);
 		c->cmsg_level = SOL_SOCKET;
@@ -63,73 +67,105 @@ ssize_t fdio_send(int sock, const void *p, size_t n, const int *fds, unsigned n_
 		memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
 	}
 	do
-		rc = sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (rc < 0 && errno == EINTR);
-	return rc < 0 ? -errno : rc;
+		sent = sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : sent;
+}
+
+/* Descriptors beyond the caller's room are closed: a peer must not be able to leak them into us. */
+static void keep_fds(struct msghdr *m, int *fds, unsigned room, unsigned *got)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		size_t count;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (*got < room)
+				fds[(*got)++] = fd;
+			else
+				close(fd);
+		}
+	}
 }
 
 ssize_t fdio_recv(int sock, void *p, size_t n, int *fds, unsigned *n_fds)
 {
 	struct iovec iov = {.iov_base = p, .iov_len = n};
 	union control control;
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
-			   .msg_controllen = sizeof(control.bytes)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	unsigned room = n_fds ? *n_fds : 0, got = 0;
-	ssize_t rc;
+	ssize_t received;
 
+	m.msg_control = control.room;
+	m.msg_controllen = sizeof(control.room);
 	do
-		rc = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (rc < 0 && errno == EINTR);
-	if (rc < 0)
+		received = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (received < 0 && errno == EINTR);
+	if (n_fds)
+		*n_fds = 0;
+	if (received < 0)
 		return -errno;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (got < room)
-				fds[got++] = fd;
-			else
-				close(fd);	/* nobody asked for it */
-		}
-	}
+	keep_fds(&m, fds, room, &got);
 	if (n_fds)
 		*n_fds = got;
-	return rc;
+	return received;
+}
+
+static int read_all(int fd, size_t limit, struct buf *out)
+{
+	const size_t start = out->n;
+	size_t want = PIECE;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (S_ISREG(st.st_mode)) {
+		if ((uint64_t)st.st_size > limit)
+			return -EFBIG;
+		want = (size_t)st.st_size + 1;
+	}
+	for (;;) {
+		size_t left = limit - (out->n - start);
+		ssize_t n;
+
+		/* One byte past the limit is asked for, to tell "full" from "too long". */
+		if (left < want)
+			want = left + 1;
+		if (buf_reserve(out, want))
+			return -EFBIG;
+		n = read(fd, out->p + out->n, want);
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (n == 0)
+			return 0;
+		if ((size_t)n > left)
+			return -EFBIG;
+		out->n += (size_t)n;
+		want = PIECE;
+	}
 }
 
 int fdio_read_file(const char *path, size_t limit, struct buf *out)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t before = out->n;
-	int rc = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc;
+	size_t start = out->n;
 
 	if (fd < 0)
 		return -errno;
-	for (;;) {
-		ssize_t n;
-
-		check(buf_reserve(out, 65536) == 0);
-		n = read(fd, out->p + out->n, 65536);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			rc = n < 0 ? -errno : 0;
-			break;
-		}
-		out->n += (size_t)n;
-		if (out->n - before > limit) {
-			rc = -EFBIG;
-			break;
-		}
-	}
+	rc = read_all(fd, limit, out);
 	close(fd);
 	if (rc)
-		out->n = before;
+		out->n = start;
 	return rc;
 }
 
@@ -138,14 +174,15 @@ int fdio_write_all(int fd, const void *p, size_t n)
 	const char *at = p;
 
 	while (n) {
-		ssize_t w = write(fd, at, n);
+		ssize_t done = write(fd, at, n);
 
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w < 0)
+		if (done < 0) {
+			if (errno == EINTR)
+				continue;
 			return -errno;
-		at += w;
-		n -= (size_t)w;
+		}
+		at += done;
+		n -= (size_t)done;
 	}
 	return 0;
 }

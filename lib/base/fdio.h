@@ -10,7 +10,7 @@
 /* Each: 0 or -errno. */
 int fdio_nonblock(int fd, int on);
 int fdio_cloexec(int fd, int on);
-/* One message of n bytes and n_fds descriptors over a unix socket, without blocking.
+/* One message of n bytes and n_fds (at most 16, and none without a byte) descriptors over a unix socket, without blocking.
  * Bytes sent/received, 0 at end of file, or -errno (-EAGAIN included). Received descriptors are
  * CLOEXEC; *n_fds goes in as room, comes out as count. */
 ssize_t fdio_send(int sock, const void *p, size_t n, const int *fds, unsigned n_fds);

@@ -1,60 +1,123 @@
+/* log: one line an event, in one write, so that the lines of several processes on one descriptor
+ * do not mix (O_APPEND files and pipes up to PIPE_BUF, which is the 4096 of a line). */
 #include "config.h"
 
 #include "lib/base/log.h"
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/base/check.h"
 #include "lib/base/clock.h"
 
-#define LINE_MAX_BYTES 4096
+#define LINE 4096u
 
 static const char *const names[LOG_LEVELS] = {"error", "warning", "info", "debug"};
 
-static const char *program = "weir";
-static int out_fd = 2;
-static _Atomic int current = LOG_INFO;
-static _Atomic uint64_t dropped;
+/* Written by the main thread, read by all. */
+static char log_name[32] = "weir";
+static int log_fd = STDERR_FILENO;
+static int max_level = LOG_INFO;
+static uint64_t n_dropped;
 
 void log_init(const char *name, int fd, enum log_level level)
 {
-	program = name;
-	out_fd = fd;
+	snprintf(log_name, sizeof(log_name), "%s", name);
+	log_set_fd(fd);
 	log_set_level(level);
 }
 
 void log_set_level(enum log_level level)
 {
-	if (level < LOG_LEVELS)
-		atomic_store_explicit(&current, (int)level, memory_order_relaxed);
+	check(level < LOG_LEVELS);
+	__atomic_store_n(&max_level, (int)level, __ATOMIC_RELAXED);
 }
 
 enum log_level log_level(void)
 {
-	return (enum log_level)atomic_load_explicit(&current, memory_order_relaxed);
+	return (enum log_level)__atomic_load_n(&max_level, __ATOMIC_RELAXED);
 }
 
 void log_set_fd(int fd)
 {
-	out_fd = fd;
+	__atomic_store_n(&log_fd, fd, __ATOMIC_RELAXED);
 }
 
 uint64_t log_dropped(void)
 {
-	return atomic_load_explicit(&dropped, memory_order_relaxed);
+	return __atomic_load_n(&n_dropped, __ATOMIC_RELAXED);
 }
 
-const char *log_level_name(enum log_level level)
+/* text with its control characters as \xNN at out; returns the length, ≤ room. */
+static size_t put_clean(char *out, size_t room, const char *text, size_t n)
 {
-	return level < LOG_LEVELS ? names[level] : "?";
+	static const char hex[] = "0123456789abcdef";
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c >= 0x20 && c != 0x7F) {
+			if (at == room)
+				break;
+			out[at++] = (char)c;
+			continue;
+		}
+		if (room - at < 4)
+			break;
+		out[at++] = '\\';
+		out[at++] = 'x';
+		out[at++] = hex[c >> 4];
+		out[at++] = hex[c & 15];
+	}
+	return at;
+}
+
+static void write_line(const char *line, size_t n)
+{
+	int fd = __atomic_load_n(&log_fd, __ATOMIC_RELAXED);
+	ssize_t done;
+
+	if (fd < 0)
+		return;
+	do
+		done = write(fd, line, n);
+	while (done < 0 && errno == EINTR);
+	if (done < 0)
+		__atomic_fetch_add(&n_dropped, 1, __ATOMIC_RELAXED);
+}
+
+void log_at(enum log_level level, const char *fmt, ...)
+{
+	char text[LINE], line[LINE], now[32];
+	int saved = errno, n;
+	size_t at;
+	va_list ap;
+
+	if ((int)level > __atomic_load_n(&max_level, __ATOMIC_RELAXED))
+		return;
+	check(level < LOG_LEVELS);
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap); /* %m sees the caller's errno */
+	va_end(ap);
+	if (n < 0)
+		n = 0;
+	if ((size_t)n >= sizeof(text))
+		n = (int)sizeof(text) - 1;
+	clock_format_wall(clock_wall_us(), now);
+	at = (size_t)snprintf(line, sizeof(line), "%s %s[%d] %s: ", now, log_name, (int)getpid(),
+			      names[level]);
+	at += put_clean(line + at, sizeof(line) - 1 - at, text, (size_t)n);
+	line[at++] = '\n';
+	write_line(line, at);
+	errno = saved;
 }
 
 int log_parse_level(struct slice s, enum log_level *ret)
 {
-	for (unsigned i = 0; i < LOG_LEVELS; i++)
+	for (int i = 0; i < LOG_LEVELS; i++)
 		if (slice_eq(s, slice_str(names[i]))) {
 			*ret = (enum log_level)i;
 			return 0;
@@ -62,45 +125,8 @@ int log_parse_level(struct slice s, enum log_level *ret)
 	return -1;
 }
 
-/* Copy text, control characters as \xNN, as much as there is room for; the length. */
-static size_t put_text(char *out, size_t room, const char *text)
+const char *log_level_name(enum log_level level)
 {
-	static const char hex[] = "0123456789abcdef";
-	size_t n = 0;
-
-	for (; *text && n + 4 < room; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= 0x20 && c != 0x7f) {
-			out[n++] = *text;
-			continue;
-		}
-		out[n++] = '\\';
-		out[n++] = 'x';
-		out[n++] = hex[c >> 4];
-		out[n++] = hex[c & 15];
-	}
-	return n;
-}
-
-void log_at(enum log_level level, const char *fmt, ...)
-{
-	char text[LINE_MAX_BYTES], line[LINE_MAX_BYTES], when[32];
-	int saved = errno, n;
-	size_t at;
-	va_list ap;
-
-	if (level > log_level())
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	clock_format_wall(clock_wall_us(), when);
-	n = snprintf(line, sizeof(line), "%s %s[%d] %s: ", when, program, (int)getpid(), log_level_name(level));
-	at = n > 0 ? (size_t)n : 0;
-	at += put_text(line + at, sizeof(line) - at - 1, text);
-	line[at++] = '\n';
-	if (write(out_fd, line, at) != (ssize_t)at)
-		atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
-	errno = saved;
+	check(level < LOG_LEVELS);
+	return names[level];
 }

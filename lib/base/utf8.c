@@ -1,79 +1,84 @@
+/* utf8: validation after the table of well-formed byte sequences (Unicode 15, table 3-7). NUL is
+ * refused, because PostgreSQL's text cannot hold it. */
 #include "config.h"
 
 #include "lib/base/utf8.h"
 
 #include <stdint.h>
 
-#define HIGH_BITS 0x8080808080808080ull
-#define LOW_ONES 0x0101010101010101ull
+#define ONES 0x0101010101010101ull
+#define HIGHS 0x8080808080808080ull
 
-/* Bytes of the sequence that starts at p, 0 when it is not valid (RFC 3629 section 4). */
-static size_t sequence(const unsigned char *p, size_t left)
+static int is_tail(unsigned char c)
 {
-	unsigned min = 0x80, max = 0xbf;
-	size_t n;
+	return (c & 0xC0) == 0x80;
+}
 
-	if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-		n = 2;
-	} else if (p[0] >= 0xe0 && p[0] <= 0xef) {
-		n = 3;
-		if (p[0] == 0xe0)
-			min = 0xa0;	/* overlong */
-		else if (p[0] == 0xed)
-			max = 0x9f;	/* surrogates */
-	} else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-		n = 4;
-		if (p[0] == 0xf0)
-			min = 0x90;
-		else if (p[0] == 0xf4)
-			max = 0x8f;	/* beyond U+10FFFF */
-	} else {
+/* Length of the well-formed multi-byte sequence at p, 0 when there is none. */
+static size_t sequence(const unsigned char *p, size_t n)
+{
+	if (p[0] < 0xC2)
 		return 0;
-	}
-	if (left < n || p[1] < min || p[1] > max)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
+	if (p[0] < 0xE0)
+		return n >= 2 && is_tail(p[1]) ? 2 : 0;
+	if (p[0] < 0xF0) {
+		if (n < 3 || !is_tail(p[1]) || !is_tail(p[2]))
 			return 0;
-	return n;
+		if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F))
+			return 0;
+		return 3;
+	}
+	if (p[0] > 0xF4 || n < 4 || !is_tail(p[1]) || !is_tail(p[2]) || !is_tail(p[3]))
+		return 0;
+	if ((p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
+		return 0;
+	return 4;
 }
 
 int utf8_is_valid(struct slice s)
 {
-	const unsigned char *p = (const unsigned char *)s.p;
-	size_t i = 0;
+	const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
 
-	while (i < s.n) {
-		uint64_t word;
+	while (p < end) {
+		size_t len;
 
-		if (s.n - i >= 8) {
-			memcpy(&word, p + i, 8);
-			/* neither a high bit nor a zero byte in eight */
-			if (!((word | (word - LOW_ONES)) & HIGH_BITS)) {
-				i += 8;
+		if (end - p >= 8) {
+			uint64_t w;
+
+			memcpy(&w, p, 8);
+			/* No high bit and no zero byte: only then is w - ONES free of borrows
+			 * from a zero byte, and its high bits tell. */
+			if (((w | (w - ONES)) & HIGHS) == 0) {
+				p += 8;
 				continue;
 			}
 		}
-		if (p[i] == 0)
-			return 0;
-		if (p[i] < 0x80) {
-			i++;
+		if (*p < 0x80) {
+			if (*p++ == 0)
+				return 0;
 			continue;
 		}
-		size_t n = sequence(p + i, s.n - i);
-
-		if (!n)
+		len = sequence(p, (size_t)(end - p));
+		if (len == 0)
 			return 0;
-		i += n;
+		p += len;
 	}
 	return 1;
 }
 
 size_t utf8_length(struct slice s)
 {
-	size_t n = 0;
+	size_t n = 0, i = 0;
 
-	for (size_t i = 0; i < s.n; i++)
-		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	for (; s.n - i >= 8; i += 8) {
+		uint64_t w;
+
+		memcpy(&w, s.p + i, 8);
+		/* One bit for each byte of the form 10xxxxxx. */
+		w = (w >> 7) & (~w >> 6) & ONES;
+		n += 8 - (size_t)__builtin_popcountll(w);
+	}
+	for (; i < s.n; i++)
+		n += !is_tail((unsigned char)s.p[i]);
 	return n;
 }
