@@ -2,8 +2,6 @@
 
 #include "lib/http/http.h"
 
-#include <stdlib.h>
-
 /* Parameter `name` of a media type's parameter list; p == NULL when absent. Quotes are taken off. */
 static struct slice parameter(struct slice list, struct slice name)
 {
@@ -36,16 +34,22 @@ int http_is_json(struct slice content_type)
 	       slice_ieq(slice_of(type.p + type.n - suffix.n, suffix.n), suffix);
 }
 
-/* q as thousandths; 1000 when absent or malformed. */
+/* q as thousandths; 1000 when absent, malformed (RFC 9110 12.4.2) or above 1. Not strtod, which
+ * knows nan and the locale's comma. */
 static unsigned quality(struct slice params)
 {
 	struct slice q = parameter(params, SLICE("q"));
-	char text[8] = "";
+	unsigned v, digit = 100;
 
-	if (!q.p || !q.n || q.n > 5)
+	if (!q.n || q.n > 5 || q.p[0] != '0' || (q.n > 1 && q.p[1] != '.'))
 		return 1000;
-	memcpy(text, q.p, q.n);
-	return (unsigned)(strtod(text, NULL) * 1000 + 0.5);
+	v = 0;
+	for (size_t i = 2; i < q.n; i++, digit /= 10) {
+		if (q.p[i] < '0' || q.p[i] > '9')
+			return 1000;
+		v += (unsigned)(q.p[i] - '0') * digit;
+	}
+	return v;
 }
 
 /* The most specific range that fits application/json decides (RFC 9110 12.5.1). */

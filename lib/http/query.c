@@ -4,6 +4,8 @@
 
 #include "lib/base/utf8.h"
 
+#define NAME_SHOWN 64u
+
 static int hex(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -45,16 +47,27 @@ static int decode(struct slice raw, int plus_is_blank, struct arena *a, struct s
 	return 0;
 }
 
+/* As much of a name as an error shows, cut between characters. */
+static int shown(struct slice name)
+{
+	size_t n = name.n;
+
+	if (n > NAME_SHOWN)
+		for (n = NAME_SHOWN; n && ((unsigned char)name.p[n] & 0xc0) == 0x80; n--)
+			;
+	return (int)n;
+}
+
 /* Decoded and fit for PostgreSQL, or an error that names what. */
 static int take(struct slice raw, int plus_is_blank, struct arena *a, const char *what, struct slice name,
 		struct slice *ret, struct err *e)
 {
 	if (decode(raw, plus_is_blank, a, ret))
 		return err_set(e, E_bad_request, "%s%.*s: '%%' must be followed by two hexadecimal digits", what,
-			       (int)(name.n < 64 ? name.n : 64), name.p ? name.p : "");
+			       shown(name), name.p ? name.p : "");
 	if (!utf8_is_valid(*ret))
 		return err_set(e, E_bad_encoding, "%s%.*s: not valid UTF-8, or a NUL", what,
-			       (int)(name.n < 64 ? name.n : 64), name.p ? name.p : "");
+			       shown(name), name.p ? name.p : "");
 	return 0;
 }
 

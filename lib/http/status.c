@@ -55,7 +55,8 @@ void http_date(uint64_t unix_seconds, char out[32])
 	time_t t = (time_t)unix_seconds;
 	struct tm tm;
 
-	gmtime_r(&t, &tm);
+	if (!gmtime_r(&t, &tm))	/* a year that no int holds */
+		gmtime_r(&(time_t){0}, &tm);
 	snprintf(out, 32, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[tm.tm_wday], (unsigned)tm.tm_mday % 100,
 		 months[tm.tm_mon], (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
 		 (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
