@@ -1,0 +1,4 @@
+FUZZ_TARGETS += tests/fuzz/fuzz_query
+tests_fuzz_fuzz_query_SOURCES = %D%/fuzz_query.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_query_LDADD = lib/libhttp.a lib/libbase.a
+tests_fuzz_fuzz_query_LDFLAGS = $(FUZZ_LINK)
