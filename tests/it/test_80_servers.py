@@ -93,7 +93,8 @@ def test_bodies(behind, size):
 def test_body_above_the_limit(behind):
     wait_up(behind)
     answer = behind.get("/api/test/echo", "POST", json={"t": "y" * (9 << 20)})
-    assert answer.status == 413, answer
+    # mod_fcgid sends the whole body before it reads anything, and gives 500 when the worker has hung up meanwhile.
+    assert answer.status in ((413, 500) if behind.kind == "apache-fcgid" else (413,)), answer
 
 
 @pytest.mark.parametrize("kb", [4, 64, 1024, 8192])

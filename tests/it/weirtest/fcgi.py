@@ -161,5 +161,8 @@ def request(address, path, method="GET", headers=(), body=b"", keep=False, timeo
     if isinstance(body, str):
         body = body.encode()
     with Connection(address, timeout) as c:
-        c.send_request(path, method, headers, body, keep, **more)
+        try:
+            c.send_request(path, method, headers, body, keep, **more)
+        except (BrokenPipeError, ConnectionResetError):
+            pass    # refused before the body was sent: the reply is there to be read
         return c.read_reply()

@@ -8,7 +8,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-from .base import (PATIENCE, TOP, Failure, Proc, built, children_of, temp_dir, wait_for)
+from .base import PATIENCE, TOP, Failure, Proc, built, children_of, temp_dir, wait_for
+from .fcgi import request
 
 STUDIO = TOP / "examples" / "studio" / "endpoints"
 SAN_ENV = {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
@@ -205,12 +206,9 @@ class Weird:
                 found[key] = float(value)
         return found
 
-    def get(self, path, **params):
-        """A GET straight over FastCGI, without a web server."""
-        from .fcgi import request
-        return request(self.listen, path, **params)
-
-    request = get
+    def get(self, path, method="GET", **more):
+        """A request straight over FastCGI, without a web server; more: headers, body, FastCGI parameters."""
+        return request(self.listen, path, method, **more)
 
     def log_text(self):
         return self.proc.log_text()
@@ -237,18 +235,14 @@ class LoneWorker:
             self.proc.wait_until(self._answers, 15, "weir-worker to answer")
 
     def _answers(self):
-        from .fcgi import request
         return request(self.listen, "/weirtest-is-it-up", timeout=1).status == 404
 
     @property
     def pid(self):
         return self.proc.pid
 
-    def get(self, path, **params):
-        from .fcgi import request
-        return request(self.listen, path, **params)
-
-    request = get
+    def get(self, path, method="GET", **more):
+        return request(self.listen, path, method, **more)
 
     def log_text(self):
         return self.proc.log_text()
