@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -11,13 +12,15 @@ import time
 from . import peers
 from .machine import (BenchError, Meter, User, memory, need, run, say, say_command, wait_for,
                       wait_quiet)
-from .servers import HERE, Nginx, Postgres
-
-TOP = os.path.dirname(os.path.dirname(HERE))
+from .servers import HERE, TOP, Nginx, Postgres
 
 
 def cache_dir():
     return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "weir-bench")
+
+
+def on_term(*_):
+    raise KeyboardInterrupt
 
 
 class Bench:
@@ -28,6 +31,8 @@ class Bench:
         self.user, self.cache = User(user), cache_dir()
         self.postgres = self.nginx = None
         self.installed = None
+        self.impatience = 1
+        signal.signal(signal.SIGTERM, on_term)
         self.dir = tempfile.mkdtemp(prefix="weir-bench-")
 
     def __enter__(self):
@@ -185,7 +190,12 @@ class Bench:
         say_command(argv)
         p = subprocess.Popen(argv, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, cwd="/")
-        text = p.stdout.read()
+        try:
+            text = p.stdout.read()
+        except BaseException:
+            p.kill()
+            p.wait()
+            raise
         p.stdout.close()
         _, status, usage = os.wait4(p.pid, 0)
         p.returncode = os.waitstatus_to_exitcode(status)
@@ -194,6 +204,14 @@ class Bench:
         return text, round(usage.ru_utime + usage.ru_stime, 3)
 
     # ---- what stands beside every number ----
+
+    def wait_quiet(self, options):
+        """At most options.quiet_wait; half as long each time in vain, so that a busy machine does not cost hours."""
+        if not options.quiet_wait:
+            return None
+        busy = wait_quiet(options.quiet, options.quiet_wait / self.impatience)
+        self.impatience = 1 if busy < options.quiet else min(16, self.impatience * 2)
+        return busy
 
     def facts(self):
         def first(argv):
@@ -222,7 +240,7 @@ def measure(bench, peer, daemon, endpoint, options):
     """One run that counts: repeated while others use the machine, then marked."""
     result = None
     for attempt in range(1 if options.quick else 3):
-        quiet = wait_quiet(options.quiet, options.quiet_wait) if options.quiet_wait else None
+        quiet = bench.wait_quiet(options)
         roots = {"postgres": bench.postgres.daemon.pid}
         if daemon:
             roots.update(app=daemon.pid, nginx=bench.nginx.daemon.pid)

@@ -67,12 +67,12 @@ class Postgres:
         self.daemon.stop()
 
 
-# The parameters that a web server sends. `short` is what an application over FastCGI needs; `usual` is what
-# distributions ship, and what PHP is always given.
+# The parameters that a web server sends: `short` is what Weir ships, `usual` what distributions do.
+TOP = os.path.dirname(os.path.dirname(HERE))
+with open(os.path.join(TOP, "conf/nginx/weir_params")) as _f:
+    SHORT = re.findall(r"^fastcgi_param\s+(.*);", _f.read(), re.M)
 PARAMS = {
-    "short": ["REQUEST_METHOD $request_method", "REQUEST_URI $request_uri", "QUERY_STRING $query_string",
-              "CONTENT_TYPE $content_type", "CONTENT_LENGTH $content_length",
-              "SERVER_PROTOCOL $server_protocol", "REMOTE_ADDR $remote_addr"],
+    "short": SHORT,
     "usual": ["QUERY_STRING $query_string", "REQUEST_METHOD $request_method", "CONTENT_TYPE $content_type",
               "CONTENT_LENGTH $content_length", "SCRIPT_NAME $fastcgi_script_name", "REQUEST_URI $request_uri",
               "DOCUMENT_URI $document_uri", "DOCUMENT_ROOT $document_root", "SERVER_PROTOCOL $server_protocol",
@@ -94,8 +94,8 @@ class Nginx:
         php = "fastcgi_param SCRIPT_FILENAME " + directory + "/php$fastcgi_script_name.php;"
         for kind, keepalive, lines in (
                 ("fastcgi", 64, self.fastcgi(params, "")),
-                ("php-keep", 36, self.fastcgi("usual", php)),
-                ("php-close", 0, self.fastcgi("usual", php, keep=False)),
+                ("php-keep", 36, self.fastcgi(params, php)),
+                ("php-close", 0, self.fastcgi(params, php, keep=False)),
                 ("http", 64, "proxy_pass http://http; proxy_http_version 1.1; proxy_set_header Connection '';\n"
                              "\t\t\tproxy_buffers 16 16k; proxy_buffer_size 16k;\n")):
             port = self.ports[kind] = free_port()
