@@ -238,7 +238,7 @@ class Bench:
 
 def measure(bench, peer, daemon, endpoint, options):
     """One run that counts: repeated while others use the machine, then marked."""
-    result = None
+    best = None
     for attempt in range(1 if options.quick else 3):
         quiet = bench.wait_quiet(options)
         roots = {"postgres": bench.postgres.daemon.pid}
@@ -257,9 +257,11 @@ def measure(bench, peer, daemon, endpoint, options):
             result.update(memory(daemon.pid))
         result["void"] = result["errors"] > 0.002 * max(1, result["requests"])
         result["noisy"] = result["foreign"] > options.quiet
+        if best is None or result["foreign"] < best["foreign"]:
+            best = result
         if not result["noisy"]:
             break
-    n = max(1, result["requests"])
-    result["us_per_request"] = {g: round(s * 1e6 / n, 2) for g, s in result["cpu_s"].items()}
-    return result
+    n = max(1, best["requests"])
+    best["us_per_request"] = {g: round(s * 1e6 / n, 2) for g, s in best["cpu_s"].items()}
+    return best
 

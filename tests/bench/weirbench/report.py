@@ -104,6 +104,18 @@ def rows(results, endpoint):
         ]) + " |")
 
 
+def by_process(results, endpoint):
+    """What Weir's µs consist of, and how much of a processor each process had."""
+    for variant in results.variants(endpoint):
+        if not is_weir(variant):
+            continue
+        runs = results.by[endpoint, variant].values()
+        names = sorted({n for r in runs for n in r["cpu_s_by_process"] if n.startswith("app/")})
+        parts = [f"{n[4:]} {median(r['cpu_s_by_process'].get(n, 0) * 1e6 / r['requests'] for r in runs):.2f} µs"
+                 for n in names]
+        yield f"{variant}, CPU a request: {', '.join(parts)}."
+
+
 def default_weir(results, endpoint):
     """Weir as it comes: own Sync; as many workers as processors, else what was measured."""
     mine = [v for v in results.variants(endpoint) if is_weir(v)]
@@ -145,7 +157,7 @@ def render(runs):
                   "× ceiling: against the bare C program, for Weir in the same Sync mode with the same workers, for "
                   "others at its best with own Sync. Weir is ×: Weir's default setting over that row.", ""]
     for endpoint in results.endpoints():
-        lines += [*rows(results, endpoint), ""]
+        lines += [*rows(results, endpoint), "", *by_process(results, endpoint), ""]
     if any(is_weir(v) for e in results.endpoints() for v in results.variants(e)):
         lines += [*targets(results), ""]
     if any(r["noisy"] for r in results.runs):
