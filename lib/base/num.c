@@ -55,7 +55,9 @@ static int with_unit(struct slice s, const struct unit *units, size_t n, uint64_
 		digits++;
 	if (num_u64(slice_of(s.p, digits), ret))
 		return -1;
-	word = slice_trim(slice_of(s.p + digits, s.n - digits));
+	word = slice_of(s.p + digits, s.n - digits);
+	if (word.n > 1 && word.p[0] == ' ')
+		word.p++, word.n--;
 	*ret_has_unit = word.n > 0;
 	if (!word.n)
 		return 0;

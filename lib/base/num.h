@@ -10,7 +10,8 @@
 /* Each: 0, or -1 (out untouched) on anything but a whole, in-range value. */
 int num_u64(struct slice s, uint64_t *ret) MUST_USE;
 int num_i64(struct slice s, int64_t *ret) MUST_USE;
-/* "512", "64KiB", "1MiB", "2GiB" (also K, M, G, KB, MB, GB meaning powers of 1024) → bytes. */
+/* "512", "64KiB", "1MiB", "2GiB" (also K, M, G, KB, MB, GB meaning powers of 1024) → bytes.
+ * One blank may stand before the unit. */
 int num_size(struct slice s, uint64_t *ret) MUST_USE;
 /* "250us" "250ms" "2s" "5min" (or "5m") "1h" "7d" → milliseconds; a bare 0 is allowed, any other bare number not.
  * Below a millisecond is refused except 0. */
