@@ -1,0 +1,2 @@
+-- @route GET //a/{/x}?y
+SELECT 1

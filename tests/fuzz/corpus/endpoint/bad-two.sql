@@ -1,0 +1,2 @@
+-- @route GET /a
+SELECT 1; SELECT 2

@@ -1,0 +1,2 @@
+-- @route GET /a
+SELECT 'ÿ'

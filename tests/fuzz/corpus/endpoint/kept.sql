@@ -1,0 +1,12 @@
+-- @route GET /k
+-- @database main
+-- @timeout 1s
+-- @slow 10ms
+-- @replica lag 1s
+-- @priority batch
+-- @compress off
+-- @stream
+-- @include a = GET /b
+-- @rls
+-- @param p default 'a''b' choice x|a'b
+SELECT :p

@@ -1,0 +1,4 @@
+-- @route GET /
+-- @returns none
+-- @auth user
+-- @param *

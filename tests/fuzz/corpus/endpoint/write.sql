@@ -1,0 +1,14 @@
+-- @route PUT /u/{id}/x
+-- @param id range 1..
+-- @param t from header X-Tenant
+-- @param s from cookie sid optional
+-- @param w from user
+-- @param d from body
+-- @header Location: /u/{id}
+-- @status 201
+-- @returns row
+-- @idempotent key Idempotency-Key for 24h
+-- @invalidates a b:{id}
+-- @audit x y
+-- @set work_mem 64MB
+WITH a AS (UPDATE t SET a = :d, b = :t, c = :s WHERE id = :id RETURNING id) SELECT :w, id FROM a
