@@ -8,7 +8,7 @@ workers_weir_worker_SOURCES = workers/front.c workers/front.h workers/wheel.c wo
 	%D%/setup.c %D%/check.c %D%/route.c %D%/route.h %D%/req.c %D%/req.h %D%/params.c %D%/params.h \
 	%D%/problem.c %D%/problem.h %D%/step_gate.c %D%/step_parse.c %D%/step_identify.c %D%/step_route.c \
 	%D%/step_body.c %D%/step_admit.c %D%/step_query.c %D%/step_render.c %D%/step_reply.c %D%/step_account.c
-workers_weir_worker_LDADD = $(WORKER_LIBS) $(WORKER_LINK)
+workers_weir_worker_LDADD = $(WORKER_LIBS) $(WORKER_LINK) $(JEMALLOC_LIBS)
 
 sbin_PROGRAMS += workers/weir-monitor
 workers_weir_monitor_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)

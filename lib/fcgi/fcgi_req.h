@@ -1,5 +1,6 @@
-/* fcgi_req: one complete, checked parameter list parsed by libfcgi, from a memfd.
- * The only user of <fcgiapp.h>. libfcgi never sees a socket, an incomplete request or a body.
+/* fcgi_req: one complete, checked parameter list as names and values; libfcgi is asked for a second opinion, from
+ * a memfd, for the first requests and for a sample of the others. The only user of <fcgiapp.h>. libfcgi never
+ * sees a socket, an incomplete request or a body.
  * Owner: one per worker; results live in the request's arena. One thread.
  * Layer: lib/fcgi. */
 #ifndef WEIR_FCGI_FCGI_REQ_H
@@ -21,7 +22,7 @@ struct fcgi_param {
  * NULL with e. */
 struct fcgi_req *fcgi_req_new(struct err *e);
 void fcgi_req_free(struct fcgi_req **f);
-/* The list that GATE_HEAD gave, through libfcgi, into one block of the arena: HTTP_PROXY left out, a repeated
+/* The list that GATE_HEAD gave, into one block of the arena: HTTP_PROXY left out, a repeated
  * header joined with ", " (cookies with "; ") at its first place. The arena holds no pointer into params.
  * 0; -E_bad_request: gate and libfcgi disagree (close the connection, count); -E_io: no memfd. */
 int fcgi_req_parse(struct fcgi_req *f, uint16_t id, struct slice params, struct arena *a,
