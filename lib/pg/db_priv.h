@@ -1,4 +1,5 @@
-/* db_priv: what the files of lib/pg share. Included by them alone. */
+/* db_priv: what the files of lib/pg share. Included by them alone.
+ * Layer: lib/pg. */
 #ifndef WEIR_PG_DB_PRIV_H
 #define WEIR_PG_DB_PRIV_H
 
