@@ -32,11 +32,12 @@ exports.start = (serve) => {
 	});
 };
 
-// pg: named statements, so that a connection parses each once.
-exports.pg = () => {
+// pg: named statements, so that a connection parses each once; unnamed ones are what most applications send.
+exports.pg = ({ named = true } = {}) => {
 	const { Pool } = require('pg');
 	const pool = new Pool({ max: exports.pool, idleTimeoutMillis: 0 });
-	const rows = async (name, values) => (await pool.query({ name, text: exports.SQL[name], values })).rows;
+	const rows = async (name, values) => (await pool.query(
+		{ name: named ? name : undefined, text: exports.SQL[name], values })).rows;
 	return {
 		row: async (id) => (await rows('row', [id]))[0],
 		rows12: () => rows('rows12'),

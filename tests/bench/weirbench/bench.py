@@ -121,12 +121,14 @@ class Bench:
     def started(self, peer):
         """Start it and wait until it answers through nginx."""
         sock = self.nginx.socket(peer.kind)
-        if os.path.exists(sock):
-            os.unlink(sock)
+        for path in (sock, sock + ".2"):
+            if os.path.exists(path):
+                os.unlink(path)
         daemon = peer.start(self)
         try:
             path = "/row?id=1" if "row" in peer.endpoints else "/null"
-            wait_for(lambda: os.path.exists(sock) and self.nginx.get(peer.kind, path)[0] in (200, 204),
+            wait_for(lambda: os.path.exists(sock) and (peer.kind != "http-pair" or os.path.exists(sock + ".2"))
+                     and self.nginx.get(peer.kind, path)[0] in (200, 204),
                      f"{peer.variant} answering {path}", daemon=daemon)
         except BaseException:
             daemon.stop()

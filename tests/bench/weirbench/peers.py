@@ -194,7 +194,7 @@ class Php(Peer):
 class Node(Peer):
     kind = "http"
     script = ""
-    runtime = "node"
+    environment = {}
 
     def __init__(self, setting):
         super().__init__(setting)
@@ -211,7 +211,7 @@ class Node(Peer):
 
     def start(self, bench):
         env = {**bench.postgres.environment(), "NODE_ENV": "production", "LISTEN": bench.nginx.socket(self.kind),
-               "WORKERS": str(self.workers), "POOL": str(self.pool)}
+               "WORKERS": str(self.workers), "POOL": str(self.pool), **self.environment}
         return Daemon(self.variant, [self.program, f"{self.directory}/{self.script}"], bench.user,
                       bench.log(self.variant), env=env)
 
@@ -227,6 +227,12 @@ class Express(Node):
     name, title, script, packages = "express", "Express + pg", "express.js", ("express", "pg")
 
 
+class ExpressStock(Express):
+    """ETags and compression on, unnamed statements: what is mostly found, rather than what it can do."""
+    name, title, packages = "express-stock", "Express + pg, as mostly found", ("express", "compression", "pg")
+    environment = {"STOCK": "1"}
+
+
 class Fastify(Node):
     name, title, script, packages = "fastify", "Fastify + pg", "fastify.js", ("fastify", "pg")
 
@@ -237,8 +243,14 @@ class FastifyPostgres(Node):
 
 
 class Bun(Node):
-    """One process: Bun has no cluster that shares a unix socket."""
+    """Bun has no cluster that shares a unix socket: two processes have a socket each."""
     name, title, script, packages = "bun", "Bun + Bun.sql", "bun.js", ("@oven/bun-linux-x64",)
+
+    def __init__(self, setting):
+        super().__init__(setting)
+        if self.workers > 2:
+            raise ValueError("one or two processes")
+        self.kind = "http-pair" if self.workers == 2 else "http"
 
     def prepare(self, bench):
         self.directory = node_packages(bench)
@@ -297,12 +309,13 @@ class Pgbench(Peer):
         return path
 
 
-NAMES = {c.name: c for c in (Ceiling, Weir, Worker, Php, Express, Fastify, FastifyPostgres, Bun, Pgbench)}
+NAMES = {c.name: c for c in (Ceiling, Weir, Worker, Php, Express, ExpressStock, Fastify, FastifyPostgres, Bun, Pgbench)}
 
 # In this order within a pass: what is compared most closely stands side by side.
 DEFAULT = ["ceiling:own:1", "weir:own:1", "ceiling:own:2", "weir:own:2", "ceiling:turn:1", "weir:turn:1",
            "ceiling:turn:2", "weir:turn:2", "php:keep", "php:close", "fastify:1:4", "fastify:2:8",
-           "fastify-postgres:2:2", "express:1:8", "express:2:8", "bun:1:1", "pgbench"]
+           "fastify-postgres:2:2", "express:1:8", "express:2:8",
+           "express-stock:1:8", "bun:1:1", "bun:2:1", "pgbench"]
 
 
 def make(variant):

@@ -7,6 +7,7 @@ from . import peers
 TARGETS = [
     ("row", "ceiling", 0.9), ("rows12", "ceiling", 0.9), ("rows50", "ceiling", 0.9), ("null", "ceiling", 0.9),
     ("row", "php", 6.0), ("row", "fastify", 4.0), ("row", "express", 14.0),
+    ("row", "express-stock", 14.0),
 ]
 
 
@@ -32,7 +33,7 @@ class Results:
 
     def best(self, endpoint, name):
         """The best variant of a peer; fastify stands for both of its drivers."""
-        mine = [v for v in self.variants(endpoint) if v.split(":")[0].split("-")[0] == name]
+        mine = [v for v in self.variants(endpoint) if v.split(":")[0] in (name, name + "-postgres")]
         return max(mine, key=lambda v: self.rate(endpoint, v), default=None)
 
     def ratio(self, endpoint, a, b):

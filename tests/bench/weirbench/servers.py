@@ -86,6 +86,8 @@ class Nginx:
     """One nginx, a port for each kind of upstream; whoever is measured listens on the socket behind it."""
 
     WORKERS = 2
+    HTTP = ("proxy_pass http://UPSTREAM; proxy_http_version 1.1; proxy_set_header Connection '';\n"
+            "\t\t\tproxy_buffers 16 16k; proxy_buffer_size 16k;\n")
 
     def __init__(self, directory, user, params):
         self.dir, self.user = directory, user
@@ -96,11 +98,12 @@ class Nginx:
                 ("fastcgi", 64, self.fastcgi(params, "")),
                 ("php-keep", 36, self.fastcgi(params, php)),
                 ("php-close", 0, self.fastcgi(params, php, keep=False)),
-                ("http", 64, "proxy_pass http://http; proxy_http_version 1.1; proxy_set_header Connection '';\n"
-                             "\t\t\tproxy_buffers 16 16k; proxy_buffer_size 16k;\n")):
+                ("http", 64, self.HTTP), ("http-pair", 64, self.HTTP)):
             port = self.ports[kind] = free_port()
             keep = f"keepalive {keepalive}; keepalive_requests 1000000000; keepalive_time 1d;" if keepalive else ""
-            servers.append(f"\tupstream {kind} {{ server unix:{self.socket(kind)}; {keep} }}\n"
+            # Who cannot share a listener between its two processes gets a socket for each.
+            second = f"server unix:{self.socket(kind)}.2; " if kind == "http-pair" else ""
+            servers.append(f"\tupstream {kind} {{ server unix:{self.socket(kind)}; {second}{keep} }}\n"
                            f"\tserver {{\n\t\tlisten 127.0.0.1:{port} reuseport backlog=1024;\n"
                            f"\t\tlocation / {{\n\t\t\t{lines.replace('UPSTREAM', kind)}\t\t}}\n\t}}\n")
         conf = (f"worker_processes {self.WORKERS};\nworker_cpu_affinity auto;\ndaemon off;\n"
