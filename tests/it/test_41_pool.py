@@ -64,7 +64,7 @@ def worker(server):
 
 
 def post(worker, path, doc):
-    return worker.request(path, method="POST", body=json.dumps(doc).encode(), headers={"Content-Type": "application/json"})
+    return worker.get(path, method="POST", body=json.dumps(doc).encode(), headers={"Content-Type": "application/json"})
 
 
 def earn(worker, path="/lane", **params):
