@@ -19,6 +19,19 @@ static const char escapes[256] = {
     [21] = 'u',	  [22] = 'u',	[23] = 'u',   [24] = 'u',   [25] = 'u',	  [26] = 'u',	[27] = 'u',
     [28] = 'u',	  [29] = 'u',	[30] = 'u',   [31] = 'u',   ['"'] = '"',  ['\\'] = '\\'};
 
+#define EACH(byte) (0x0101010101010101ull * (byte))
+
+/* Is one of eight bytes a control character, '"' or '\\'? Each term is (x - low) & ~x & 0x80 of a
+ * byte; its borrow can only come from a byte that is one already. */
+static int any_of_eight(uint64_t w)
+{
+	uint64_t quote = w ^ EACH('"'), slash = w ^ EACH('\\');
+
+	return (((w - EACH(0x20)) & ~w) | ((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash)) & EACH(0x80)
+		   ? 1
+		   : 0;
+}
+
 /* Bytes from p on that need no escape. */
 static size_t plain_run(const char *p, size_t n)
 {
@@ -37,6 +50,13 @@ static size_t plain_run(const char *p, size_t n)
 			return i + (size_t)__builtin_ctz((unsigned)mask);
 	}
 #endif
+	for (; i + 8 <= n; i += 8) {
+		uint64_t w;
+
+		memcpy(&w, p + i, 8);
+		if (any_of_eight(w))
+			break;
+	}
 	while (i < n && !escapes[(unsigned char)p[i]])
 		i++;
 	return i;
@@ -141,6 +161,7 @@ void jw_array_end(struct jw *w)
 
 void jw_key(struct jw *w, const char *key)
 {
+	check(w->depth > 0 && !w->after_key);
 	value(w);
 	jw_string(w->b, slice_str(key));
 	buf_addc(w->b, ':');
@@ -171,12 +192,15 @@ void jw_u64(struct jw *w, uint64_t v)
 
 void jw_i64(struct jw *w, int64_t v)
 {
+	char text[24];
+
 	if (v >= 0) {
 		jw_u64(w, (uint64_t)v);
 		return;
 	}
 	value(w);
-	buf_addf(w->b, "%lld", (long long)v);
+	text[0] = '-';
+	buf_add(w->b, text, 1 + num_put_u64(text + 1, 0 - (uint64_t)v));
 }
 
 void jw_fixed(struct jw *w, double v, int decimals)
