@@ -1,0 +1,13 @@
+if HAVE_CRITERION
+JSON_TESTS = tests/unit/json/t_jw tests/unit/json/t_jr
+check_PROGRAMS += $(JSON_TESTS)
+TESTS += $(JSON_TESTS)
+JSON_TEST_LIBS = lib/libjson.a lib/libbase.a $(JANSSON_LIBS) $(UNIT_LIBS)
+
+tests_unit_json_t_jw_SOURCES = %D%/t_jw.c
+tests_unit_json_t_jw_CFLAGS = $(UNIT_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_json_t_jw_LDADD = $(JSON_TEST_LIBS)
+tests_unit_json_t_jr_SOURCES = %D%/t_jr.c
+tests_unit_json_t_jr_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_json_t_jr_LDADD = $(JSON_TEST_LIBS)
+endif
