@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "lib/base/check.h"
+#include "lib/base/utf8.h"
 
 #define MAX_DEPTH 64
 #define SHORT_NUMBER 15u	/* jansson reads these exactly enough to accept them */
@@ -125,9 +126,15 @@ static json_t *load(struct slice text, struct err *e)
 	}
 	root = json_loadb(copy, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
 	free(copy);
-	if (!root)
+	if (!root) {
+		/* The quoted bytes may be what is wrong: the sentence goes into a UTF-8 document. */
+		char *quoted = strstr(je.text, " near '");
+
+		if (quoted && !utf8_is_valid(slice_str(je.text)))
+			*quoted = 0;
 		err_set_at(e, E_bad_json, NULL, (unsigned)je.line, (unsigned)je.column, "line %d, column %d: %s", je.line,
 			   je.column, je.text);
+	}
 	return root;
 }
 

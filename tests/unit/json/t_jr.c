@@ -58,7 +58,7 @@ static const struct slice bad[] = {
     SLICE("\""), SLICE("\"a"), SLICE("\"\\\""), SLICE("\"\\"), SLICE("\"\\x\""), SLICE("\"\\u12\""), SLICE("\"\\u12g4\""),
     SLICE("\"\n\""), SLICE("\"\x01\""), SLICE("\"\\ud83d\""), SLICE("\"\\ude00\""), SLICE("\"\\ud83d\\u0041\""),
     SLICE("\"\xff\""), SLICE("\"\xc0\xaf\""), SLICE("\"\xed\xa0\x80\""), SLICE("\"\xe2\x82\""), SLICE("\"\xf5\x80\x80\x80\""),
-    SLICE("\xef\xbb\xbf{}"), SLICE("\xff"),
+    SLICE("[\"\\ude0\xd9\xa3\x8a\xcf\"]"), SLICE("\xef\xbb\xbf{}"), SLICE("\xff"),
     /* NUL, in every guise */
     SLICE("\0"), SLICE("1\0"), SLICE("\"a\0b\""), SLICE("\"\\u0000\""), SLICE("{\"a\\u0000\":1}"), SLICE("{\"a\0\":1}"),
     SLICE("[1]\0"), SLICE("1e5\0"),
