@@ -252,9 +252,14 @@ static uint64_t service_us(const struct db_conn *c, const struct db_entry *e, ui
 	return now_ns > from ? (now_ns - from) / 1000 : 0;
 }
 
+/* Near to what came over the wire: libpq's memory without its 16 bytes a value and 16 a row. Adding up the
+ * lengths would cost more than the statement's whole accounting. */
 static uint64_t result_bytes(const PGresult *res)
 {
-	return PQresultMemorySize(res);
+	size_t memory = PQresultMemorySize(res);
+	size_t book = (size_t)PQntuples(res) * ((size_t)PQnfields(res) * 16 + 16);
+
+	return memory > book ? memory - book : 0;
 }
 
 static void sample(struct db_conn *c, struct db_entry *e, uint64_t now_ns)

@@ -67,7 +67,6 @@ struct express {
 	_Atomic uint32_t median_us;	/* m of the database in the last second; by the tick */
 	/* Written at every sample. */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t next;
-	_Atomic uint64_t slow;		/* when the last two slow samples came: ms:32 | ms:32 */
 	_Atomic uint64_t ring[EXPRESS_RING];	/* when_ms:32 | result KiB:10 | service us:22; 0 = none */
 };
 #define EXPRESS_STATE(ctl) ((enum express_state)((ctl) >> 62))
