@@ -443,8 +443,11 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 			list_del(&c->node);
 			list_add_head(&p->conns, &c->node);
 		}
-		if (c->window < DB_EXPRESS_WINDOW)
-			c->window *= 2;
+	}
+	/* a fresh connection is trusted step by step: double with every full window answered */
+	if (c->window < DB_EXPRESS_WINDOW && ++c->answered >= c->window) {
+		c->window *= 2;
+		c->answered = 0;
 	}
 	return close;
 }

@@ -211,6 +211,20 @@ static int has_room(const struct db_conn *c, uint64_t now_ns)
 	       (c->n_fifo == 0 || now_ns < c->progress_ns + DB_HEAD_SLOW_NS);
 }
 
+/* No open lane, or each is stuck on its head. */
+static int lanes_are_stuck(const struct db_pool *p, uint64_t now_ns)
+{
+	LIST_FOR(l, &p->conns)
+	{
+		const struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+		if (c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining &&
+		    (c->n_fifo == 0 || now_ns < c->progress_ns + DB_HEAD_SLOW_NS))
+			return 0;
+	}
+	return 1;
+}
+
 /* The first connection, a further one only while the first is executing. */
 static struct db_conn *pick_express(struct db_pool *p, const struct db_query *q, uint64_t now_ns)
 {
@@ -333,7 +347,9 @@ static void flush_express(struct db_pool *p, uint64_t now_ns)
 			send_on(p, c, q, &b, now_ns);
 			continue;
 		}
-		/* no lane, or it is stuck on its head: an idle exclusive connection may take it */
+		/* what does not fit waits here, where it still has a deadline and a choice */
+		if (!lanes_are_stuck(p, now_ns))
+			break;
 		c = pick_idle(p);
 		if (!c)
 			break;

@@ -56,7 +56,7 @@ struct db_conn {
 	unsigned slot;
 	struct list fifo;		/* entries in flight, oldest first */
 	unsigned n_fifo;
-	unsigned window, full_windows;
+	unsigned window, answered;
 	uint64_t work_us;		/* estimated work in flight */
 	uint64_t opened_ns, expires_ns, idle_ns, last_sync_ns, progress_ns, cancel_ns;
 	uint32_t generation;
