@@ -1,5 +1,6 @@
 """Paths, processes, ports and waiting."""
 
+import atexit
 import ctypes
 import os
 import pwd
@@ -79,10 +80,18 @@ def free_port():
             return port
 
 
+_root = None
+
+
 def temp_dir(name):
-    """A temporary directory that servers running as other users can reach. Paths stay short: a unix socket's is
-    limited to 107 bytes."""
-    path = Path(tempfile.mkdtemp(prefix=f"weir-{name}-"))
+    """A temporary directory that servers running as other users can reach; all of a run's go at its end. Paths stay
+    short: a unix socket's is limited to 107 bytes."""
+    global _root
+    if _root is None:
+        _root = Path(tempfile.mkdtemp(prefix="weirtest-", dir="/tmp"))
+        _root.chmod(0o755)
+        atexit.register(shutil.rmtree, _root, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_root))
     path.chmod(0o755)
     return path
 

@@ -152,8 +152,7 @@ class Apache(WebServer):
         self.starts_worker = module == "fcgid"
         super().__init__(site, module=module, **variant)
 
-    def configure(self, module="proxy", reuse=True, users=None, body_limit=9_000_000):
-        body_limit = [(r"LimitRequestBody \d+", f"LimitRequestBody {body_limit}")]
+    def configure(self, module="proxy", reuse=True, users=None):
         modules = ["mpm_event", "authz_core", "authn_core", "authz_host", "alias", "mime"]
         if module == "proxy":
             modules += ["proxy", "proxy_fcgi"]
@@ -165,7 +164,7 @@ class Apache(WebServer):
             if os.geteuid() == 0:
                 shutil.chown(ipc, WEB_USER, WEB_USER)
             text = (f"FcgidIPCDir {ipc}\nFcgidProcessTableFile {self.dir}/fcgid_shm\n"
-                    + self.snippet("apache/weir_fcgid.conf", *body_limit))
+                    + self.snippet("apache/weir_fcgid.conf"))
         if users:
             modules += ["auth_basic", "authn_file", "authz_user"]
             htpasswd = self.write("htpasswd", "".join(f"{u}:{sha1_password(p)}\n" for u, p in users.items()))
