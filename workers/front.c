@@ -17,7 +17,11 @@
 #include "lib/base/clock.h"
 #include "lib/shm/metrics.h"
 
-#define DROP_MAX (256u * 1024)
+/* Of a body whose answer left early. mod_fcgid sends all of it before it reads anything, and when it is cut off it
+ * asks a second time with an empty body; so this is generous, it costs no memory. */
+#define DROP_MAX (16u << 20)
+#define DROP_NS (5 * CLOCK_S)
+#define LINGER_MAX (256u * 1024)
 #define LINGER_NS CLOCK_S
 #define MAX_FREE_BUFFERS 256u
 
@@ -243,7 +247,7 @@ void front_finish(struct front_conn *c)
 	if (c->state == FRONT_BODY) {
 		/* an early reply: drop the rest of the body within bounds, then keep the connection */
 		c->dropped = 0;
-		wheel_start(f->wheel, &c->timer, f->now_ns + LINGER_NS);
+		wheel_start(f->wheel, &c->timer, f->now_ns + DROP_NS);
 		want_read(c, 1);
 		return;
 	}
@@ -411,7 +415,7 @@ static void lingering(struct front_conn *c)
 		front_close(c);
 		return;
 	}
-	if (r > 0 && (c->dropped += (uint32_t)r) > DROP_MAX)
+	if (r > 0 && (c->dropped += (uint32_t)r) > LINGER_MAX)
 		front_close(c);
 }
 
