@@ -19,9 +19,8 @@ static struct endpoint list = {.method = HTTP_GET, .n_segments = 2}, one = {.met
 		       deep = {.method = HTTP_GET, .n_segments = 4}, root = {.method = HTTP_GET};
 static struct endpoint_run runs[6];
 
-static struct route setup(void)
+static void setup(struct route *t)
 {
-	struct route t;
 	struct endpoint *all[] = {&list, &one, &featured, &post, &deep, &root};
 
 	list.segments[0] = lit("api"), list.segments[1] = lit("models");
@@ -30,17 +29,16 @@ static struct route setup(void)
 	post.segments[0] = lit("api"), post.segments[1] = lit("models");
 	deep.segments[0] = lit("api"), deep.segments[1] = lit("models"), deep.segments[2] = par(0),
 	deep.segments[3] = lit("images");
-	route_init(&t);
+	route_init(t);
 	for (unsigned i = 0; i < 6; i++) {
 		runs[i] = (struct endpoint_run){.ep = all[i]};
-		route_add(&t, &runs[i]);
+		route_add(t, &runs[i]);
 	}
-	return t;
 }
 
 Test(route, finds_by_method_and_path)
 {
-	struct route t = setup();
+	struct route t;
 	struct arena_pool pool;
 	struct arena a;
 	static const struct {
@@ -61,6 +59,7 @@ Test(route, finds_by_method_and_path)
 	    {HTTP_GET, "/api/models/a%2Fb", 1, 1, "a%2Fb"},
 	};
 
+	setup(&t);
 	arena_pool_init(&pool, 4);
 	arena_init(&a, &pool);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
