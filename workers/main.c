@@ -137,6 +137,12 @@ static int make_region(struct worker *w, struct err *e)
 		rows[i] = (unsigned)row;
 	}
 	snapshot_assign(&w->snapshot, 1, rows);
+	for (unsigned i = 0; i < o->n_databases; i++) {
+		struct db_state *s = region_db(&w->region, i);
+
+		snprintf(s->name, sizeof(s->name), "%s", o->databases[i].name);
+		s->n_warm = 1;
+	}
 	free(rows);
 	return 0;
 }

@@ -36,7 +36,7 @@ void problem_write(const struct req *r, struct buf *out)
 		jw_key(&w, "retry_after_ms");
 		jw_u64(&w, r->retry_after_s * 1000u);
 	}
-	if (r->error == E_outcome_unknown) {
+	if (r->error == E_outcome_unknown || r->is_outcome_unknown) {
 		jw_key(&w, "outcome");
 		jw_str(&w, "unknown");
 	}

@@ -49,6 +49,7 @@ static void on_deadline(struct wheel_timer *t)
 		req_abandon_query(r);
 		req_fail(r, E_unavailable, "No database connection was free within the request's deadline.");
 	} else {
+		r->is_outcome_unknown = r->q.is_write;
 		req_abandon_query(r);
 		req_fail(r, E_timeout, NULL);
 	}

@@ -78,6 +78,7 @@ struct req {
 	struct buf out;			/* body of the answer */
 	struct buf head;
 	int is_replying, in_run;
+	int is_outcome_unknown;		/* a write was sent and its end was not awaited */
 
 	/* not zeroed for each request: n_faults and the template say what is valid */
 	struct slice path_values[ENDPOINT_MAX_PARAMS];	/* by parameter index */

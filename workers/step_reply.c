@@ -68,7 +68,7 @@ static void write_success(struct req *r)
 	if (r->method == HTTP_OPTIONS) {
 		add_allow(r);
 	} else {
-		for (unsigned i = 0; i < ep->n_headers; i++)
+		for (unsigned i = 0; ep && i < ep->n_headers; i++)
 			if (add_header(r, &ep->headers[i])) {
 				r->error = E_internal;
 				r->detail = "A header of the answer would hold control characters.";

@@ -4,6 +4,18 @@
 #include "workers/worker.h"
 
 #include "lib/base/clock.h"
+#include "lib/shm/metrics.h"
+
+/* A worker without weir-monitor shows its own figures. */
+static int is_own_status(struct req *r)
+{
+	if (!slice_eq(r->path, SLICE("/api/performance")) || (r->method != HTTP_GET && !r->is_head))
+		return 0;
+	r->out = worker_buf_take(r->w);
+	metrics_performance_json(&r->w->region, &r->out);
+	r->status = 200;
+	return 1;
+}
 
 enum step_result step_route(struct req *r)
 {
@@ -15,7 +27,7 @@ enum step_result step_route(struct req *r)
 	route_find(&w->route, r->method, r->path, &r->arena, &m);
 	r->allow = m.allow;
 	if (!m.allow)
-		return req_fail(r, E_not_found, NULL);
+		return w->is_alone && is_own_status(r) ? STEP_DONE : req_fail(r, E_not_found, NULL);
 	if (r->method == HTTP_OPTIONS) {
 		r->status = 204;
 		return STEP_DONE;

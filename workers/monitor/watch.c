@@ -17,6 +17,17 @@ static void on_probe(uv_work_t *w)
 	db_probe_run(&d->probe);
 }
 
+/* The budget must fit into the server: pool, this process's two sessions, and three to spare for people. */
+static void check_budget(const struct monitor_db *d)
+{
+	unsigned wanted = d->m->region.h->plan.n_slots[d->db] + 2 + 3;
+
+	if (wanted > d->probe.max_connections)
+		log_warn("database %s: pool_max and weir-monitor may want %u connections, the server has "
+			 "max_connections = %u",
+			 d->m->snapshot.options.databases[d->db].name, wanted, d->probe.max_connections);
+}
+
 static void publish(struct monitor_db *d, uint64_t now_ns)
 {
 	struct db_state *s = region_db(&d->m->region, d->db);
@@ -33,12 +44,14 @@ static void publish(struct monitor_db *d, uint64_t now_ns)
 	}
 	db_state_set(s, p->is_up ? 1 : 2, p->is_up ? "" : p->error, now_ns);
 	db_state_set_where(s, p->where);
-	if (p->is_up && was != 1)
+	if (p->is_up && was != 1) {
+		check_budget(d);
 		log_info("database %s is reachable: %s, PostgreSQL %u.%u%s", name, p->where,
 			 p->server_version / 10000, p->server_version % 10000,
 			 p->is_standby ? ", standby" : "");
-	else if (!p->is_up && was != 2)
+	} else if (!p->is_up && was != 2) {
 		log_warn("database %s is not reachable: %s", name, p->error);
+	}
 }
 
 static void on_probe_done(uv_work_t *w, int status)
