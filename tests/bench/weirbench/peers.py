@@ -312,8 +312,10 @@ class Pgbench(Peer):
 NAMES = {c.name: c for c in (Ceiling, Weir, Worker, Php, Express, ExpressStock, Fastify, FastifyPostgres, Bun, Pgbench)}
 
 # In this order within a pass: what is compared most closely stands side by side.
-DEFAULT = ["ceiling:own:1", "weir:own:1", "ceiling:own:2", "weir:own:2", "ceiling:turn:1", "weir:turn:1",
-           "ceiling:turn:2", "weir:turn:2", "php:keep", "php:close", "fastify:1:4", "fastify:2:8",
+# Weir may use a second connection while the first is busy, so the single process may too.
+DEFAULT = ["ceiling:own:1", "weir:own:1", "ceiling:own:1:2", "ceiling:own:2", "weir:own:2",
+           "ceiling:turn:1", "weir:turn:1", "ceiling:turn:1:2", "ceiling:turn:2", "weir:turn:2",
+           "php:keep", "php:close", "fastify:1:4", "fastify:2:8",
            "fastify-postgres:2:2", "express:1:8", "express:2:8",
            "express-stock:1:8", "bun:1:1", "bun:2:1", "pgbench"]
 

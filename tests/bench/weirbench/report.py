@@ -43,14 +43,14 @@ class Results:
         return (median(r), r[0], r[-1]) if r else None
 
     def reference(self, endpoint, variant):
-        """The ceiling that a variant is held against: its own Sync mode and workers; others, own Sync's best."""
+        """The ceiling that a variant is held against, at its best number of connections: for Weir with its own Sync
+        mode and workers, for others with own Sync."""
         name, *setting = variant.split(":")
+        like = ["own"]
         if name in ("weir", "worker"):
-            same = ":".join(["ceiling", *setting] + (["1"] if name == "worker" else []))
-            if (endpoint, same) in self.by:
-                return same
-        own = [v for v in self.variants(endpoint) if v.startswith("ceiling:own")]
-        return max(own, key=lambda v: self.rate(endpoint, v), default=None)
+            like = [setting[0], "1" if name == "worker" else setting[1]]
+        same = [v for v in self.variants(endpoint) if v.split(":")[:1 + len(like)] == ["ceiling", *like]]
+        return max(same, key=lambda v: self.rate(endpoint, v), default=None)
 
 
 def is_weir(variant):
@@ -155,8 +155,8 @@ def render(runs):
                   f"FastCGI parameter list: {f.get('params')}. {f.get('connections')} connections, "
                   f"{f.get('seconds')} s a run, {f.get('pairs')} passes, alternately forward and backward; medians, "
                   "ratios of runs of the same pass with their range.",
-                  "× ceiling: against the bare C program, for Weir in the same Sync mode with the same workers, for "
-                  "others at its best with own Sync. Weir is ×: Weir's default setting over that row.", ""]
+                  "× ceiling: against the bare C program at its best number of connections, for Weir in the same Sync "
+                  "mode with the same workers, for others at its best with own Sync. Weir is ×: Weir's default setting over that row.", ""]
     for endpoint in results.endpoints():
         lines += [*rows(results, endpoint), "", *by_process(results, endpoint), ""]
     if any(is_weir(v) for e in results.endpoints() for v in results.variants(e)):
