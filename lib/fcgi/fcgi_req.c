@@ -1,14 +1,15 @@
-/* See fcgi_req.h. The gate has framed and checked the list, so our own walk over it is all that a request needs;
- * libfcgi is the second opinion. Asking it for every request cost 1.2 us of system calls (the memfd) and
- * 6,500 of 15,600 instructions of an answer without database work, a fifth of its CPU, and it can never
- * find anything but that both agree. So it reads the first requests of a process and one in CHECK_EVERY
- * after; each of them in a build with sanitizers.
+/* See fcgi_req.h. The gate has framed and checked the list, so our own walk over it is all that a
+ * request needs; libfcgi is the second opinion. Asking it for every request cost 1.2 us of system
+ * calls (the memfd) and 6,500 of 15,600 instructions of an answer without database work, a fifth of
+ * its CPU, and it can never find anything but that both agree. So it reads the first requests of a
+ * process and one in CHECK_EVERY after; each of them in a build with sanitizers.
  *
  * libfcgi reads each request from one memfd that is written over again and again. Bytes of
- * an older, longer request lie behind the end of a shorter one, which libfcgi would read on into, so the
- * empty PARAMS record is always written with the request; cutting the file short would cost 0.4 µs.
- * With ipcFd set it does not accept; with listen_sock -1 its error path gets EBADF instead of waiting; with
- * keepConnection and detached set neither its clean-up nor its error path lingers on the descriptor. */
+ * an older, longer request lie behind the end of a shorter one, which libfcgi would read on into,
+ * so the empty PARAMS record is always written with the request; cutting the file short would cost
+ * 0.4 µs. With ipcFd set it does not accept; with listen_sock -1 its error path gets EBADF instead
+ * of waiting; with keepConnection and detached set neither its clean-up nor its error path lingers
+ * on the descriptor. */
 #include "config.h"
 
 #include "lib/fcgi/fcgi_req.h"
@@ -34,8 +35,9 @@
 
 struct fcgi_req {
 	FCGX_Request r;
-	uint64_t n;	/* requests parsed */
-	int fd;	/* -1: to be made again */
+	uint64_t n; /* requests parsed */
+	unsigned check_every;
+	int fd; /* -1: to be made again */
 };
 
 static int open_memfd(struct fcgi_req *f)
@@ -57,6 +59,7 @@ struct fcgi_req *fcgi_req_new(struct err *e)
 		err_set(e, E_no_memory, "no memory for the request parser");
 		return NULL;
 	}
+	f->check_every = CHECK_EVERY;
 	FCGX_InitRequest(&f->r, -1, 0);
 	if (open_memfd(f)) {
 		err_set(e, E_io, "memfd_create: %s", strerror(errno));
@@ -89,8 +92,6 @@ static int feed(struct fcgi_req *f, uint16_t id, struct slice params)
 	struct iovec iov[3] = {{front, sizeof(front)}, {list.out, params.n}, {back, sizeof(back)}};
 	ssize_t n;
 
-	if (f->fd < 0 && open_memfd(f))
-		return -1;
 	record_put(front, FCGI_BEGIN_REQUEST, id, 8);
 	front[RECORD_HEADER + 1] = FCGI_RESPONDER;
 	front[RECORD_HEADER + 2] = FCGI_KEEP_CONN;
@@ -102,10 +103,11 @@ static int feed(struct fcgi_req *f, uint16_t id, struct slice params)
 	return lseek(f->fd, 0, SEEK_SET) == 0 ? 0 : -1;
 }
 
-/* End libfcgi's request. When it did not go well its state is not trusted: the memfd is made anew. */
+/* End libfcgi's request. When it did not go well its state is not trusted: the memfd is made anew.
+ */
 static void drop(struct fcgi_req *f, int is_good)
 {
-	int fd = f->r.ipcFd;	/* -1 when libfcgi closed it */
+	int fd = f->r.ipcFd; /* -1 when libfcgi closed it */
 
 	f->r.ipcFd = -1;
 	FCGX_Free(&f->r, 0);
@@ -117,15 +119,15 @@ static void drop(struct fcgi_req *f, int is_good)
 	FCGX_InitRequest(&f->r, -1, 0);
 }
 
+/* A NUL within the list would end libfcgi's string early: its length is part of the comparison. */
 static int is_entry(const char *entry, struct slice name, struct slice value)
 {
-	return strncmp(entry, name.p, name.n) == 0 && entry[name.n] == '=' &&
-	       strncmp(entry + name.n + 1, value.p, value.n) == 0 &&
-	       entry[name.n + 1 + value.n] == '\0';
+	return strlen(entry) == name.n + 1 + value.n && memcmp(entry, name.p, name.n) == 0 &&
+	       entry[name.n] == '=' && memcmp(entry + name.n + 1, value.p, value.n) == 0;
 }
 
-/* The values of a header that came more than once, in the order they came. Cookies have a separator of their
- * own (RFC 9113 8.2.3). */
+/* The values of a header that came more than once, in the order they came. Cookies have a separator
+ * of their own (RFC 9113 8.2.3). */
 static void join(struct fcgi_param *p, struct slice more, struct arena *a)
 {
 	const char *by = slice_eq(p->name, SLICE("HTTP_COOKIE")) ? "; " : ", ";
@@ -155,7 +157,8 @@ static int agrees(char **envp, struct slice params)
 }
 
 /* The list into one block of the arena. -1: malformed. */
-static int copy(struct slice params, unsigned n, struct arena *a, struct fcgi_param **ret, unsigned *ret_n)
+static int copy(struct slice params, unsigned n, struct arena *a, struct fcgi_param **ret,
+		unsigned *ret_n)
 {
 	struct slice name, value;
 	struct nameset seen;
@@ -180,7 +183,8 @@ static int copy(struct slice params, unsigned n, struct arena *a, struct fcgi_pa
 		text[name.n] = '\0';
 		memcpy(text + name.n + 1, value.p, value.n);
 		text[name.n + 1 + value.n] = '\0';
-		list[seen.n - 1] = (struct fcgi_param){{text, name.n}, {text + name.n + 1, value.n}};
+		list[seen.n - 1] =
+		    (struct fcgi_param){{text, name.n}, {text + name.n + 1, value.n}};
 		text += name.n + 1 + value.n + 1;
 	}
 	if (rc)
@@ -195,17 +199,27 @@ static int second_opinion(struct fcgi_req *f, uint16_t id, struct slice params)
 {
 	int is_good;
 
-	if (feed(f, id, params))
+	if (f->fd < 0 && open_memfd(f))
 		return -E_io;
 	f->r.ipcFd = f->fd;
+	if (feed(f, id, params)) {
+		drop(f, 0);
+		return -E_io;
+	}
 	f->r.keepConnection = 1;
 	f->r.detached = 1;
 	f->r.listen_sock = -1;
 	/* envp[0] is FCGI_ROLE, put there by libfcgi. */
 	is_good = FCGX_Accept_r(&f->r) == 0 && FCGX_GetError(f->r.in) == 0 &&
-		  f->r.requestId == id && f->r.envp && f->r.envp[0] && agrees(f->r.envp + 1, params);
+		  f->r.requestId == id && f->r.envp && f->r.envp[0] &&
+		  agrees(f->r.envp + 1, params);
 	drop(f, is_good);
 	return is_good ? 0 : -E_bad_request;
+}
+
+void fcgi_req_check_all(struct fcgi_req *f)
+{
+	f->check_every = 1;
 }
 
 int fcgi_req_parse(struct fcgi_req *f, uint16_t id, struct slice params, struct arena *a,
@@ -216,7 +230,7 @@ int fcgi_req_parse(struct fcgi_req *f, uint16_t id, struct slice params, struct 
 	int rc;
 
 	check(params.n <= GATE_MAX_PARAMS && id != 0);
-	if (f->n < CHECK_FIRST || f->n % CHECK_EVERY == 0) {
+	if (f->n < CHECK_FIRST || f->n % f->check_every == 0) {
 		rc = second_opinion(f, id, params);
 		if (rc)
 			return rc;
@@ -229,7 +243,8 @@ int fcgi_req_parse(struct fcgi_req *f, uint16_t id, struct slice params, struct 
 	return copy(params, n, a, ret, ret_n) ? -E_bad_request : 0;
 }
 
-const struct fcgi_param *fcgi_param_find(const struct fcgi_param *list, unsigned n, struct slice name)
+const struct fcgi_param *fcgi_param_find(const struct fcgi_param *list, unsigned n,
+					 struct slice name)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (slice_eq(list[i].name, name))

@@ -3,10 +3,11 @@
  *   while PARAMS come in, between calls:  [params gathered so far][not looked at yet]
  *   otherwise, between calls:             [drop: seen by the caller][not looked at yet]
  *
- * Within one call nothing is moved until the call ends: the usual request, whole in one read, gets its
- * parameters out of the place where recv put them, and only what follows the request is moved down.
- * Contents of further PARAMS records are moved behind the first one's, so each byte moves a bounded
- * number of times and a buffer of max_params + GATE_SLACK bytes never fills up with NEED. */
+ * Within one call nothing is moved until the call ends: the usual request, whole in one read, gets
+ * its parameters out of the place where recv put them, and only what follows the request is moved
+ * down. Contents of further PARAMS records are moved behind the first one's, so each byte moves a
+ * bounded number of times and a buffer of max_params + GATE_SLACK bytes never fills up with NEED.
+ */
 #include "config.h"
 
 #include "lib/fcgi/gate.h"
@@ -17,20 +18,20 @@
 #include "lib/fcgi/record.h"
 
 enum phase {
-	PHASE_IDLE,	/* between requests; management records live here */
-	PHASE_PARAMS,	/* BEGIN seen */
-	PHASE_BODY,	/* HEAD given */
-	PHASE_DEAD	/* refused, aborted or closed */
+	PHASE_IDLE, /* between requests; management records live here */
+	PHASE_PARAMS, /* BEGIN seen */
+	PHASE_BODY, /* HEAD given */
+	PHASE_DEAD /* refused, aborted or closed */
 };
 
 /* What the parts of gate_step answer when there is no word for the caller yet. */
-#define GO_ON ((enum gate_word)-1)
+#define GO_ON ((enum gate_word) - 1)
 
 /* One call's view of the buffer. */
 struct view {
 	char *p;
-	size_t n, at;	/* at: the first byte not looked at */
-	size_t params;	/* where the gathered PARAMS begin */
+	size_t n, at; /* at: the first byte not looked at */
+	size_t params; /* where the gathered PARAMS begin */
 };
 
 _Static_assert(GATE_MAX_PAIRS <= NAMESET_MAX, "every name of a request fits the set");
@@ -102,7 +103,8 @@ static int is_name(struct slice s)
 	return (int)all;
 }
 
-/* May a client's header arrive twice? Whatever else says who asks, or frames the request, may not. */
+/* May a client's header arrive twice? Whatever else says who asks, or frames the request, may not.
+ */
 static int may_repeat(struct slice name)
 {
 	return slice_starts(name, SLICE("HTTP_")) && !slice_eq(name, SLICE("HTTP_AUTHORIZATION")) &&

@@ -1,7 +1,7 @@
 /* gate: frames what a web server sent, before libfcgi sees any of it (fastcgi.md 4).
  * A pure function over the connection's buffer: no I/O, no clock, the same words for every way of
- * splitting the same bytes. What passes is a whole, capped, well-formed request head, then its body's
- * bytes as they come. GET_VALUES and unknown management records are answered from here.
+ * splitting the same bytes. What passes is a whole, capped, well-formed request head, then its
+ * body's bytes as they come. GET_VALUES and unknown management records are answered from here.
  * Owner: struct gate is part of the connection. Layer: lib/fcgi. */
 #ifndef WEIR_FCGI_GATE_H
 #define WEIR_FCGI_GATE_H
@@ -17,34 +17,35 @@
 #define GATE_SLACK 16u
 
 enum gate_word {
-	GATE_NEED,	/* more bytes are wanted */
-	GATE_OWN,	/* a management record; out->reply holds the answer to send */
-	GATE_REFUSE,	/* out->error says why; answer and close. out->reply holds an END_REQUEST if that is the answer */
-	GATE_CLOSE,	/* close without a word */
-	GATE_HEAD,	/* BEGIN and PARAMS whole and checked: out->params */
-	GATE_BODY,	/* out->body: content of STDIN, never empty */
-	GATE_END,	/* the request is whole */
-	GATE_ABORT	/* ABORT_REQUEST of this request; out->must_close if the body had not ended */
+	GATE_NEED, /* more bytes are wanted */
+	GATE_OWN, /* a management record; out->reply holds the answer to send */
+	GATE_REFUSE, /* out->error says why; answer and close. out->reply holds an END_REQUEST if
+			that is the answer */
+	GATE_CLOSE, /* close without a word */
+	GATE_HEAD, /* BEGIN and PARAMS whole and checked: out->params */
+	GATE_BODY, /* out->body: content of STDIN, never empty */
+	GATE_END, /* the request is whole */
+	GATE_ABORT /* ABORT_REQUEST of this request; out->must_close if the body had not ended */
 };
 
 struct gate {
 	/* limits, set by gate_init */
 	uint32_t max_params;
-	uint32_t max_conns;	/* answered to GET_VALUES */
+	uint32_t max_conns; /* answered to GET_VALUES */
 	/* state */
 	uint8_t phase;
 	uint8_t keep_conn;
-	uint16_t id;		/* request id of BEGIN */
-	uint32_t params_n;	/* bytes of PARAMS gathered at the front of the buffer */
-	uint32_t content_left;	/* of the record being read */
-	uint8_t pad_left, rec_type;
-	uint32_t drop;		/* bytes at the front that the caller has seen and the next call drops */
+	uint16_t id; /* request id of BEGIN */
+	uint32_t params_n; /* bytes of PARAMS gathered at the front of the buffer */
+	uint32_t content_left; /* of the record being read */
+	uint8_t pad_left;
+	uint32_t drop; /* bytes at the front that the caller has seen and the next call drops */
 	uint16_t n_pairs;
 };
 
 struct gate_out {
-	struct slice params;	/* the de-framed name-value list, valid until the next gate_step */
-	struct slice body;	/* valid until the next gate_step */
+	struct slice params; /* the de-framed name-value list, valid until the next gate_step */
+	struct slice body; /* valid until the next gate_step */
 	enum err_id error;
 	uint16_t id;
 	int keep_conn;
@@ -57,15 +58,15 @@ void gate_init(struct gate *g, uint32_t max_params, uint32_t max_conns);
 /* Look at the n bytes of the connection's buffer p; what is used up is dropped by moving the rest
  * down, and *n shrinks. Call again until NEED. After HEAD the same call goes on with the body. */
 enum gate_word gate_step(struct gate *g, char *p, size_t *n, struct gate_out *out);
-/* While a request runs (its END was given, its reply is not out) call this instead of gate_step: 1 when the peer
- * has sent ABORT_REQUEST for it; out->reply then holds the END_REQUEST to send in place of a reply, and the
- * record is used up. Whatever else arrived early stays where it is. */
+/* While a request runs (its END was given, its reply is not out) call this instead of gate_step: 1
+ * when the peer has sent ABORT_REQUEST for it; out->reply then holds the END_REQUEST to send in
+ * place of a reply, and the record is used up. Whatever else arrived early stays where it is. */
 int gate_take_abort(struct gate *g, char *p, size_t *n, struct gate_out *out);
 /* No request is open and nothing is half read. */
 int gate_is_idle(const struct gate *g, size_t n);
 
-/* The rules of a name-value list: lengths within it, names of [A-Z0-9_]+, no NUL, at most GATE_MAX_PAIRS
- * . A name may come twice only if it is a client's header (HTTP_...), and then not
+/* The rules of a name-value list: lengths within it, names of [A-Z0-9_]+, no NUL, at most
+ * GATE_MAX_PAIRS . A name may come twice only if it is a client's header (HTTP_...), and then not
  * Authorization, Host or Content-*: fcgi_req_parse joins those that may. */
 /* Walk a checked name-value list: 1 and a pair, 0 at the end, -1 malformed. */
 int gate_next_pair(struct slice *rest, struct slice *name, struct slice *value);

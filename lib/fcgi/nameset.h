@@ -1,7 +1,7 @@
-/* nameset: have we seen this parameter name before? For the at most 256 names of one request, on the
- * stack, without allocation. A collision costs one comparison of two integers, so that names chosen to
- * collide (256 of them: 32 640 comparisons) stay cheap without a secret.
- * Layer: lib/fcgi. */
+/* nameset: have we seen this parameter name before? For the at most 256 names of one request, on
+ * the stack, without allocation. A collision costs one comparison of two integers, so that names
+ * chosen to collide (256 of them: 32 640 comparisons) stay cheap without a secret. Layer: lib/fcgi.
+ */
 #ifndef WEIR_FCGI_NAMESET_H
 #define WEIR_FCGI_NAMESET_H
 
@@ -10,10 +10,10 @@
 #include "lib/base/slice.h"
 
 #define NAMESET_MAX 256u
-#define NAMESET_SLOTS 512u	/* a power of two, twice the names: probing ends */
+#define NAMESET_SLOTS 512u /* a power of two, twice the names: probing ends */
 
 struct nameset {
-	uint16_t slot[NAMESET_SLOTS];	/* number of the name + 1; 0 = free */
+	uint16_t slot[NAMESET_SLOTS]; /* number of the name + 1; 0 = free */
 	unsigned n;
 	uint64_t hash[NAMESET_MAX];
 	struct slice name[NAMESET_MAX];
@@ -57,8 +57,8 @@ static inline uint64_t nameset_hash(struct slice s)
 	return h ^ h >> 32;
 }
 
-/* The number of an equal name that was added before, else -1 and the name is added as number s->n. The set must
- * not be full. */
+/* The number of an equal name that was added before, else -1 and the name is added as number s->n.
+ * The set must not be full. */
 static inline int nameset_add(struct nameset *s, struct slice name)
 {
 	uint64_t h = nameset_hash(name);

@@ -10,7 +10,7 @@
 #include "lib/base/slice.h"
 
 #define RECORD_HEADER 8u
-#define RECORD_END 16u	/* END_REQUEST: header and content */
+#define RECORD_END 16u /* END_REQUEST: header and content */
 
 struct record {
 	uint8_t type, padding;

@@ -1,5 +1,6 @@
-/* See response.h. The framed stream is never built: from the number of bytes that are out follows which record
- * is due and how far into it we are, because every STDOUT record but the last has the same length:
+/* See response.h. The framed stream is never built: from the number of bytes that are out follows
+ * which record is due and how far into it we are, because every STDOUT record but the last has the
+ * same length:
  *
  *   | 8 | 65528 of head+body | 8 | 65528 | … | 8 | rest | empty STDOUT, END_REQUEST: 24 |
  *
@@ -16,10 +17,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define CONTENT 65528u	/* a multiple of 8: no padding, ever */
+#define CONTENT 65528u /* a multiple of 8: no padding, ever */
 #define FRAMED (RECORD_HEADER + CONTENT)
 #define TRAILER (RECORD_HEADER + RECORD_END)
-#define BATCH 32u	/* records of one sendmsg: 2 MiB */
+#define BATCH 32u /* records of one sendmsg: 2 MiB */
 
 /* What one sendmsg takes. */
 struct batch {

@@ -8,20 +8,20 @@
 
 #include "lib/base/slice.h"
 
-#define RESPONSE_MAX_HEAD 4088u	/* nginx reads head and record header into one page */
+#define RESPONSE_MAX_HEAD 4088u /* nginx reads head and record header into one page */
 
 struct response {
 	struct slice head, body;
-	uint64_t sent;		/* bytes of the whole framed stream that are out */
+	uint64_t sent; /* bytes of the whole framed stream that are out */
 	uint64_t total;
 	uint16_t id;
 };
 
-/* head: CGI header lines with the empty line, ≤ RESPONSE_MAX_HEAD (checked); body may be empty and must be for
- * HEAD, 204 and 304. */
+/* head: CGI header lines with the empty line, ≤ RESPONSE_MAX_HEAD (checked); body may be empty and
+ * must be for HEAD, 204 and 304. */
 void response_init(struct response *r, uint16_t id, struct slice head, struct slice body);
-/* Send without blocking, at most 2 MiB a call so that one fast reader does not hold the loop: 1 all out;
- * 0 call again when the socket is writable; -1 the peer is gone (errno says how). */
+/* Send without blocking, at most 2 MiB a call so that one fast reader does not hold the loop: 1 all
+ * out; 0 call again when the socket is writable; -1 the peer is gone (errno says how). */
 int response_send(struct response *r, int fd);
 /* The whole framed stream into out (tests, and small answers kept). */
 struct buf;
