@@ -90,13 +90,13 @@ void dispatch_help(enum cmd_id one, struct buf *out)
 	AUTO(buf) struct buf usage;
 	size_t width = 0;
 
+	buf_init(&usage, 0);
 	if (one != CMD_COUNT) {
 		add_usage(out, &cmd_table[one]);
 		buf_addf(out, "\n    %s\n    Role: %s. Suffix 'json' for JSON.\n",
 			 cmd_table[one].sentence, ctl_role_name(cmd_table[one].role));
 		return;
 	}
-	buf_init(&usage, 0);
 	for (unsigned i = 0; i < CMD_COUNT; i++) {
 		buf_clear(&usage);
 		add_usage(&usage, &cmd_table[i]);

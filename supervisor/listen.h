@@ -1,0 +1,45 @@
+/* listen: the sockets that weird opens, once, and never unlinks while it lives.
+ * Owner: weird. Errors are for people. Layer: supervisor. */
+#ifndef WEIR_SUPERVISOR_LISTEN_H
+#define WEIR_SUPERVISOR_LISTEN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/base/err.h"
+
+struct listener {
+	char *address;		/* as configured: "unix:PATH" or "tcp:HOST:PORT" */
+	char *path;		/* of a unix socket, else NULL */
+	int fd;			/* O_NONBLOCK, CLOEXEC */
+	int was_inherited;
+	uint64_t inode;
+	dev_t path_dev;		/* of the name we made, so that only our own is removed */
+	ino_t path_ino;
+	uint32_t depth, limit;	/* accept queue, last sample */
+};
+
+struct listen_how {
+	const char *owner, *group;	/* "" or NULL: keep ours */
+	const char *mode;		/* octal text */
+	int backlog;
+};
+
+/* Descriptors that systemd passed (LISTEN_FDS); once, before any listen_open. */
+void listen_inherit(void);
+/* How many of them no listen_open took; each is an error of the configuration. */
+unsigned listen_unmatched(struct err *e);
+/* 0 or -E_config with e. The unix socket is bound to a temporary name, gets owner and mode, listens, and only then
+ * takes its name, replacing a stale one; a live one is refused. */
+int listen_open(struct listener *l, const char *address, const struct listen_how *how, struct err *e);
+/* Close, and remove the name if it is still the one we made. */
+void listen_close(struct listener *l, int unlink_path);
+/* Is an address text well formed? Used before anything is opened. */
+int listen_check(const char *address, struct err *e);
+/* Does somebody accept connections at this unix path? */
+int listen_is_live(const char *path);
+
+/* Depth and limit of the accept queue now; -1 when the kernel does not say. */
+int listen_queue(struct listener *l);
+
+#endif

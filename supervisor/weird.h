@@ -1,0 +1,173 @@
+/* weird: the supervisor's own state. One process, one loop, no threads but libuv's pool (log writes,
+ * reading configuration). Everything here belongs to the main thread.
+ * Layer: supervisor. */
+#ifndef WEIR_SUPERVISOR_WEIRD_H
+#define WEIR_SUPERVISOR_WEIRD_H
+
+#include <limits.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "lib/base/buf.h"
+#include "lib/conf/snapshot.h"
+#include "lib/shm/region.h"
+#include "supervisor/listen.h"
+#include "supervisor/reap.h"
+
+struct logs;
+struct log_source;
+struct control;
+struct reload;
+
+/* One validated configuration. Children that were started on it hold a reference. */
+struct generation {
+	struct snapshot s;
+	int memfd;
+	uint32_t number;
+	unsigned refs;
+};
+
+/* weird's end of a child's command channel; lives until libuv has closed its handle. */
+struct channel {
+	uv_poll_t poll;
+	struct child *child;	/* NULL once the child is reaped */
+	int fd;
+	int is_paused;		/* not read: the connections it hands over have no place yet */
+};
+
+/* One number of the board and who holds it. */
+struct child {
+	struct weird *w;
+	unsigned number;	/* w->n_numbers: weir-monitor */
+	enum slot_state state;
+	pid_t pid;
+	struct generation *gen;	/* while there is a process or it waits for one */
+	struct channel *channel;
+	struct log_source *log;
+	uv_timer_t timer;
+	uint64_t started_ns;
+	unsigned deaths;	/* since it last lived for 30 s */
+	unsigned given;		/* connections given since the last heartbeat round */
+	int is_degraded;
+	int is_unready_kill;	/* KILLING because it did not get ready */
+	int has_termed;		/* DRAINING: SIGTERM was sent */
+	int is_trial;		/* the one child tried while the pool's breaker is open */
+	int exit_code;		/* announced by HERITAGE_FAILED, for the log */
+	struct buf captured;	/* its log until it is ready, for the reply of reload */
+};
+
+enum stopping { STOP_NO, STOP_GRACEFUL, STOP_PATIENT, STOP_FAST };
+
+struct weird {
+	uv_loop_t *loop;
+	char *conf_path;
+	struct region region;
+	unsigned n_numbers;	/* workers; the monitor's number is n_numbers */
+	unsigned max_workers;	/* of the first generation: shared memory was laid out for them */
+	struct child *children;	/* n_numbers + 1 */
+	int *events;		/* eventfds: [0] the monitor's, [1 + n] worker n's */
+	unsigned n_listeners;
+	struct listener listeners[OPTIONS_MAX_LISTEN];
+	struct listener status;	/* fd -1: none */
+	int null_fd;
+	char worker_path[PATH_MAX], monitor_path[PATH_MAX];
+	int has_monitor;
+
+	struct generation *gen;		/* what runs */
+	struct generation *spawn_gen;	/* what a child that starts gets: gen, or the next during a roll */
+	struct reload *reload;
+	struct control *control;
+	struct logs *logs;
+	int log_level_override;		/* by `log level`, -1 none */
+
+	struct reap_pool pool;
+	uv_timer_t tick;
+	uint64_t ticks, last_tick_ns, no_judging_until_ns;
+	uv_signal_t signals[8];
+	unsigned n_signals;
+
+	enum stopping stopping;
+	uv_timer_t stop_timer;
+	unsigned stop_stage;
+	int is_announced;		/* READY=1 was said */
+	int exit_code;
+	uint64_t started_ns;
+};
+
+/* generation.c */
+struct generation *generation_new(void);
+struct generation *generation_ref(struct generation *g);
+void generation_unref(struct generation **g);
+/* Rows in the directory for its endpoints, number and memfd. 0, or -id with e. */
+int generation_seal(struct generation *g, struct region *r, uint32_t number, struct err *e) MUST_USE;
+/* Directory states follow this generation: live, or removed. */
+void generation_publish(const struct generation *g, struct region *r);
+
+/* children.c */
+int children_init(struct weird *w);
+void children_done(struct weird *w);
+static inline int child_is_monitor(const struct child *c)
+{
+	return c->number == c->w->n_numbers;
+}
+static inline struct board_row *child_row(const struct child *c)
+{
+	return region_board(&c->w->region, c->number);
+}
+/* Start what is missing, end what is too much. Cheap; called after every change. */
+void children_balance(struct weird *w);
+/* A new worker on g in a spare number; NULL with the log when none can be started. */
+struct child *children_start(struct weird *w, struct generation *g);
+void child_ask(struct child *c);	/* to go, after what it has */
+/* HERITAGE_STOP or a signal to every child. */
+void children_stop_now(struct weird *w);
+void children_signal(struct weird *w, int sig);
+void children_reap(struct weird *w);
+void children_judge(struct weird *w, uint64_t now_ns);
+/* An order of lib/ctl/heritage.h to every child. */
+void children_tell(struct weird *w, unsigned type, uint32_t arg);
+unsigned children_count(const struct weird *w, enum slot_state state);
+unsigned children_alive(const struct weird *w);	/* processes, monitor included */
+unsigned children_target(const struct weird *w);
+/* Children are waited for even when they are not in the table: `weird -t` run by `check`. */
+void child_send(struct child *c, unsigned type, uint32_t arg);
+
+/* handover.c: parked connections of children that leave. */
+void handover_take(struct weird *w, struct child *from, int fd);
+
+/* stop.c */
+void weird_stop(struct weird *w, enum stopping how);
+/* Called when a child is gone: is that all? */
+void stop_check(struct weird *w);
+
+/* reload.c. Who asked is told once, when it is over: severity of lib/ctl/frame.h, a sentence, lines. */
+typedef void (*weird_answer_f)(void *arg, int severity, const char *text, struct slice body);
+/* fn may be NULL. A reload that runs already is followed by one more, for all who ask meanwhile. */
+void reload_ask(struct weird *w, weird_answer_f fn, void *arg);
+/* The asker is gone. */
+void reload_forget(struct weird *w, const void *arg);
+/* events of a child that it waits for */
+void reload_child_ready(struct weird *w, struct child *c);
+void reload_child_failed(struct weird *w, struct child *c, const char *why);
+int reload_owns(const struct weird *w, const struct child *c);
+
+/* check.c: `weird -t` as a child, for the control socket. */
+void check_ask(struct weird *w, int offline, weird_answer_f fn, void *arg);
+void check_forget(const void *arg);
+void check_reap(struct weird *w);
+/* The body of weird -t: test path, print findings. The exit code. */
+int check_run(const char *path, int offline);
+
+/* control.c */
+struct control *control_new(struct weird *w, struct listener *l);
+void control_free(struct control **c);
+void control_tick(struct control *c);
+/* cmd.c: run one command now; body and text are the reply. */
+struct ctl_command;
+int cmd_run(struct weird *w, const struct ctl_command *c, int id, struct buf *body, struct buf *text);
+
+/* main.c */
+void weird_announce(struct weird *w);
+
+#endif
