@@ -306,12 +306,14 @@ static void set_role(struct client *c)
 static void on_connection(uv_stream_t *server, int status)
 {
 	struct control *ctl = server->data;
+	struct list *first;
 	struct client *c;
 
 	if (status < 0)
 		return;
-	if (ctl->n >= MAX_CLIENTS)
-		client_close(LIST_ENTRY(list_first(&ctl->clients), struct client, node));
+	first = ctl->n >= MAX_CLIENTS ? list_first(&ctl->clients) : NULL;
+	if (first)
+		client_close(LIST_ENTRY(first, struct client, node));
 	c = calloc(1, sizeof(*c));
 	check(c);
 	c->ctl = ctl;

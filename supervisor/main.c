@@ -22,6 +22,7 @@
 #include "lib/base/log.h"
 #include "lib/ctl/dispatch.h"
 #include "lib/ctl/heritage.h"
+#include "lib/json/jr.h"
 #include "lib/shm/metrics.h"
 #include "supervisor/logs.h"
 #include "supervisor/notify.h"
@@ -354,7 +355,7 @@ static int print_list(const char *what)
 			fwrite(out.p, 1, out.n, stdout);
 			return EXIT_OK;
 		}
-	fprintf(stderr, "weird: -x takes conf, options, commands, directives or metrics\n");
+	fprintf(stderr, "weird: -x takes conf, options, commands, directives or metrics\n%s", usage_text);
 	return EXIT_USAGE;
 }
 
@@ -363,7 +364,8 @@ static void print_versions(void)
 	char path[PATH_MAX];
 	char command[PATH_MAX + 8];
 
-	printf("weird %s\nlibuv %s\n", PACKAGE_VERSION, uv_version_string());
+	printf("weird %s\nlibuv %s\nlibconfuse %s\njansson %s\n", PACKAGE_VERSION, uv_version_string(),
+	       options_library_version(), jr_library_version());
 	fflush(stdout);
 	if (spawn_find("weir-worker", path, sizeof(path)) == 0) {
 		char *argv[] = {command, strdup("-V"), NULL};

@@ -347,6 +347,22 @@ static void take_end(struct front_conn *c)
 		front_finish(c);	/* the reply left early */
 }
 
+/* Bytes that arrive while the request runs: an ABORT of it is acted on, all else waits. */
+static void early_bytes(struct front_conn *c)
+{
+	struct gate_out out;
+
+	if (gate_take_abort(&c->gate, c->buf, &c->n, &out)) {
+		out.must_close = c->is_sending;	/* half a reply is out */
+		aborted(c, &out);
+		if (c->state == FRONT_HEAD)
+			pump(c);
+		return;
+	}
+	if (c->n == c->cap)
+		want_read(c, 0);
+}
+
 static void pump(struct front_conn *c)
 {
 	struct gate_out out;
@@ -388,22 +404,8 @@ static void pump(struct front_conn *c)
 		}
 	}
 	c->in_pump = 0;
-}
-
-/* Bytes that arrive while the request runs: an ABORT of it is acted on, all else waits. */
-static void early_bytes(struct front_conn *c)
-{
-	struct gate_out out;
-
-	if (gate_take_abort(&c->gate, c->buf, &c->n, &out)) {
-		out.must_close = c->is_sending;	/* half a reply is out */
-		aborted(c, &out);
-		if (c->state == FRONT_HEAD)
-			pump(c);
-		return;
-	}
-	if (c->n == c->cap)
-		want_read(c, 0);
+	if (c->state == FRONT_RUN && c->n)
+		early_bytes(c);		/* an ABORT may have come with the request */
 }
 
 static void lingering(struct front_conn *c)

@@ -478,7 +478,7 @@ static void finish(struct parser *p)
 		text->n--;
 	e->description = arena_strn(p->d.arena, text->n ? text->p : "", text->n);
 	if (!p->d.seen[DIR_route])
-		complain(p, 0, 0, "no @route; expected a line such as -- @route GET /api/models");
+		complain(p, 1, 0, "no @route; expected a line such as -- @route GET /api/models");
 	/* what follows from a faulty declaration is not worth saying */
 	if (p->d.n_errors)
 		return;

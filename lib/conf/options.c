@@ -370,3 +370,8 @@ int options_parse(struct options *o, const char *name, struct slice text, struct
 	conf_file_done(&p.file);
 	return (int)(errs->n_all - before);
 }
+
+const char *options_library_version(void)
+{
+	return confuse_version;
+}

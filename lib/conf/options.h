@@ -79,6 +79,8 @@ void options_to_json(const struct options *o, struct buf *out);
 int options_need_restart(const struct options *a, const struct options *b, struct buf *ret_keys);
 /* A commented example configuration, every key at its default. */
 void options_example(struct buf *out);
+/* "3.3": of libconfuse. */
+const char *options_library_version(void);
 /* mdoc list of the keys of weir.conf(5). */
 void options_mdoc(struct buf *out);
 

@@ -287,3 +287,8 @@ int jr_array(struct slice text, struct arena *a, unsigned max, struct jr_member 
 	*ret_n = (unsigned)n;
 	return 0;
 }
+
+const char *jr_library_version(void)
+{
+	return JANSSON_VERSION;
+}

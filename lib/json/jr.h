@@ -10,6 +10,9 @@
 
 enum jr_type { JR_NULL, JR_BOOL, JR_NUMBER, JR_STRING, JR_ARRAY, JR_OBJECT };
 
+/* "2.14": of jansson. */
+const char *jr_library_version(void);
+
 struct jr_member {
 	struct slice name;	/* decoded */
 	enum jr_type type;
