@@ -31,6 +31,10 @@ examples lib/weir.h
 edges="$edges
 lib/conf lib/json
 "
+# The reader that the gate is compared with serves the unit test and the fuzz target; it is no code of lib/.
+edges="$edges
+tests/fuzz tests/unit/fcgi/trace.h
+"
 
 # header: folders of the only code that may include it; its unit and fuzz tests may too.
 owners='
