@@ -217,9 +217,9 @@ struct bad {
 Test(endpoint, faults_are_refused_with_their_place)
 {
 	static const struct bad v[] = {
-	    {"a.sql", "SELECT 1", "a.sql: no @route; expected a line such as -- @route GET /api/models\n"},
+	    {"a.sql", "SELECT 1", "a.sql:1: no @route; expected a line such as -- @route GET /api/models\n"},
 	    {"a.sql", "-- @route GET /a\n", "a.sql: no SQL; expected a statement, or @returns none\n"},
-	    {"a.sql", "", "a.sql: no @route; expected a line such as -- @route GET /api/models\n"},
+	    {"a.sql", "", "a.sql:1: no @route; expected a line such as -- @route GET /api/models\n"},
 	    {"a.sql", "-- @route GET /a/{id}\nSELECT 1",
 	     "a.sql:1: path parameter {id} is not used; expected it in the SQL\n"},
 	    {"a.sql", "-- @route GET /a/{id}\n-- @returns none",
@@ -246,7 +246,7 @@ Test(endpoint, faults_are_refused_with_their_place)
 	    {"a.sql", "-- @rout GET /a\n-- @timeout x\nSELECT 1",
 	     "a.sql:1:5: unknown directive @rout (did you mean 'route'?)\n"
 	     "a.sql:2:13: @timeout: bad duration 'x'; expected a number with a unit (ms, s, min, h, d), from 1ms to 1h\n"
-	     "a.sql: no @route; expected a line such as -- @route GET /api/models\n"},
+	     "a.sql:1: no @route; expected a line such as -- @route GET /api/models\n"},
 	    {"a.sql", "-- @route POST /a\n-- @returns none\n-- @header Location: /{id}\n",
 	     "a.sql:3: @header Location names a column, but there is no SQL\n"},
 	};

@@ -189,7 +189,7 @@ Test(snapshot, faults_of_all_files_are_reported_with_their_paths)
 	refused("w.conf",
 		"/w.conf:2:17: bad value 'x' of max; expected a whole number from 1 to 63\n"
 		"/e/b.sql:1:5: unknown directive @rout (did you mean 'route'?)\n"
-		"/e/b.sql: no @route; expected a line such as -- @route GET /api/models\n"
+		"/e/b.sql:1: no @route; expected a line such as -- @route GET /api/models\n"
 		"/e/sub/a.sql:2:8: write :name instead of $1; parameters are numbered by weir\n");
 }
 
