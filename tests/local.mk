@@ -23,6 +23,7 @@ include tests/unit/http/local.mk
 include tests/unit/fcgi/local.mk
 include tests/unit/pg/local.mk
 include tests/unit/workers/local.mk
+include tests/unit/supervisor/local.mk
 include tests/fuzz/local.mk
 include tests/fuzz/fcgi.mk
 include tests/fuzz/conf.mk

@@ -1,0 +1,96 @@
+#include "config.h"
+
+#include <criterion/criterion.h>
+
+#include "lib/ctl/frame.h"
+
+/* want: words joined by '|', "+json" behind those that want JSON, "!" for a refusal, commands ended by '/'. */
+static const struct {
+	const char *line, *want;
+} lines[] = {
+	{"", ""},
+	{"ping", "ping/"},
+	{"  ping\t ", "ping/"},
+	{"workers json", "workers+json/"},
+	{"json", "json/"},
+	{"log level debug json", "log|level|debug+json/"},
+	{"json workers", "json|workers/"},
+	{"ping;help reload ;; info json", "ping/help|reload/info+json/"},
+	{";;;", ""},
+	{"ping\x01", "!/"},
+	{"ping\x7f; info", "!/info/"},
+	{"p\xc3\x28", "!/"},
+	{"a\xc3\xa9", "a\xc3\xa9/"},
+	{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", "1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16/"},
+	{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; ping", "!/ping/"},
+};
+
+Test(frame, cuts_a_line_into_commands)
+{
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		struct slice rest = slice_str(lines[i].line);
+		struct ctl_command c;
+		struct buf got;
+		int r;
+
+		buf_init(&got, 0);
+		while ((r = ctl_parse(&rest, &c)) != 0) {
+			for (unsigned k = 0; r > 0 && k < c.n_words; k++)
+				buf_addf(&got, "%s%.*s", k ? "|" : "", SLICE_ARG(c.words[k]));
+			buf_adds(&got, r < 0 ? "!/" : c.wants_json ? "+json/" : "/");
+		}
+		cr_expect_str_eq(buf_str(&got), lines[i].want, "%s: %s", lines[i].line, buf_str(&got));
+		buf_done(&got);
+	}
+}
+
+static void reply_is(enum ctl_severity sev, const char *text, const char *body, const char *want)
+{
+	struct buf out;
+
+	buf_init(&out, 0);
+	ctl_reply(&out, sev, text, slice_str(body));
+	cr_expect_str_eq(buf_str(&out), want, "%s", buf_str(&out));
+	buf_done(&out);
+}
+
+Test(frame, ends_a_reply_with_its_only_empty_line)
+{
+	reply_is(CTL_DONE, "pong", NULL, "6 pong\n\n");
+	reply_is(CTL_DONE, "ok", "", "6 ok\n\n");
+	reply_is(CTL_WARNING, "ok", "a", "4 ok\na\n\n");
+	reply_is(CTL_DONE, "ok", "a\nb\n", "6 ok\na\nb\n\n");
+	reply_is(CTL_FAILED, "no", "a\n\n\nb\n", "3 no\na\n \n \nb\n\n");
+	reply_is(CTL_FAILED, "two\nlines\r", NULL, "3 two lines \n\n");
+}
+
+Test(frame, reads_a_reply_back_only_when_it_is_whole)
+{
+	const char *all = "4 careful now\nfirst\n \nlast\n\n6 pong\n\n";
+	struct slice data = slice_str(all), text, body;
+	size_t first = strstr(all, "6 pong") - all;
+	int sev;
+
+	for (size_t n = 0; n < first; n++)
+		cr_expect_eq(ctl_parse_reply(slice_of(all, n), &sev, &text, &body), 0, "%zu", n);
+	for (size_t n = first; n <= data.n; n++)
+		cr_expect_eq(ctl_parse_reply(slice_of(all, n), &sev, &text, &body), (long)first);
+	cr_expect_eq(sev, CTL_WARNING);
+	cr_expect(slice_eq(text, SLICE("careful now")));
+	cr_expect(slice_eq(body, SLICE("first\n \nlast\n")));
+	data.p += first;
+	data.n -= first;
+	cr_expect_eq(ctl_parse_reply(data, &sev, &text, &body), (long)data.n);
+	cr_expect_eq(sev, CTL_DONE);
+	cr_expect_eq(body.n, 0);
+}
+
+Test(frame, refuses_what_is_no_reply)
+{
+	static const char *const bad[] = {"x", "7 a\n\n", "6pong\n\n", "6\n\n", "\n", "HTTP/1.1 200\r\n"};
+	struct slice text, body;
+	int sev;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		cr_expect_eq(ctl_parse_reply(slice_str(bad[i]), &sev, &text, &body), -1, "%s", bad[i]);
+}
