@@ -17,9 +17,6 @@
 #include "lib/base/clock.h"
 #include "lib/shm/metrics.h"
 
-/* Of a body whose answer left early. mod_fcgid sends all of it before it reads anything, and when it is cut off it
- * asks a second time with an empty body; so this is generous, it costs no memory. */
-#define DROP_MAX (16u << 20)
 #define DROP_NS (5 * CLOCK_S)
 #define LINGER_MAX (256u * 1024)
 #define LINGER_NS CLOCK_S
@@ -331,7 +328,7 @@ static void take_body(struct front_conn *c, struct slice piece)
 		return;
 	}
 	c->dropped += (uint32_t)piece.n;
-	if (c->dropped > DROP_MAX)
+	if (c->dropped > FRONT_DROP_MAX)
 		linger(c);
 }
 
@@ -353,7 +350,10 @@ static void early_bytes(struct front_conn *c)
 	struct gate_out out;
 
 	if (gate_take_abort(&c->gate, c->buf, &c->n, &out)) {
-		out.must_close = c->is_sending;	/* half a reply is out */
+		if (c->is_sending) {	/* half a reply is out: no record may stand in its middle */
+			out.reply_n = 0;
+			out.must_close = 1;
+		}
 		aborted(c, &out);
 		if (c->state == FRONT_HEAD)
 			pump(c);

@@ -18,6 +18,9 @@
 
 #define FRONT_BUFFER 16384u
 #define FRONT_MAX_LISTENERS 8u
+/* Of a body that nobody wants this much is read and dropped; it costs no memory. mod_fcgid and HAProxy send all
+ * of a body before they look at an answer: cut off, one asks again with an empty body, the other hangs. */
+#define FRONT_DROP_MAX (16u << 20)
 
 struct front;
 

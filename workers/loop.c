@@ -42,8 +42,16 @@ static void on_body(struct front_conn *c, struct slice piece)
 	r->body_bytes += piece.n;
 	if (r->is_replying || !r->wants_body)
 		return;
-	if (r->body_bytes > limits->body)
-		req_fail(r, E_too_large, "The body is larger than this endpoint takes.");
+	if (r->body_bytes > limits->body && !r->late_error) {
+		r->late_error = E_too_large;
+		r->detail = "The body is larger than this endpoint takes.";
+		w->bodies_bytes -= r->body.n;
+		buf_done(&r->body);
+	}
+	if (r->late_error && r->body_bytes <= FRONT_DROP_MAX)
+		return;
+	if (r->late_error)
+		req_fail(r, r->late_error, NULL);
 	else if (w->bodies_bytes + piece.n > limits->bodies)
 		req_fail(r, E_overloaded, "Too many request bodies are under way.");
 	if (r->error) {
@@ -71,7 +79,7 @@ static void on_gone(struct front_conn *c, enum err_id reason)
 	if (reason == E_request_timeout) {
 		if (r->is_replying)
 			return;
-		req_fail(r, reason, NULL);
+		req_fail(r, r->late_error ? r->late_error : reason, NULL);
 		r->step = STEP_reply;
 		req_run(r);
 		return;

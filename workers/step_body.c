@@ -8,6 +8,8 @@ enum step_result step_body(struct req *r)
 {
 	if (!r->is_body_done)
 		return STEP_WAIT;
+	if (r->late_error)
+		return req_fail(r, r->late_error, NULL);
 	if (r->content_length >= 0 && (uint64_t)r->content_length != r->body_bytes)
 		return req_fail(r, E_bad_request,
 				"The body's length is not what CONTENT_LENGTH announced.");

@@ -56,9 +56,13 @@ enum step_result step_route(struct req *r)
 	if (r->wants_body) {
 		uint64_t limit = w->snapshot.options.limits.body;
 
-		if (r->content_length > 0 && (uint64_t)r->content_length > limit)
-			return req_fail(r, E_too_large,
-					arena_fmt(&r->arena, "The limit is %llu bytes.", (unsigned long long)limit));
+		if (r->content_length > 0 && (uint64_t)r->content_length > limit) {
+			r->detail = arena_fmt(&r->arena, "The limit is %llu bytes.", (unsigned long long)limit);
+			if (r->content_length > FRONT_DROP_MAX)
+				return req_fail(r, E_too_large, NULL);
+			r->late_error = E_too_large;
+			return STEP_NEXT;
+		}
 		if (r->content_length != 0 && r->content_type.n && !http_is_json(r->content_type))
 			return req_fail(r, E_unsupported_media_type, NULL);
 		if (r->content_length > 0 && !r->content_type.n)
