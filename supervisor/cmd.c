@@ -48,6 +48,32 @@ static int cmd_version(struct ask *a)
 	return CTL_DONE;
 }
 
+static void help_json(enum cmd_id one, struct buf *out)
+{
+	struct jw j;
+
+	jw_init(&j, out);
+	jw_object(&j);
+	jw_key(&j, "commands");
+	jw_array(&j);
+	for (unsigned i = 0; i < CMD_COUNT; i++) {
+		if (one != CMD_COUNT && i != one)
+			continue;
+		jw_object(&j);
+		jw_key(&j, "word");
+		jw_str(&j, cmd_table[i].word);
+		jw_key(&j, "arguments");
+		jw_str(&j, cmd_table[i].args);
+		jw_key(&j, "role");
+		jw_str(&j, ctl_role_name(cmd_table[i].role));
+		jw_key(&j, "sentence");
+		jw_str(&j, cmd_table[i].sentence);
+		jw_object_end(&j);
+	}
+	jw_array_end(&j);
+	jw_object_end(&j);
+}
+
 static int cmd_help(struct ask *a)
 {
 	enum cmd_id one = CMD_COUNT;
@@ -62,15 +88,21 @@ static int cmd_help(struct ask *a)
 			return CTL_FAILED;
 		}
 	}
-	buf_addf(a->text, "%u commands", (unsigned)CMD_COUNT);
-	dispatch_help(one, a->body);
+	buf_addf(a->text, "%u commands", one == CMD_COUNT ? (unsigned)CMD_COUNT : 1u);
+	if (a->c->wants_json)
+		help_json(one, a->body);
+	else
+		dispatch_help(one, a->body);
 	return CTL_DONE;
 }
 
 static int cmd_metrics(struct ask *a)
 {
 	buf_adds(a->text, "metrics");
-	metrics_format(&a->w->region, 1, a->body);
+	if (a->c->wants_json)
+		metrics_performance_json(&a->w->region, a->body);
+	else
+		metrics_format(&a->w->region, 1, a->body);
 	return CTL_DONE;
 }
 

@@ -224,7 +224,7 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *b)
 	struct client *c = h->data;
 
 	(void)suggested;
-	*b = uv_buf_init(c->line + c->n, (unsigned)(CTL_LINE_MAX - c->n));
+	*b = uv_buf_init(c->line + c->n, (unsigned)(sizeof(c->line) - c->n));
 }
 
 static void take_lines(struct client *c)

@@ -195,10 +195,10 @@ void reload_child_failed(struct weird *w, struct child *c, const char *why)
 	struct reload *r = w->reload;
 	AUTO(buf) struct buf body;
 
+	buf_init(&body, 0);	/* before any return: the scope's end frees it */
 	if (!r || r->current != c)
 		return;
 	r->current = NULL;
-	buf_init(&body, 0);
 	buf_add(&body, c->captured.p, c->captured.n);
 	roll_back(r, why, buf_slice(&body));
 }

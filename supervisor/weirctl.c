@@ -127,12 +127,12 @@ static int read_reply(struct session *s)
 	}
 }
 
-static int run_line(struct session *s, const char *line)
+static int run_one(struct session *s, struct slice command)
 {
 	AUTO(buf) struct buf out;
 
 	buf_init(&out, 0);
-	buf_adds(&out, line);
+	buf_add(&out, command.p, command.n);
 	if (s->json)
 		buf_adds(&out, " json");
 	buf_addc(&out, '\n');
@@ -143,9 +143,29 @@ static int run_line(struct session *s, const char *line)
 	return read_reply(s);
 }
 
+/* Each command of the line has one reply. The first code that is not 0, but a lost weird ends it. */
+static int run_line(struct session *s, const char *line)
+{
+	struct slice rest = slice_str(line);
+	int rc = EXIT_OK, one;
+
+	while (rest.n) {
+		struct slice command = slice_trim(slice_cut(&rest, ';'));
+
+		if (!command.n)
+			continue;
+		one = run_one(s, command);
+		if (one == EXIT_UNREACHABLE || one == EXIT_TEMPFAIL)
+			return one;
+		if (!rc)
+			rc = one;
+	}
+	return rc;
+}
+
 static int prompt(struct session *s)
 {
-	int is_person = isatty(0), last = EXIT_OK;
+	int is_person = isatty(0), last = EXIT_OK, first = EXIT_OK;
 	char line[CTL_LINE_MAX];
 
 	for (;;) {
@@ -161,12 +181,14 @@ static int prompt(struct session *s)
 		if (strcmp(line, "quit") == 0 || strcmp(line, "exit") == 0)
 			break;
 		last = run_line(s, line);
+		if (last && (!first || last == EXIT_UNREACHABLE))
+			first = last;
 		if (last == EXIT_UNREACHABLE)
 			break;
 	}
 	if (is_person)
 		putchar('\n');
-	return last;
+	return is_person && last != EXIT_UNREACHABLE ? EXIT_OK : first;
 }
 
 int main(int argc, char **argv)
