@@ -218,6 +218,8 @@ def test_info(w):
 
 
 def test_workers(w):
+    # a reload of an earlier test is answered before the new monitor runs
+    wait_for(w.monitor_pid, 5, "the monitor")
     rows = w.workers("ready")
     assert sorted(r["pid"] for r in rows) == w.worker_pids()
     text = w.ctl("workers").body
