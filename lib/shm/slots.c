@@ -28,7 +28,7 @@ static uint32_t next_gen(uint64_t ctl)
 struct census {
 	unsigned free;		/* slots */
 	unsigned kept;		/* of them, for a worker that is starting */
-	unsigned owed;		/* rights of other live workers that they do not use yet */
+	unsigned owed;		/* rights not used yet: of other live workers, the asker's to its other lane */
 	int has_right;		/* the asker has nothing of this lane yet */
 };
 
@@ -58,6 +58,9 @@ static void count(const struct region *r, unsigned db, unsigned number, enum slo
 			is_served |= has[n][0] | has[n][1];
 	}
 	c->has_right = !has[number][lane == LANE_EXCLUSIVE];
+	/* Else it would make up for its greed in one lane with the others' slots in the other one. */
+	if (r->plan.n_numbers > 1)
+		c->owed += !has[number][lane != LANE_EXCLUSIVE];
 	/* A worker that runs alone has no successor inside this budget. */
 	c->kept = r->plan.n_numbers > 1 && !is_served;
 }

@@ -1,0 +1,23 @@
+if HAVE_CRITERION
+SHM_TESTS = tests/unit/shm/t_histo tests/unit/shm/t_metrics tests/unit/shm/t_slots \
+	tests/unit/shm/t_express tests/unit/shm/t_region
+check_PROGRAMS += $(SHM_TESTS)
+TESTS += $(SHM_TESTS)
+SHM_TEST_LIBS = lib/libshm.a lib/libbase.a $(UNIT_LIBS)
+
+tests_unit_shm_t_histo_SOURCES = %D%/t_histo.c
+tests_unit_shm_t_histo_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_shm_t_histo_LDADD = $(SHM_TEST_LIBS)
+tests_unit_shm_t_metrics_SOURCES = %D%/t_metrics.c
+tests_unit_shm_t_metrics_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_shm_t_metrics_LDADD = $(SHM_TEST_LIBS)
+tests_unit_shm_t_slots_SOURCES = %D%/t_slots.c
+tests_unit_shm_t_slots_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_shm_t_slots_LDADD = $(SHM_TEST_LIBS)
+tests_unit_shm_t_express_SOURCES = %D%/t_express.c
+tests_unit_shm_t_express_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_shm_t_express_LDADD = $(SHM_TEST_LIBS)
+tests_unit_shm_t_region_SOURCES = %D%/t_region.c
+tests_unit_shm_t_region_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_shm_t_region_LDADD = $(SHM_TEST_LIBS)
+endif
