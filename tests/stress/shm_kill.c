@@ -23,7 +23,7 @@
 #define N_WORKERS 4u
 #define N_NUMBERS (2 * N_WORKERS)
 #define N_SLOTS (2 * N_WORKERS + 4)
-#define RUN_NS (3 * CLOCK_S)
+#define RUN_NS (2 * CLOCK_S)
 
 /* What the workers note besides the region, to judge it by. */
 struct witness {
