@@ -1,5 +1,5 @@
 /* Reload: read and validate in a thread, one candidate first, then worker by worker, new before old; back to the
- * old generation when one does not get ready (supervision.md 6). */
+ * old generation when one does not get ready. */
 #include "config.h"
 #include "supervisor/weird.h"
 

@@ -1,4 +1,4 @@
-/* frame: the control protocol (supervision.md 13): one line a command, ';' separates several, ≤ 4096
+/* frame: the control protocol: one line a command, ';' separates several, ≤ 4096
  * bytes; reply: "<severity> <text>\n", body, an empty line. Suffix word "json": one JSON document as
  * the body. Severity: 6 done, 4 warning, 3 failed.
  * Pure functions. Layer: lib/ctl. */

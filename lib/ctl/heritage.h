@@ -57,7 +57,7 @@ struct heritage_msg {
 int heritage_send(int channel, enum heritage_type type, uint32_t arg, const char *text, int fd) MUST_USE;
 int heritage_recv(int channel, struct heritage_msg *ret, int *ret_fd) MUST_USE;
 
-/* Exit codes (supervision.md 12). */
+/* Exit codes. */
 enum heritage_exit {
 	EXIT_OK = 0,
 	EXIT_FAIL = 1,		/* generic; another weird is running */

@@ -1,4 +1,4 @@
-/* gate: frames what a web server sent, before libfcgi sees any of it (fastcgi.md 4).
+/* gate: frames what a web server sent, before libfcgi sees any of it.
  * A pure function over the connection's buffer: no I/O, no clock, the same words for every way of
  * splitting the same bytes. What passes is a whole, capped, well-formed request head, then its
  * body's bytes as they come. GET_VALUES and unknown management records are answered from here.

@@ -1,4 +1,4 @@
-/* response: FastCGI records of one response, sent straight from the body's memory (fastcgi.md 8).
+/* response: FastCGI records of one response, sent straight from the body's memory.
  * Owner: part of the request; head and body must live until it is sent. One thread.
  * Layer: lib/fcgi. */
 #ifndef WEIR_FCGI_RESPONSE_H

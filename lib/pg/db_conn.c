@@ -1,5 +1,5 @@
 /* One connection in pipeline mode: what is put on it, what comes back, what happens to whom when it
- * fails (postgres.md 3, 4.6, 4.7). The FIFO of entries is the truth: libpq reports a lost
+ * fails. The FIFO of entries is the truth: libpq reports a lost
  * connection once and says nothing of the k-1 other statements in flight. */
 #include "config.h"
 

@@ -169,7 +169,7 @@ static int prepare(PGconn *pg, const char *name, const char *sql, char error[256
 	return ok ? 0 : -1;
 }
 
-/* The session's constants (postgres.md 6.3, 15). claims read '' from the start, not NULL. */
+/* The session's constants. claims read '' from the start, not NULL. */
 static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane, char error[256])
 {
 	struct buf sql;

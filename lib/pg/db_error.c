@@ -1,4 +1,4 @@
-/* What an SQLSTATE means for the client (resilience.md 8). Message texts are never read: they follow
+/* What an SQLSTATE means for the client. Message texts are never read: they follow
  * lc_messages. */
 #include "config.h"
 

@@ -11,7 +11,7 @@
 
 #define MIN_SAMPLES 32u
 #define SAMPLE_AGE_MS (5u * 60u * 1000u)
-/* Half of the runs decide whether a statement is short; the tail is wider than postgres.md 4.3 had it, because
+/* Half of the runs decide whether a statement is short; the tail may be wide, because
  * exclusive runs on a busy machine wait for a core behind each other's backends, and an endpoint that
  * starts under full load would never earn the lane that takes that load off. */
 #define ENTER_P50_US 2000u

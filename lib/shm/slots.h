@@ -55,7 +55,7 @@ struct db_state {
 	uint32_t n_slots, n_warm;		/* pool_max, pool_min */
 };
 
-/* Express rights of one endpoint (postgres.md 4.3). Everything begins COLD: an endpoint earns the
+/* Express rights of one endpoint. Everything begins COLD: an endpoint earns the
  * lane by its first 32 runs in the exclusive one, so it is about a second of traffic away.
  * Written by any worker (CAS, racy adds that only lose a sample) and by the tick; a crash in the
  * middle loses at most one sample. */
