@@ -56,11 +56,8 @@ static size_t stem(const char *name, const char *suffix)
 static void family(struct fmt *f, const char *name, const char *type, const char *help)
 {
 	static const char *const units[] = {"_seconds", "_bytes"};
-	size_t n = f->openmetrics ? stem(name, strcmp(type, "counter") == 0 ? "_total" : "_info")
-				  : strlen(name);
+	size_t n = f->openmetrics && strcmp(type, "counter") == 0 ? stem(name, "_total") : strlen(name);
 
-	if (!f->openmetrics && strcmp(type, "info") == 0)
-		type = "gauge";
 	buf_addf(f->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)n, name, help, (int)n, name, type);
 	for (size_t i = 0; f->openmetrics && i < ARRAY_LEN(units); i++) {
 		size_t k = strlen(units[i]);
@@ -428,7 +425,8 @@ static void put_instance(struct fmt *f)
 	put_counter(f, "weir_config_reloads_total", ok, 0);
 	labels(f, "result=\"error\"");
 	put_counter(f, "weir_config_reloads_total", failed, 0);
-	family(f, "weir_build_info", "info", "Version of Weir.");
+	/* not OpenMetrics' type info: promtool does not know it */
+	family(f, "weir_build_info", "gauge", "Version of Weir.");
 	labels(f, "version=\"" PACKAGE_VERSION "\"");
 	put_gauge(f, "weir_build_info", 1);
 	family(f, "process_start_time_seconds", "gauge", "When the instance started, Unix time.");
