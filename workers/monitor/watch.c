@@ -42,7 +42,7 @@ static void publish(struct monitor_db *d, uint64_t now_ns)
 		atomic_store(&s->lag_ms, p->lag_ms);
 		atomic_store(&s->probe_us, p->took_us);
 	}
-	db_state_set(s, p->is_up ? 1 : 2, p->is_up ? "" : p->error, now_ns);
+	db_state_set(s, p->is_up, p->is_up ? "" : p->error, now_ns);
 	db_state_set_where(s, p->where);
 	if (p->is_up && was != 1) {
 		check_budget(d);
