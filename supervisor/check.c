@@ -1,11 +1,9 @@
-/* weird -t, as a command line and as a child for the control socket: nothing of it runs in the supervisor, which
- * must not block and has no libpq. */
+/* check: the command `check` runs `weird -t` as a child, so that neither disk nor database makes
+ * weird wait. */
 #include "config.h"
-#include "supervisor/weird.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,159 +11,152 @@
 #include <unistd.h>
 
 #include "lib/base/check.h"
-#include "lib/ctl/frame.h"
+#include "lib/base/fdio.h"
+#include "lib/base/list.h"
 #include "lib/ctl/heritage.h"
-#include "supervisor/logs.h"
+#include "lib/json/jw.h"
+#include "supervisor/control.h"
 #include "supervisor/spawn.h"
+#include "supervisor/weird.h"
 
-struct check {
-	struct check *next;
+#define OUTPUT_MAX (256u * 1024)
+#define RUNS_MAX 4u
+
+struct check_run {
+	struct list all;
+	uv_poll_t poll;
+	struct weird *w;
+	struct asker asker;
 	pid_t pid;
-	weird_answer_f fn;
-	void *arg;
-	struct log_source *source;
+	int fd;
 	struct buf out;
 };
 
-static struct check *running;
+static struct list runs = LIST_INIT(runs);
+static unsigned n_runs;
 
-static void on_line(void *arg, struct slice line)
+/* 0 nothing more now, -1 end. Output past the limit is read and thrown away. */
+static int read_output(struct check_run *r)
 {
-	struct check *c = arg;
+	char p[4096];
+	ssize_t n;
 
-	if (c->out.n > 256u * 1024)
-		return;
-	buf_add(&c->out, line.p, line.n);
-	buf_addc(&c->out, '\n');
+	for (;;) {
+		n = read(r->fd, p, sizeof(p));
+		if (n <= 0)
+			return n < 0 && errno == EAGAIN ? 0 : -1;
+		if (r->out.n + (size_t)n <= OUTPUT_MAX)
+			buf_add(&r->out, p, (size_t)n);
+	}
 }
 
-void check_ask(struct weird *w, int offline, weird_answer_f fn, void *arg)
+static void on_output(uv_poll_t *poll, int status, int events)
 {
-	struct check *c = calloc(1, sizeof(*c));
-	char self[PATH_MAX];
-	char *argv[] = {strdup("weird"), strdup("-t"), strdup("-c"), strdup(w->conf_path),
-			offline ? strdup("--offline") : NULL, NULL};
-	struct spawn s = {.argv = argv, .n_fds = 3};
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	int fd = -1;
+	struct check_run *r = CONTAINER_OF(poll, struct check_run, poll);
 
-	check(c && n > 0);
-	self[n] = 0;
-	s.path = self;
-	buf_init(&c->out, 0);
-	c->fn = fn;
-	c->arg = arg;
-	c->source = logs_source_new(w->logs, on_line, c, &fd);
-	s.fds[0] = w->null_fd;
-	s.fds[1] = s.fds[2] = fd;
-	c->pid = c->source ? spawn_child(&s) : -1;
-	if (fd >= 0)
-		close(fd);
-	for (unsigned i = 0; argv[i]; i++)
-		free(argv[i]);
-	c->next = running;
-	running = c;
-	if (c->pid < 0)
-		check_reap(w);
+	(void)events;
+	if (status < 0 || read_output(r) < 0)
+		uv_poll_stop(poll);
 }
 
-void check_forget(const void *arg)
+static void on_closed(uv_handle_t *h)
 {
-	for (struct check *c = running; c; c = c->next)
-		if (c->arg == arg)
-			c->fn = NULL;
+	struct check_run *r = CONTAINER_OF((uv_poll_t *)(void *)h, struct check_run, poll);
+
+	close(r->fd);
+	buf_done(&r->out);
+	free(r);
 }
 
-static void finish(struct check *c, int status)
+static void answer(struct check_run *r, int status)
 {
-	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_INTERNAL;
+	AUTO(buf) struct buf json;
+	const char *text = code == EXIT_OK	   ? "the configuration is valid"
+			   : code == EXIT_CONFIG ? CTL_SAYS_CONFIG
+						 : "the check itself failed";
 
-	logs_source_end(&c->source);
-	if (c->fn)
-		c->fn(c->arg, code == 0 ? CTL_DONE : CTL_FAILED,
-		      code == 0	  ? "the configuration is good"
-		      : code > 0 ? "configuration refused"
-				  : "the check could not be run",
-		      buf_slice(&c->out));
-	buf_done(&c->out);
-	free(c);
+	buf_init(&json, 0);
+	if (r->asker.wants_json) {
+		struct jw j;
+
+		jw_init(&j, &json);
+		jw_object(&j);
+		jw_key(&j, "valid");
+		jw_bool(&j, code == EXIT_OK);
+		jw_key(&j, "exit_code");
+		jw_i64(&j, code);
+		jw_key(&j, "lines");
+		jw_array(&j);
+		for (struct slice rest = buf_slice(&r->out); rest.n;)
+			jw_slice(&j, slice_cut(&rest, '\n'));
+		jw_array_end(&j);
+		jw_object_end(&j);
+		buf_addc(&json, '\n');
+	}
+	control_answer(r->w, &r->asker, code == EXIT_OK ? CTL_DONE : CTL_FAILED, text,
+		       buf_slice(r->asker.wants_json ? &json : &r->out));
 }
 
 void check_reap(struct weird *w)
 {
+	int status;
+
 	(void)w;
-	for (struct check **at = &running; *at;) {
-		struct check *c = *at;
-		int status = -1;
+	LIST_FOR_SAFE(it, next, &runs) {
+		struct check_run *r = LIST_ENTRY(it, struct check_run, all);
 
-		if (c->pid > 0 && waitpid(c->pid, &status, WNOHANG) != c->pid) {
-			at = &c->next;
+		if (waitpid(r->pid, &status, WNOHANG) != r->pid)
 			continue;
-		}
-		*at = c->next;
-		finish(c, status);
+		read_output(r);
+		answer(r, status);
+		list_del(&r->all);
+		n_runs--;
+		uv_close((uv_handle_t *)&r->poll, on_closed);
 	}
 }
 
-/* weir-worker -t on the snapshot; its exit code, or -1. */
-static int ask_worker(const struct snapshot *s)
+void cmd_check(struct call *c)
 {
-	char path[PATH_MAX];
-	char *argv[] = {strdup("weir-worker"), strdup("-t"), NULL};
-	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), memfd = snapshot_memfd(s), status;
-	struct spawn sp = {.path = path, .argv = argv, .n_fds = 5, .fds = {null_fd, 1, 2, -1, memfd}};
-	pid_t pid;
+	int is_offline = c->cmd->n_words > 1 && slice_eq(c->cmd->words[1], SLICE("offline"));
+	char *argv[] = {(char[]){"weird"}, (char[]){"-t"}, (char[]){"-c"}, c->w->conf_path,
+			is_offline ? (char[]){"--offline"} : NULL, NULL};
+	struct spawn s = {.path = "/proc/self/exe", .argv = argv, .n_fds = 3};
+	struct check_run *r;
+	int p[2];
 
-	if (memfd < 0 || null_fd < 0 || spawn_find("weir-worker", path, sizeof(path))) {
-		fprintf(stderr, "weird: weir-worker was not found (%s)\n", path);
-		return -1;
+	c->severity = CTL_FAILED;
+	if (c->cmd->n_words > 1 && !is_offline) {
+		snprintf(c->text, sizeof(c->text), CTL_SAYS_USAGE "check [offline]");
+		return;
 	}
-	fflush(NULL);
-	pid = spawn_child(&sp);
-	free(argv[0]);
-	free(argv[1]);
-	close(memfd);
-	close(null_fd);
-	if (pid < 0)
-		return -1;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-int check_run(const char *path, int offline)
-{
-	struct snapshot s;
-	struct errs errs;
-	AUTO(buf) struct buf text;
-	int rc = EXIT_OK, needs_db = 0;
-
-	buf_init(&text, 0);
-	errs_init(&errs);
-	if (snapshot_load(&s, path, &errs)) {
-		errs_to_text(&errs, &text);
-		fwrite(text.p, 1, text.n, stderr);
-		fprintf(stderr, "weird: %s: %zu error%s\n", path, errs.n_all, errs.n_all == 1 ? "" : "s");
-		rc = EXIT_CONFIG;
-	} else {
-		snapshot_notes(&s, &text);
-		if (text.n)
-			fwrite(text.p, 1, text.n, stdout);
-		for (unsigned i = 0; i < s.endpoints.n; i++)
-			needs_db |= s.endpoints.v[i]->has_sql;
-		if (!offline && needs_db) {
-			int code = ask_worker(&s);
-
-			if (code == EXIT_TEMPFAIL)
-				printf("statements were not tested: no database was reachable\n");
-			else if (code)
-				rc = code == EXIT_CONFIG ? EXIT_CONFIG : EXIT_FAIL;
-		}
-		if (rc == EXIT_OK)
-			printf("%s: good, %u endpoints, %u database%s\n", path, s.endpoints.n, s.options.n_databases,
-			       s.options.n_databases == 1 ? "" : "s");
+	if (n_runs >= RUNS_MAX) {
+		snprintf(c->text, sizeof(c->text), "%u checks are running already", n_runs);
+		return;
 	}
-	snapshot_done(&s);
-	errs_done(&errs);
-	return rc;
+	if (pipe2(p, O_CLOEXEC)) {
+		snprintf(c->text, sizeof(c->text), "no pipe: %s", strerror(errno));
+		return;
+	}
+	r = calloc(1, sizeof(*r));
+	check(r);
+	fdio_nonblock(p[0], 1);
+	s.fds[0] = c->w->null_fd;
+	s.fds[1] = s.fds[2] = p[1];
+	r->w = c->w;
+	r->asker = c->asker;
+	r->fd = p[0];
+	buf_init(&r->out, 0);
+	r->pid = spawn_child(&s);
+	close(p[1]);
+	if (r->pid < 0 || uv_poll_init(c->w->loop, &r->poll, r->fd)) {
+		close(p[0]);
+		free(r);
+		snprintf(c->text, sizeof(c->text), "the check could not be started");
+		return;
+	}
+	uv_poll_start(&r->poll, UV_READABLE, on_output);
+	list_add_tail(&runs, &r->all);
+	n_runs++;
+	c->is_async = 1;
 }

@@ -1,31 +1,41 @@
-/* Children: the processes on the board's numbers, moved by the table of reap.c. */
+/* children: acting on the state table: processes, channels, log pipes, timers, board rows.
+ * The tricky part is order: a child is out of its row (slots, gauges, channel) before its number changes
+ * state, so that nobody is started into a row that still speaks of the dead. */
 #include "config.h"
-#include "supervisor/weird.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/fdio.h"
 #include "lib/base/log.h"
 #include "lib/ctl/heritage.h"
 #include "supervisor/logs.h"
+#include "supervisor/notify.h"
+#include "supervisor/reload.h"
 #include "supervisor/spawn.h"
+#include "supervisor/weird.h"
 
-#define CAPTURE_MAX 8192u
-#define LIVED_NS (30 * CLOCK_S)
-#define TRIAL_NS (10 * CLOCK_S)
-#define RETRY_CONFIG_MS 5000u
 #define TERM_MS 2000u
-#define KILL_MS 5000u
 #define DUMP_MS 1000u
+#define KILL_MS 5000u
+#define MONITOR_DRAIN_MS 2000u
+#define CONFIG_RETRY_MS 5000u	/* exit 78 or 81: not respawned hot */
+#define TRIAL_MS 500u
+#define TRIAL_NS (10 * CLOCK_S)
+#define CAPTURED_MAX (16u * 1024)
+#define OOM_SCORE 100
 
-static void on_channel(uv_poll_t *h, int status, int events);
+static void child_event(struct child *c, enum reap_event event);
 
 static const char *child_name(const struct child *c, char out[32])
 {
@@ -41,19 +51,143 @@ static void set_state(struct child *c, enum slot_state state)
 	struct board_row *row = child_row(c);
 
 	c->state = state;
-	atomic_store(&row->state, (uint32_t)state);
 	atomic_store(&row->state_since_ns, clock_mono_ns());
+	atomic_store(&row->generation, c->gen ? c->gen->number : 0);
+	atomic_store(&row->state, (uint32_t)state);
 }
+
+static void on_timer(uv_timer_t *t)
+{
+	struct child *c = t->data;
+
+	child_event(c, c->state == STATE_draining && c->has_termed ? REAP_TIMER_AGAIN : REAP_TIMER);
+	children_balance(c->w);
+}
+
+static void arm(struct child *c, uint64_t ms)
+{
+	uv_timer_start(&c->timer, on_timer, ms, 0);
+}
+
+/* ---- channel ---- */
 
 static void on_channel_closed(uv_handle_t *h)
 {
-	struct channel *ch = h->data;
+	struct channel *ch = CONTAINER_OF((uv_poll_t *)(void *)h, struct channel, poll);
 
 	close(ch->fd);
 	free(ch);
 }
 
-static void channel_close(struct child *c)
+static void on_channel(uv_poll_t *poll, int status, int events);
+
+static void on_message(struct child *c, const struct heritage_msg *m, int fd)
+{
+	switch (m->type) {
+	case HERITAGE_READY:
+		c->is_degraded = (int)m->arg;
+		child_event(c, REAP_SAID_READY);
+		children_balance(c->w);
+		break;
+	case HERITAGE_FAILED:
+		c->exit_code = (int)m->arg;
+		break;
+	case HERITAGE_RELOAD:
+		if (child_is_monitor(c))
+			reload_request(c->w, NULL);
+		break;
+	case HERITAGE_CONNECTION:
+		if (fd >= 0)
+			handover_take(c->w, c, fd);
+		return;
+	default:
+		break;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void on_channel(uv_poll_t *poll, int status, int events)
+{
+	struct channel *ch = CONTAINER_OF(poll, struct channel, poll);
+	struct heritage_msg m;
+	int fd, r;
+
+	(void)events;
+	for (int i = 0; i < 64; i++) {
+		r = status < 0 ? 0 : heritage_recv(ch->fd, &m, &fd);
+		if (r == -EAGAIN || r == -EINTR)
+			return;
+		if (r <= 0) {
+			uv_poll_stop(poll);	/* it is dying; waitpid tells the rest */
+			return;
+		}
+		on_message(ch->child, &m, fd);
+		if (!ch->child || ch->is_paused)
+			return;
+	}
+}
+
+void child_send(struct child *c, unsigned type, uint32_t arg)
+{
+	char name[32];
+	int r;
+
+	if (!c->channel)
+		return;
+	r = heritage_send(c->channel->fd, (enum heritage_type)type, arg, NULL, -1);
+	if (r && r != -EPIPE && r != -ECONNRESET)
+		log_warn("%s does not take orders: %s", child_name(c, name), strerror(-r));
+}
+
+void child_pause_channel(struct child *c, int on)
+{
+	struct channel *ch = c->channel;
+
+	if (!ch || ch->is_paused == on)
+		return;
+	ch->is_paused = on;
+	if (on)
+		uv_poll_stop(&ch->poll);
+	else
+		uv_poll_start(&ch->poll, UV_READABLE, on_channel);
+}
+
+/* ---- spawning ---- */
+
+static void on_log_line(void *arg, struct slice line)
+{
+	struct child *c = arg;
+
+	if (c->state != STATE_starting || c->captured.n + line.n + 1 > CAPTURED_MAX)
+		return;
+	buf_add(&c->captured, line.p, line.n);
+	buf_addc(&c->captured, '\n');
+}
+
+static struct channel *channel_new(struct child *c, int *ret_child_end)
+{
+	struct channel *ch;
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv))
+		return NULL;
+	ch = calloc(1, sizeof(*ch));
+	check(ch);
+	ch->fd = sv[0];
+	ch->child = c;
+	if (uv_poll_init(c->w->loop, &ch->poll, ch->fd)) {
+		close(sv[0]);
+		close(sv[1]);
+		free(ch);
+		return NULL;
+	}
+	uv_poll_start(&ch->poll, UV_READABLE, on_channel);
+	*ret_child_end = sv[1];
+	return ch;
+}
+
+static void drop_channel(struct child *c)
 {
 	struct channel *ch = c->channel;
 
@@ -61,223 +195,122 @@ static void channel_close(struct child *c)
 		return;
 	c->channel = NULL;
 	ch->child = NULL;
-	uv_poll_stop(&ch->poll);
 	uv_close((uv_handle_t *)&ch->poll, on_channel_closed);
 }
 
-static void channel_open(struct child *c, int fd)
+static void fill_fds(const struct child *c, struct spawn *s, int log_end, int channel_end)
 {
-	struct channel *ch = calloc(1, sizeof(*ch));
+	const struct weird *w = c->w;
+	unsigned n = HERITAGE_EVENT_WORKER;
 
-	check(ch);
-	ch->child = c;
-	ch->fd = fd;
-	ch->poll.data = ch;
-	c->channel = ch;
-	check(uv_poll_init(c->w->loop, &ch->poll, fd) == 0);
-	uv_poll_start(&ch->poll, UV_READABLE, on_channel);
+	if (child_is_monitor(c))
+		s->fds[0] = w->status.fd >= 0 ? w->status.fd : w->null_fd;
+	else
+		s->fds[0] = w->listeners[0].fd;
+	s->fds[1] = s->fds[2] = log_end;
+	s->fds[HERITAGE_SHM] = w->region.fd;
+	s->fds[HERITAGE_SNAPSHOT] = c->gen->memfd;
+	s->fds[HERITAGE_CHANNEL] = channel_end;
+	s->fds[HERITAGE_EVENT_MONITOR] = w->events[0];
+	for (unsigned i = 0; i < w->n_numbers; i++)
+		s->fds[n++] = w->events[1 + i];
+	if (!child_is_monitor(c))
+		for (unsigned i = 1; i < w->n_listeners; i++)
+			s->fds[n++] = w->listeners[i].fd;
+	s->n_fds = n;
 }
 
-void child_send(struct child *c, unsigned type, uint32_t arg)
-{
-	if (c->channel && heritage_send(c->channel->fd, (enum heritage_type)type, arg, NULL, -1) < 0)
-		log_warn("child %d does not take orders", (int)c->pid);
-}
-
-/* A line of the child's log; kept for the reply of reload until it is ready. */
-static void on_line(void *arg, struct slice line)
-{
-	struct child *c = arg;
-
-	if (c->state != STATE_starting || c->captured.n + line.n + 1 > CAPTURE_MAX)
-		return;
-	buf_add(&c->captured, line.p, line.n);
-	buf_addc(&c->captured, '\n');
-}
-
-static unsigned state_ms(const struct child *c, enum slot_state state)
-{
-	const struct opts_workers *o = &c->w->gen->s.options.workers;
-
-	switch (state) {
-	case STATE_starting:
-		return (unsigned)o->ready_timeout;
-	case STATE_draining:
-		return c->has_termed ? TERM_MS : (unsigned)o->drain_timeout;
-	case STATE_dumping:
-		return DUMP_MS;
-	case STATE_killing:
-		return KILL_MS;
-	case STATE_empty:
-	case STATE_ready:
-	case STATE_backoff:
-	case STATE_COUNT:
-		break;
-	}
-	return 0;
-}
-
-static void apply(struct child *c, enum reap_event event);
-
-static void on_timer(uv_timer_t *t)
-{
-	struct child *c = t->data;
-
-	if (c->state == STATE_starting)
-		c->is_unready_kill = 1;
-	apply(c, c->state == STATE_draining && c->has_termed ? REAP_TIMER_AGAIN : REAP_TIMER);
-}
-
-static void arm(struct child *c)
-{
-	unsigned ms = state_ms(c, c->state);
-
-	uv_timer_stop(&c->timer);
-	if (ms)
-		uv_timer_start(&c->timer, on_timer, ms, 0);
-}
-
-/* Descriptors as lib/ctl/heritage.h lists them. */
-static int fork_child(struct child *c)
+/* Fork and exec on generation g. 0, or -errno with the state unchanged. */
+static int child_spawn(struct child *c, struct generation *g)
 {
 	struct weird *w = c->w;
-	struct spawn s = {.path = child_is_monitor(c) ? w->monitor_path : w->worker_path, .oom_score_adj = 100};
-	char number[16], parent[16], listeners[16];
-	char *argv[] = {child_is_monitor(c) ? (char[]){"weir-monitor"} : (char[]){"weir-worker"},
-			(char[]){"--number"}, number, (char[]){"--parent"}, parent, (char[]){"--listeners"}, listeners, NULL};
-	int pair[2], log_fd = -1;
+	struct board_row *row = child_row(c);
+	char number[16], parent[16], listeners[16], name[32];
+	char *worker_argv[] = {(char[]){"weir-worker"}, (char[]){"--number"}, number,
+			       (char[]){"--parent"}, parent, (char[]){"--listeners"}, listeners, NULL};
+	char *monitor_argv[] = {(char[]){"weir-monitor"}, (char[]){"--number"}, number,
+				(char[]){"--parent"}, parent, NULL};
+	struct spawn s = {.oom_score_adj = OOM_SCORE};
+	int log_end = -1, channel_end = -1;
 	pid_t pid;
 
 	snprintf(number, sizeof(number), "%u", c->number);
 	snprintf(parent, sizeof(parent), "%d", (int)getpid());
 	snprintf(listeners, sizeof(listeners), "%u", w->n_listeners);
-	if (child_is_monitor(c))
-		argv[5] = NULL;
-	s.argv = argv;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-		return -errno;
-	c->log = logs_source_new(w->logs, on_line, c, &log_fd);
-	if (!c->log) {
-		int e = errno;
-
-		close(pair[0]);
-		close(pair[1]);
-		return -e;
-	}
-	for (unsigned i = 0; i < SPAWN_FDS_MAX; i++)
-		s.fds[i] = -1;
-	s.fds[HERITAGE_LISTENER] = !child_is_monitor(c) ? w->listeners[0].fd
-				   : w->status.fd >= 0	? w->status.fd
-							: w->null_fd;
-	s.fds[1] = s.fds[2] = log_fd;
-	s.fds[HERITAGE_SHM] = w->region.fd;
-	s.fds[HERITAGE_SNAPSHOT] = c->gen->memfd;
-	s.fds[HERITAGE_CHANNEL] = pair[1];
-	for (unsigned i = 0; i <= w->n_numbers; i++)
-		s.fds[HERITAGE_EVENT_MONITOR + (int)i] = w->events[i];
-	s.n_fds = (unsigned)HERITAGE_MORE_LISTENERS(w->n_numbers);
-	for (unsigned i = 1; !child_is_monitor(c) && i < w->n_listeners; i++)
-		s.fds[s.n_fds++] = w->listeners[i].fd;
+	s.path = child_is_monitor(c) ? w->monitor_path : w->worker_path;
+	s.argv = child_is_monitor(c) ? monitor_argv : worker_argv;
 	buf_clear(&c->captured);
-	pid = spawn_child(&s);
-	close(pair[1]);
-	close(log_fd);
-	if (pid < 0) {
-		close(pair[0]);
+	c->log = logs_source_new(w->logs, on_log_line, c, &log_end);
+	c->channel = c->log ? channel_new(c, &channel_end) : NULL;
+	pid = -errno;
+	c->gen = generation_ref(g);
+	if (c->channel) {
+		fill_fds(c, &s, log_end, channel_end);
+		pid = spawn_child(&s);
+	}
+	if (log_end >= 0)
+		close(log_end);
+	if (channel_end >= 0)
+		close(channel_end);
+	if (pid <= 0) {
+		log_error("cannot start %s: %s", child_name(c, name), strerror((int)-pid));
+		drop_channel(c);
 		logs_source_end(&c->log);
+		generation_unref(&c->gen);
 		return (int)pid;
 	}
 	c->pid = pid;
-	channel_open(c, pair[0]);
+	c->started_ns = clock_mono_ns();
+	c->is_degraded = c->is_unready_kill = c->has_termed = c->exit_code = 0;
+	c->is_trial = !child_is_monitor(c) && w->pool.is_open;
+	atomic_fetch_add(&row->incarnation, 1);
+	log_debug("%s started, pid %d, generation %u", child_name(c, name), (int)pid, g->number);
+	child_event(c, REAP_SPAWNED);
 	return 0;
 }
 
-static void start(struct child *c, struct generation *g)
+/* While the pool's breaker is open, one child at a time is tried. */
+static int may_spawn(const struct child *c)
 {
-	struct board_row *row = child_row(c);
-	char name[32];
-	int rc;
+	const struct weird *w = c->w;
 
-	if (g != c->gen) {
-		generation_unref(&c->gen);
-		c->gen = generation_ref(g);
+	if (child_is_monitor(c) || !w->pool.is_open)
+		return 1;
+	for (unsigned i = 0; i < w->n_numbers; i++) {
+		const struct child *o = &w->children[i];
+
+		if (o != c && o->pid && o->is_trial &&
+		    (o->state == STATE_starting || o->state == STATE_ready))
+			return 0;
 	}
-	c->started_ns = clock_mono_ns();
-	c->is_unready_kill = c->has_termed = c->is_degraded = 0;
-	c->exit_code = 0;
-	c->given = 0;
-	atomic_fetch_add(&row->incarnation, 1);
-	atomic_store(&row->generation, g->number);
-	atomic_store(&row->heartbeat_ns, 0);
-	rc = fork_child(c);
-	if (rc < 0) {
-		log_error("%s cannot be started: %s", child_name(c, name), strerror(-rc));
-		set_state(c, STATE_backoff);
-		uv_timer_start(&c->timer, on_timer, 1000, 0);
-		return;
-	}
-	apply(c, REAP_SPAWNED);
+	return 1;
 }
 
-static void free_slot(struct child *c)
-{
-	uv_timer_stop(&c->timer);
-	generation_unref(&c->gen);
-	c->deaths = 0;
-	c->is_trial = 0;
-}
-
-static uint32_t random32(void)
-{
-	uint64_t x = clock_mono_ns();
-
-	return (uint32_t)((x ^ x >> 29) * 0xbf58476d1ce4e5b9ull >> 16);
-}
+/* ---- the table's answers ---- */
 
 static void back_off(struct child *c)
 {
-	struct weird *w = c->w;
-	uint64_t ms, lived = clock_mono_ns() - c->started_ns;
+	struct board_row *row = child_row(c);
+	uint64_t now = clock_mono_ns(), ms;
+	uint32_t random = 0;
+	char name[32];
 
-	c->deaths = lived > LIVED_NS ? 1 : c->deaths + 1;
-	c->is_trial = 0;
-	atomic_fetch_add(&child_row(c)->crashes, 1);
-	if (reap_pool_crash(&w->pool, clock_mono_ns()))
-		log_error("more than %d children died within 30 s: from now on one is tried at a time",
-			  REAP_POOL_CRASHES);
-	ms = reap_backoff_ms(c->deaths, random32());
-	if ((c->exit_code == EXIT_CONFIG || c->exit_code == EXIT_HERITAGE) && ms < RETRY_CONFIG_MS)
-		ms = RETRY_CONFIG_MS;
-	uv_timer_start(&c->timer, on_timer, ms ? ms : 1, 0);
-}
-
-static int other_trial(const struct weird *w)
-{
-	for (unsigned i = 0; i <= w->n_numbers; i++)
-		if (w->children[i].is_trial)
-			return 1;
-	return 0;
-}
-
-/* The wait is over: start again, or give the number back when it is not needed any more. */
-static void spawn_again(struct child *c)
-{
-	struct weird *w = c->w;
-
-	if (w->stopping) {
-		set_state(c, STATE_empty);
-		free_slot(c);
-		return;
-	}
-	if (w->pool.is_open && !c->is_trial) {
-		if (other_trial(w)) {
-			uv_timer_start(&c->timer, on_timer, 500, 0);
-			return;
-		}
-		c->is_trial = 1;
-	}
-	atomic_fetch_add(&child_row(c)->restarts, 1);
-	start(c, w->spawn_gen);
+	if (now - c->started_ns > 30 * CLOCK_S)
+		c->deaths = 0;
+	c->deaths++;
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = (uint32_t)now;
+	ms = reap_backoff_ms(c->deaths, random);
+	if ((c->exit_code == EXIT_CONFIG || c->exit_code == EXIT_HERITAGE) && ms < CONFIG_RETRY_MS)
+		ms = CONFIG_RETRY_MS;
+	atomic_fetch_add(&row->restarts, 1);
+	if (!child_is_monitor(c) && reap_pool_crash(&c->w->pool, now))
+		log_error("more than %d crashes within 30 s: one worker at a time is tried until "
+			  "one lives for 10 s", REAP_POOL_CRASHES);
+	if (ms)
+		log_info("%s starts again in %llu ms", child_name(c, name),
+			 (unsigned long long)ms);
+	arm(c, ms);
 }
 
 static void announce(struct child *c)
@@ -286,232 +319,192 @@ static void announce(struct child *c)
 	char name[32];
 
 	uv_timer_stop(&c->timer);
-	log_info("%s is ready after %llu ms%s", child_name(c, name),
-		 (unsigned long long)((clock_mono_ns() - c->started_ns) / CLOCK_MS),
-		 c->is_degraded ? ", degraded: a database is not reachable" : "");
+	log_info("%s is ready%s, pid %d, %llu ms after its start", child_name(c, name),
+		 c->is_degraded ? " but degraded (a database is not reachable)" : "", (int)c->pid,
+		 (unsigned long long)((clock_mono_ns() - c->started_ns) / CLOCK_MS));
+	if (!w->is_announced && !child_is_monitor(c)) {
+		w->is_announced = 1;
+		notify_send("READY=1\nSTATUS=serving, generation %u", w->gen->number);
+	}
 	reload_child_ready(w, c);
-	weird_announce(w);
 }
 
-static void apply(struct child *c, enum reap_event event)
+static void release(struct child *c)
 {
-	enum slot_state was = c->state;
-	struct reap_cell cell = reap_step(was, event);
+	uv_timer_stop(&c->timer);
+	c->deaths = 0;
+	if (c->w->stopping)
+		stop_check(c->w);
+}
+
+static void not_ready_in_time(struct child *c)
+{
+	char name[32], why[128];
+
+	c->is_unready_kill = 1;
+	snprintf(why, sizeof(why), "was not ready within ready_timeout");
+	log_error("%s (pid %d) %s", child_name(c, name), (int)c->pid, why);
+	reload_child_failed(c->w, c, why);
+}
+
+static void act(struct child *c, enum reap_action action, enum slot_state was)
+{
+	const struct opts_workers *o = &c->w->gen->s.options.workers;
 	char name[32];
 
-	set_state(c, cell.next);
-	switch (cell.action) {
+	switch (action) {
 	case REAP_IGNORE:
-		return;
+		break;
 	case REAP_ARM:
-		arm(c);
-		return;
+		arm(c, o->ready_timeout);
+		break;
 	case REAP_ANNOUNCE:
 		announce(c);
-		return;
+		break;
 	case REAP_DRAIN:
 		child_send(c, HERITAGE_DRAIN, 0);
-		arm(c);
-		return;
+		/* A stop has a clock of its own; patient ones get drain_timeout as well. */
+		arm(c, child_is_monitor(c) ? MONITOR_DRAIN_MS : o->drain_timeout);
+		break;
 	case REAP_TERM:
-		log_warn("%s did not finish its requests in time, SIGTERM", child_name(c, name));
-		c->has_termed = 1;
+		log_warn("%s (pid %d) is still draining: SIGTERM", child_name(c, name), (int)c->pid);
 		kill(c->pid, SIGTERM);
-		arm(c);
-		return;
+		c->has_termed = 1;
+		arm(c, TERM_MS);
+		break;
 	case REAP_DUMP:
-		log_error("%s hangs, SIGABRT", child_name(c, name));
 		kill(c->pid, SIGABRT);
-		arm(c);
-		children_balance(c->w);
-		return;
+		arm(c, DUMP_MS);
+		break;
 	case REAP_KILL:
-		log_error("%s %s, SIGKILL", child_name(c, name),
-			  was == STATE_starting ? "did not get ready in time" : "does not end");
 		kill(c->pid, SIGKILL);
-		arm(c);
+		arm(c, KILL_MS);
 		if (was == STATE_starting)
-			reload_child_failed(c->w, c, "it did not get ready in time");
-		return;
+			not_ready_in_time(c);
+		break;
 	case REAP_ALARM:
-		log_error("%s survives SIGKILL; its number is lost until it ends", child_name(c, name));
-		arm(c);
-		return;
+		log_error("%s (pid %d) does not end by SIGKILL; its number is lost until it does",
+			  child_name(c, name), (int)c->pid);
+		break;
 	case REAP_BACK_OFF:
 		back_off(c);
-		return;
+		break;
 	case REAP_SPAWN:
-		spawn_again(c);
-		return;
-	case REAP_FREE_CRASHED:
-		atomic_fetch_add(&child_row(c)->crashes, 1);
-		free_slot(c);
-		return;
+		if (!may_spawn(c))
+			arm(c, TRIAL_MS);
+		else if (child_spawn(c, c->w->spawn_gen))
+			arm(c, CONFIG_RETRY_MS);
+		break;
 	case REAP_FREE:
-		free_slot(c);
-		return;
-	}
-}
-
-static void on_channel(uv_poll_t *h, int status, int events)
-{
-	struct channel *ch = h->data;
-	struct child *c = ch->child;
-	struct heritage_msg m;
-	int fd = -1, n;
-
-	(void)events;
-	n = status < 0 ? 0 : heritage_recv(ch->fd, &m, &fd);
-	if (n == -EAGAIN)
-		return;
-	if (n <= 0 || !c) {
-		if (fd >= 0)
-			close(fd);
-		uv_poll_stop(&ch->poll);	/* waitpid says the rest */
-		return;
-	}
-	switch (m.type) {
-	case HERITAGE_READY:
-		c->is_degraded = m.arg != 0;
-		apply(c, REAP_SAID_READY);
-		break;
-	case HERITAGE_FAILED:
-		c->exit_code = (int)m.arg;
-		if (!c->captured.n)
-			buf_addf(&c->captured, "%s\n", m.text);
-		break;
-	case HERITAGE_CONNECTION:
-		if (fd >= 0)
-			handover_take(c->w, c, fd);
-		fd = -1;
-		break;
-	case HERITAGE_RELOAD:
-		log_info("reload asked for by NOTIFY weir_reload");
-		reload_ask(c->w, NULL, NULL);
-		break;
-	default:
+	case REAP_FREE_CRASHED:
+		release(c);
 		break;
 	}
-	if (fd >= 0)
-		close(fd);
 }
 
-static void say_end(const struct child *c, int status)
+static void child_event(struct child *c, enum reap_event event)
 {
-	char name[32];
-	const struct board_row *row = child_row(c);
-	int level = c->state == STATE_draining || c->w->stopping ? LOG_INFO : LOG_ERROR;
+	struct reap_cell cell = reap_step(c->state, event);
+	enum slot_state was = c->state;
 
-	child_name(c, name);
-	if (WIFSIGNALED(status))
-		log_at((enum log_level)level, "%s [%d] ended by signal %d (%s)%s%s, while it ran step %s%s", name,
-		       (int)c->pid, WTERMSIG(status), strsignal(WTERMSIG(status)), row->note[0] ? ": " : "",
-		       row->note, board_step_name((int)atomic_load(&row->running_step)),
-		       WCOREDUMP(status) ? ", core dumped" : "");
-	else
-		log_at(WEXITSTATUS(status) ? (enum log_level)level : LOG_INFO, "%s [%d] ended with status %d", name,
-		       (int)c->pid, WEXITSTATUS(status));
-}
-
-static void gone(struct child *c, int status)
-{
-	struct weird *w = c->w;
-	struct board_row *row = child_row(c);
-	int unready = c->state == STATE_starting || c->is_unready_kill;
-	enum reap_event event = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? REAP_EXIT_OK : REAP_EXIT_BAD;
-	int fd;
-	struct heritage_msg m;
-
-	/* what it said before it ended: descriptors it handed over above all */
-	while (c->channel && heritage_recv(c->channel->fd, &m, &fd) > 0) {
-		if (m.type == HERITAGE_CONNECTION && fd >= 0)
-			handover_take(w, c, fd);
-		else if (fd >= 0)
-			close(fd);
-		if (m.type == HERITAGE_FAILED)
-			c->exit_code = (int)m.arg;
-	}
-	logs_source_end(&c->log);
-	channel_close(c);
-	if (WIFEXITED(status))
-		c->exit_code = WEXITSTATUS(status);
-	say_end(c, status);
-	if (!child_is_monitor(c)) {
-		unsigned n = slots_release_dead(&w->region, c->number, clock_mono_ns());
-
-		if (n)
-			log_debug("released %u database slots of worker %u", n, c->number);
-	}
-	board_clear(row);
-	atomic_store(&row->last_status, (uint32_t)status);
-	row->note[0] = 0;
-	c->pid = 0;
-	if (unready && !w->stopping)
-		reload_child_failed(w, c, "it ended before it was ready");
-	if (c->state == STATE_killing && c->is_unready_kill && !reload_owns(w, c))
-		event = REAP_EXIT_BACK;
-	if (w->stopping && (c->state == STATE_ready || c->state == STATE_starting))
-		set_state(c, STATE_draining);
-	apply(c, event);
-	c->is_unready_kill = 0;
-	children_balance(w);
-	stop_check(w);
-}
-
-void children_reap(struct weird *w)
-{
-	for (unsigned i = 0; i <= w->n_numbers; i++) {
-		struct child *c = &w->children[i];
-		int status;
-
-		if (c->pid > 0 && waitpid(c->pid, &status, WNOHANG) == c->pid)
-			gone(c, status);
-	}
-	check_reap(w);
-}
-
-int children_init(struct weird *w)
-{
-	w->children = calloc(w->n_numbers + 1, sizeof(*w->children));
-	check(w->children);
-	for (unsigned i = 0; i <= w->n_numbers; i++) {
-		struct child *c = &w->children[i];
-
-		c->w = w;
-		c->number = i;
-		c->timer.data = c;
-		uv_timer_init(w->loop, &c->timer);
-		buf_init(&c->captured, 0);
-		set_state(c, STATE_empty);
-	}
-	return 0;
-}
-
-void children_done(struct weird *w)
-{
-	for (unsigned i = 0; i <= w->n_numbers; i++) {
-		struct child *c = &w->children[i];
-
-		logs_source_end(&c->log);
-		channel_close(c);
-		generation_unref(&c->gen);
-		buf_done(&c->captured);
-	}
-}
-
-struct child *children_start(struct weird *w, struct generation *g)
-{
-	for (unsigned i = 0; i < w->n_numbers; i++)
-		if (w->children[i].state == STATE_empty) {
-			start(&w->children[i], g);
-			return &w->children[i];
-		}
-	return NULL;
+	if (cell.next != was)
+		set_state(c, cell.next);
+	act(c, cell.action, was);
 }
 
 void child_ask(struct child *c)
 {
-	apply(c, REAP_ASKED);
+	c->is_unready_kill = 0;
+	child_event(c, REAP_ASKED);
+}
+
+/* ---- death ---- */
+
+static void describe_death(const struct child *c, int status, char *out, size_t n)
+{
+	const struct board_row *row = child_row(c);
+	uint32_t step = atomic_load(&row->running_step), ep = atomic_load(&row->running_endpoint);
+	int len;
+
+	if (WIFSIGNALED(status))
+		len = snprintf(out, n, "died by signal %d (%s)", WTERMSIG(status),
+			       strsignal(WTERMSIG(status)));
+	else
+		len = snprintf(out, n, "left with status %d", WEXITSTATUS(status));
+	if (step < STEP_COUNT && len > 0 && (size_t)len < n) {
+		size_t at = (size_t)len;
+
+		at += (size_t)snprintf(out + at, n - at, ", in step %s", board_step_name((int)step));
+		if (at < n && ep < c->w->region.h->plan.n_endpoints)
+			snprintf(out + at, n - at, " of %s", region_endpoint(&c->w->region, ep)->id);
+	}
+}
+
+static void child_died(struct child *c, int status)
+{
+	struct weird *w = c->w;
+	struct board_row *row = child_row(c);
+	enum slot_state was = c->state;
+	int is_ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	int was_unready = was == STATE_starting;
+	char name[32], why[256], note[sizeof(row->note)];
+	unsigned slots;
+	pid_t pid = c->pid;
+
+	describe_death(c, status, why, sizeof(why));
+	memcpy(note, row->note, sizeof(note));
+	note[sizeof(note) - 1] = '\0';
+	c->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	atomic_store(&row->last_status, (uint32_t)status);
+	if (!is_ok)
+		atomic_fetch_add(&row->crashes, 1);
+	slots = child_is_monitor(c) ? 0 : slots_release_dead(&w->region, c->number, clock_mono_ns());
+	if (child_is_monitor(c))
+		for (unsigned i = 0; i < w->region.h->plan.n_databases; i++)
+			db_state_mend(region_db(&w->region, i));
+	board_clear(row);
+	drop_channel(c);
+	logs_source_end(&c->log);	/* its last words are in `captured` now, if it was starting */
+	c->pid = 0;
+	if (!is_ok)
+		log_error("%s (pid %d) %s%s%s%s; %u database connections freed",
+			  child_name(c, name), (int)pid, why, note[0] ? " (" : "", note,
+			  note[0] ? ")" : "", slots);
+	else if (was == STATE_draining)
+		log_info("%s (pid %d) has drained and left", child_name(c, name), (int)pid);
+	else
+		log_warn("%s (pid %d) left unasked", child_name(c, name), (int)pid);
+	if (was_unready)
+		reload_child_failed(w, c, why);
+	generation_unref(&c->gen);
+	child_event(c, is_ok			      ? REAP_EXIT_OK
+		       : was == STATE_killing && c->is_unready_kill ? REAP_EXIT_BACK
+								    : REAP_EXIT_BAD);
+	reload_changed(w);
+}
+
+void children_reap(struct weird *w)
+{
+	int status;
+
+	for (unsigned i = 0; i <= w->n_numbers; i++) {
+		struct child *c = &w->children[i];
+
+		if (c->pid && waitpid(c->pid, &status, WNOHANG) == c->pid)
+			child_died(c, status);
+	}
+	children_balance(w);
+	if (w->stopping)
+		stop_check(w);
+}
+
+/* ---- the whole ---- */
+
+unsigned children_target(const struct weird *w)
+{
+	unsigned n = w->spawn_gen->s.options.workers.min;
+
+	return n < w->max_workers ? n : w->max_workers;
 }
 
 unsigned children_count(const struct weird *w, enum slot_state state)
@@ -528,78 +521,141 @@ unsigned children_alive(const struct weird *w)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i <= w->n_numbers; i++)
-		n += w->children[i].pid > 0;
+		n += w->children[i].pid != 0;
 	return n;
 }
 
-unsigned children_target(const struct weird *w)
+struct child *children_start(struct weird *w, struct generation *g)
 {
-	unsigned n = w->gen->s.options.workers.min;
+	for (unsigned i = 0; i < w->n_numbers; i++) {
+		struct child *c = &w->children[i];
 
-	return n < w->max_workers ? n : w->max_workers;
+		if (c->state == STATE_empty)
+			return may_spawn(c) && child_spawn(c, g) == 0 ? c : NULL;
+	}
+	log_error("no worker number is free");
+	return NULL;
+}
+
+/* The one to end when there are too many: waiting ones first, then the oldest. */
+static struct child *surplus(struct weird *w)
+{
+	struct child *found = NULL;
+
+	for (unsigned i = 0; i < w->n_numbers; i++) {
+		struct child *c = &w->children[i];
+
+		if (c->state == STATE_backoff)
+			return c;
+		if ((c->state == STATE_starting || c->state == STATE_ready) &&
+		    (!found || c->started_ns < found->started_ns))
+			found = c;
+	}
+	return found;
 }
 
 void children_balance(struct weird *w)
 {
-	unsigned have, want = children_target(w);
+	const struct child *candidate = reload_candidate(w);
+	struct child *monitor = &w->children[w->n_numbers], *c;
+	unsigned n = 0, target;
 
 	if (w->stopping)
 		return;
-	if (w->children[w->n_numbers].state == STATE_empty)
-		start(&w->children[w->n_numbers], w->spawn_gen);
-	if (w->reload)
-		return;		/* the roll decides */
-	have = children_count(w, STATE_starting) + children_count(w, STATE_ready) + children_count(w, STATE_backoff);
-	for (; have < want; have++)
+	target = children_target(w);
+	if (w->has_monitor && monitor->state == STATE_empty)
+		child_spawn(monitor, w->spawn_gen);
+	for (unsigned i = 0; i < w->n_numbers; i++) {
+		c = &w->children[i];
+		n += c != candidate && (c->state == STATE_starting || c->state == STATE_ready ||
+					c->state == STATE_backoff);
+	}
+	for (; n < target; n++)
 		if (!children_start(w, w->spawn_gen))
 			break;
-	for (unsigned i = w->n_numbers; i-- > 0 && have > want;) {
-		struct child *c = &w->children[i];
-
-		if (c->state == STATE_ready || c->state == STATE_starting || c->state == STATE_backoff) {
+	for (; n > target && !reload_is_active(w); n--)
+		if ((c = surplus(w)) != NULL)
 			child_ask(c);
-			have--;
-		}
-	}
 }
 
-void children_stop_now(struct weird *w)
-{
-	for (unsigned i = 0; i <= w->n_numbers; i++)
-		if (w->children[i].pid > 0)
-			child_send(&w->children[i], HERITAGE_STOP, 0);
-}
-
-void children_signal(struct weird *w, int sig)
-{
-	for (unsigned i = 0; i <= w->n_numbers; i++)
-		if (w->children[i].pid > 0)
-			kill(w->children[i].pid, sig);
-}
-
-void children_tell(struct weird *w, unsigned type, uint32_t arg)
-{
-	for (unsigned i = 0; i <= w->n_numbers; i++)
-		if (w->children[i].pid > 0)
-			child_send(&w->children[i], type, arg);
-}
-
-/* Who does not turn its loop any more? */
 void children_judge(struct weird *w, uint64_t now_ns)
 {
 	uint64_t limit = w->gen->s.options.workers.hang_timeout * CLOCK_MS;
 
 	for (unsigned i = 0; i <= w->n_numbers; i++) {
 		struct child *c = &w->children[i];
-		uint64_t beat = atomic_load(&child_row(c)->heartbeat_ns);
+		uint64_t beat = c->pid ? atomic_load(&child_row(c)->heartbeat_ns) : 0;
+		char name[32];
 
 		c->given = 0;
 		if (c->is_trial && c->state == STATE_ready && now_ns - c->started_ns > TRIAL_NS) {
 			c->is_trial = 0;
+			if (w->pool.is_open)
+				log_info("%s has lived for 10 s: workers start normally again",
+					 child_name(c, name));
 			reap_pool_close(&w->pool);
-			log_info("a child has lived for 10 s: all are started again");
 		}
-		if (c->state == STATE_ready && beat && now_ns > beat + limit && now_ns > w->no_judging_until_ns)
-			apply(c, REAP_LATE);
+		if (c->state != STATE_ready || !beat || beat >= now_ns || now_ns - beat < limit ||
+		    now_ns < w->no_judging_until_ns)
+			continue;
+		log_error("%s (pid %d) hangs: its loop has not turned for %llu ms",
+			  child_name(c, name), (int)c->pid,
+			  (unsigned long long)((now_ns - beat) / CLOCK_MS));
+		child_event(c, REAP_LATE);
+	}
+}
+
+void children_stop_now(struct weird *w)
+{
+	for (unsigned i = 0; i <= w->n_numbers; i++)
+		if (w->children[i].pid)
+			child_send(&w->children[i], HERITAGE_STOP, 0);
+}
+
+void children_signal(struct weird *w, int sig)
+{
+	for (unsigned i = 0; i <= w->n_numbers; i++)
+		if (w->children[i].pid)
+			kill(w->children[i].pid, sig);
+}
+
+void children_tell(struct weird *w, unsigned type, uint32_t arg)
+{
+	for (unsigned i = 0; i <= w->n_numbers; i++)
+		child_send(&w->children[i], type, arg);
+}
+
+int children_init(struct weird *w)
+{
+	w->children = calloc(w->n_numbers + 1, sizeof(*w->children));
+	w->events = calloc(w->n_numbers + 1, sizeof(*w->events));
+	check(w->children && w->events);
+	for (unsigned i = 0; i <= w->n_numbers; i++) {
+		struct child *c = &w->children[i];
+
+		c->w = w;
+		c->number = i;
+		buf_init(&c->captured, 0);
+		uv_timer_init(w->loop, &c->timer);
+		c->timer.data = c;
+		w->events[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (w->events[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+void children_done(struct weird *w)
+{
+	for (unsigned i = 0; i <= w->n_numbers; i++) {
+		struct child *c = &w->children[i];
+
+		drop_channel(c);
+		logs_source_end(&c->log);
+		generation_unref(&c->gen);
+		buf_done(&c->captured);
+		uv_close((uv_handle_t *)&c->timer, NULL);
+		if (w->events[i] >= 0)
+			close(w->events[i]);
 	}
 }

@@ -1,9 +1,13 @@
-/* The control socket: lines in, replies out, on the loop. At most 64 clients, the one that is idle longest makes
- * room; a reader that never reads is cut at 1 MiB. A long command answers when it is done, others go on. */
+/* control: the server side of the control socket.
+ * Bounds: 64 clients, the oldest idle one leaves for a newcomer; a line ≤ 4096 bytes; 60 s without a command; a client
+ * whose last reply is unread gets no further command run, so what waits is one reply, and a
+ * reader that takes nothing for 10 s while more than 1 MiB waits, or for 60 s at all, is cut. */
 #include "config.h"
-#include "supervisor/weird.h"
+#include "supervisor/control.h"
 
+#include <errno.h>
 #include <grp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,364 +17,393 @@
 #include "lib/base/clock.h"
 #include "lib/base/list.h"
 #include "lib/base/log.h"
-#include "lib/ctl/dispatch.h"
-#include "lib/ctl/frame.h"
-#include "lib/json/jw.h"
+#include "supervisor/weird.h"
 
-#define MAX_CLIENTS 64u
+#define CLIENTS_MAX 64u
 #define IDLE_NS (60 * CLOCK_S)
-#define MAX_UNREAD (1u << 20)
+#define STUCK_NS (10 * CLOCK_S)
+#define UNREAD_MAX (1u << 20)
+#define REPLY_MAX (64u << 20)
 #define OPERATORS "weir-adm"
 
-struct control {
-	struct weird *w;
-	uv_pipe_t server;
-	struct list clients;	/* longest idle first */
-	unsigned n;
-};
-
 struct client {
-	uv_pipe_t pipe;
-	struct list node;
-	struct control *ctl;
-	enum ctl_role role;
+	struct list all;
+	uv_poll_t poll;
+	struct weird *w;
+	int fd;
+	int events;
+	uint64_t id;
 	uid_t uid;
-	uint64_t active_ns;
-	char line[CTL_LINE_MAX + 1], rest[CTL_LINE_MAX + 1];
-	size_t n, rest_n;	/* rest: commands behind one that is not answered yet */
-	size_t unread;
-	int is_waiting, wants_json, is_closing, ends;
+	pid_t pid;
+	enum ctl_role role;
+	uint64_t active_ns;	/* last command or last byte taken */
+	char in[CTL_LINE_MAX + 2];
+	size_t n_in;
+	char line[CTL_LINE_MAX + 1];	/* the line being carried out */
+	struct slice rest;	/* of it */
 	struct buf out;
+	size_t out_at;
+	int is_busy;		/* an asynchronous command is under way */
+	int is_eof, is_closing;
 };
 
-struct sent {
-	uv_write_t req;
-	struct client *c;
-	char *p;
-	size_t n;
+struct control {
+	uv_poll_t poll;
+	struct listener listener;
+	struct list clients;	/* oldest activity first is found by looking */
+	unsigned n;
+	uint64_t next_id;
+	gid_t operators;	/* (gid_t)-1: no such group */
 };
+
+static const cmd_f handlers[CMD_COUNT] = {
+#define CMD(id, ...) [CMD_##id] = cmd_##id,
+#include "lib/tbl/commands.h"
+};
+
+static void on_client(uv_poll_t *poll, int status, int events);
 
 static void on_closed(uv_handle_t *h)
 {
-	struct client *c = h->data;
+	struct client *c = CONTAINER_OF((uv_poll_t *)(void *)h, struct client, poll);
 
+	close(c->fd);
 	buf_done(&c->out);
 	free(c);
 }
 
-static void client_close(struct client *c)
+static void drop(struct client *c)
 {
 	if (c->is_closing)
 		return;
 	c->is_closing = 1;
-	reload_forget(c->ctl->w, c);
-	check_forget(c);
-	list_del(&c->node);
-	c->ctl->n--;
-	uv_close((uv_handle_t *)&c->pipe, on_closed);
+	list_del(&c->all);
+	c->w->control->n--;
+	uv_close((uv_handle_t *)&c->poll, on_closed);
 }
 
-static void on_sent(uv_write_t *req, int status)
+static size_t unread(const struct client *c)
 {
-	struct sent *s = req->data;
-	struct client *c = s->c;
+	return c->out.n - c->out_at;
+}
 
-	c->unread -= s->n;
-	free(s->p);
-	free(s);
-	if (status < 0 || (c->ends && c->unread == 0 && !c->is_waiting))
-		client_close(c);
+/* Read while there is room for a line and nothing is under way; write while something waits. */
+static void want(struct client *c)
+{
+	int events = 0;
+
+	if (c->is_closing)
+		return;
+	if (!c->is_eof && c->n_in < sizeof(c->in))
+		events |= UV_READABLE;
+	if (unread(c))
+		events |= UV_WRITABLE;
+	if (events == c->events)
+		return;
+	c->events = events;
+	if (events)
+		uv_poll_start(&c->poll, events, on_client);
+	else
+		uv_poll_stop(&c->poll);
 }
 
 static void flush(struct client *c)
 {
-	struct sent *s;
-	uv_buf_t b;
+	while (unread(c)) {
+		ssize_t r = send(c->fd, c->out.p + c->out_at, unread(c), MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	if (!c->out.n || c->is_closing)
-		return;
-	s = calloc(1, sizeof(*s));
-	check(s);
-	s->c = c;
-	s->p = buf_take(&c->out, &s->n);
-	s->req.data = s;
-	c->unread += s->n;
-	b = uv_buf_init(s->p, (unsigned)s->n);
-	if (uv_write(&s->req, (uv_stream_t *)&c->pipe, &b, 1, on_sent)) {
-		c->unread -= s->n;
-		free(s->p);
-		free(s);
-		client_close(c);
-		return;
-	}
-	if (c->unread > MAX_UNREAD)
-		client_close(c);
-}
-
-static void run_lines(struct client *c, struct slice rest);
-
-static void reply(struct client *c, int severity, const char *text, struct slice body)
-{
-	if (c->wants_json && (body.n == 0 || body.p[0] != '{')) {
-		AUTO(buf) struct buf b;
-		struct jw w;
-
-		/* a command whose answer is lines: as a document */
-		buf_init(&b, 0);
-		jw_init(&w, &b);
-		jw_object(&w);
-		jw_key(&w, "severity");
-		jw_i64(&w, severity);
-		jw_key(&w, "text");
-		jw_str(&w, text);
-		jw_key(&w, "lines");
-		jw_array(&w);
-		while (body.p) {
-			struct slice line = slice_cut(&body, '\n');
-
-			if (line.n)
-				jw_slice(&w, line);
+		if (r < 0) {
+			if (errno != EAGAIN && errno != EINTR)
+				drop(c);
+			return;
 		}
-		jw_array_end(&w);
-		jw_object_end(&w);
-		ctl_reply(&c->out, (enum ctl_severity)severity, text, buf_slice(&b));
-	} else {
-		ctl_reply(&c->out, (enum ctl_severity)severity, text, body);
+		c->out_at += (size_t)r;
+		c->active_ns = clock_mono_ns();
 	}
+	buf_clear(&c->out);
+	c->out_at = 0;
 }
 
-/* A long command is done. */
-static void on_answer(void *arg, int severity, const char *text, struct slice body)
-{
-	struct client *c = arg;
+/* ---- commands ---- */
 
-	c->is_waiting = 0;
-	c->active_ns = clock_mono_ns();
-	reply(c, severity, text, body);
-	run_lines(c, slice_of(c->rest, c->rest_n));
-	flush(c);
+static int changes_something(enum cmd_id id)
+{
+	return cmd_table[id].role > ROLE_user;
 }
 
-static void audit(const struct client *c, const struct ctl_command *cmd, int id)
+static void run_command(struct client *c, const struct ctl_command *cmd)
 {
-	if (cmd_table[id].role != ROLE_user)
-		log_info("control: uid %u: %.*s%s%.*s", (unsigned)c->uid, SLICE_ARG(cmd->words[0]),
-			 cmd->n_words > 1 ? " " : "", cmd->n_words > 1 ? (int)cmd->words[1].n : 0,
-			 cmd->n_words > 1 ? cmd->words[1].p : "");
-}
+	struct call call = {.w = c->w,
+			    .cmd = cmd,
+			    .asker = {.client = c->id, .wants_json = cmd->wants_json},
+			    .severity = CTL_DONE,
+			    .text = "ok"};
+	AUTO(buf) struct buf why;
+	int id;
 
-static void run_one(struct client *c, const struct ctl_command *cmd)
-{
-	struct weird *w = c->ctl->w;
-	AUTO(buf) struct buf body, text;
-	int id, severity;
-
-	buf_init(&body, 0);
-	buf_init(&text, 0);
-	c->wants_json = cmd->wants_json;
-	id = dispatch(cmd, c->role, &text);
+	buf_init(&why, 0);
+	buf_init(&call.body, REPLY_MAX);
+	id = dispatch(cmd, c->role, &why);
 	if (id < 0) {
-		reply(c, CTL_FAILED, buf_str(&text), (struct slice){NULL, 0});
-		return;
-	}
-	audit(c, cmd, id);
-	if (id == CMD_reload) {
-		c->is_waiting = 1;
-		reload_ask(w, on_answer, c);
-		return;
-	}
-	if (id == CMD_check) {
-		int offline = cmd->n_words > 1 && slice_eq(cmd->words[1], SLICE("offline"));
+		ctl_reply(&c->out, CTL_FAILED, buf_str(&why), (struct slice){0});
+	} else {
+		if (changes_something((enum cmd_id)id)) {
+			const char *last = cmd->words[cmd->n_words - 1].p +
+					   cmd->words[cmd->n_words - 1].n;
 
-		if (cmd->n_words > 1 && !offline) {
-			reply(c, CTL_FAILED, CTL_SAYS_USAGE "check [offline]", (struct slice){NULL, 0});
-			return;
+			log_info("control: uid %u pid %d: %.*s", (unsigned)c->uid, (int)c->pid,
+				 (int)(last - cmd->words[0].p), cmd->words[0].p);
 		}
-		c->is_waiting = 1;
-		check_ask(w, offline, on_answer, c);
-		return;
+		/* Busy first: an asynchronous command may be answered before its handler returns. */
+		c->is_busy = 1;
+		handlers[id](&call);
+		if (!call.is_async) {
+			c->is_busy = 0;
+			ctl_reply(&c->out, call.severity, call.text, buf_slice(&call.body));
+		}
 	}
-	severity = cmd_run(w, cmd, id, &body, &text);
-	reply(c, severity, buf_str(&text), buf_slice(&body));
+	buf_done(&call.body);
 }
 
-static void run_lines(struct client *c, struct slice rest)
+/* Take the next whole line out of c->in. 1 a line, 0 none. */
+static int take_line(struct client *c)
 {
-	struct ctl_command cmd;
-	char copy[CTL_LINE_MAX + 1];
-	int rc;
+	const char *nl = memchr(c->in, '\n', c->n_in);
+	size_t n;
 
-	memcpy(copy, rest.p, rest.n);
-	rest.p = copy;
-	c->rest_n = 0;
-	while ((rc = ctl_parse(&rest, &cmd)) != 0) {
-		if (rc < 0) {
-			reply(c, CTL_FAILED, "too many words, or a control character", (struct slice){NULL, 0});
-			return;
+	if (!nl) {
+		if (c->n_in > CTL_LINE_MAX) {
+			ctl_reply(&c->out, CTL_FAILED,
+				  CTL_SAYS_USAGE "a line is longer than " STRINGIFY(CTL_LINE_MAX) " bytes",
+				  (struct slice){0});
+			c->is_eof = 1;
+			c->n_in = 0;
 		}
-		run_one(c, &cmd);
-		if (c->is_waiting) {
-			if (rest.p && rest.n) {
-				memcpy(c->rest, rest.p, rest.n);
-				c->rest_n = rest.n;
+		return 0;
+	}
+	n = (size_t)(nl - c->in);
+	if (n > CTL_LINE_MAX)
+		n = CTL_LINE_MAX;
+	memcpy(c->line, c->in, n);
+	if (n && c->line[n - 1] == '\r')
+		n--;
+	c->rest = slice_of(c->line, n);
+	n = (size_t)(nl - c->in) + 1;
+	memmove(c->in, c->in + n, c->n_in - n);
+	c->n_in -= n;
+	return 1;
+}
+
+/* Carry out what is there until something must be waited for. */
+static void proceed(struct client *c)
+{
+	while (!c->is_closing && !c->is_busy && unread(c) == 0) {
+		struct ctl_command cmd;
+		int r = ctl_parse(&c->rest, &cmd);
+
+		if (r == 0) {
+			if (take_line(c))
+				continue;
+			if (unread(c) == 0) {
+				if (c->is_eof)
+					drop(c);
+				break;
 			}
-			return;
+		} else if (r < 0) {
+			ctl_reply(&c->out, CTL_FAILED,
+				  CTL_SAYS_USAGE "too many words, or bytes that are no UTF-8 text",
+				  (struct slice){0});
+		} else {
+			c->active_ns = clock_mono_ns();
+			run_command(c, &cmd);
 		}
-	}
-}
-
-static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *b)
-{
-	struct client *c = h->data;
-
-	(void)suggested;
-	*b = uv_buf_init(c->line + c->n, (unsigned)(sizeof(c->line) - c->n));
-}
-
-static void take_lines(struct client *c)
-{
-	char *end;
-
-	while (!c->is_waiting && !c->is_closing && (end = memchr(c->line, '\n', c->n))) {
-		size_t used = (size_t)(end - c->line) + 1, n = used - 1;
-
-		if (n && c->line[n - 1] == '\r')
-			n--;
-		memcpy(c->rest, c->line, n);
-		memmove(c->line, c->line + used, c->n - used);
-		c->n -= used;
-		run_lines(c, slice_of(c->rest, n));
 		flush(c);
 	}
+	want(c);
 }
 
-static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
+static void on_client(uv_poll_t *poll, int status, int events)
 {
-	struct client *c = s->data;
+	struct client *c = CONTAINER_OF(poll, struct client, poll);
+	ssize_t r;
 
-	(void)b;
-	if (n == UV_ENOBUFS) {
-		reply(c, CTL_FAILED, "the line is longer than 4096 bytes", (struct slice){NULL, 0});
-		uv_read_stop(s);
-		c->ends = 1;
+	if (status < 0) {
+		drop(c);
+		return;
+	}
+	if (events & UV_WRITABLE)
 		flush(c);
-		return;
+	if (!c->is_closing && (events & UV_READABLE) && c->n_in < sizeof(c->in)) {
+		r = recv(c->fd, c->in + c->n_in, sizeof(c->in) - c->n_in, MSG_DONTWAIT);
+		if (r > 0)
+			c->n_in += (size_t)r;
+		else if (r == 0)
+			c->is_eof = 1;
+		else if (errno != EAGAIN && errno != EINTR)
+			drop(c);
 	}
-	if (n < 0) {
-		/* the peer may have shut its side and still read an answer */
-		c->ends = 1;
-		uv_read_stop(s);
-		if (!c->is_waiting && c->unread == 0)
-			client_close(c);
-		return;
-	}
-	c->n += (size_t)n;
-	c->active_ns = clock_mono_ns();
-	list_del(&c->node);
-	list_add_tail(&c->ctl->clients, &c->node);
-	take_lines(c);
+	if (!c->is_closing)
+		proceed(c);
 }
 
-static int is_in_group(int fd, gid_t gid)
+void control_answer(struct weird *w, const struct asker *a, enum ctl_severity sev, const char *text,
+		    struct slice body)
+{
+	if (!a->client || !w->control)
+		return;
+	LIST_FOR(it, &w->control->clients) {
+		struct client *c = LIST_ENTRY(it, struct client, all);
+
+		if (c->id != a->client)
+			continue;
+		ctl_reply(&c->out, sev, text, body);
+		c->is_busy = 0;
+		c->active_ns = clock_mono_ns();
+		flush(c);
+		if (!c->is_closing)
+			proceed(c);
+		return;
+	}
+}
+
+/* ---- clients ---- */
+
+static int is_in_group(int fd, const struct ucred *cred, gid_t group)
 {
 	gid_t groups[256];
-	socklen_t n = sizeof(groups);
+	socklen_t len = sizeof(groups);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n))
+	if (group == (gid_t)-1)
 		return 0;
-	for (size_t i = 0; i < n / sizeof(gid_t); i++)
-		if (groups[i] == gid)
+	if (cred->gid == group)
+		return 1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len))
+		return 0;
+	for (size_t i = 0; i < len / sizeof(*groups); i++)
+		if (groups[i] == group)
 			return 1;
 	return 0;
 }
 
-static void set_role(struct client *c)
+static int make_room(struct control *k)
 {
-	struct ucred who;
-	socklen_t n = sizeof(who);
-	const struct group *g;
+	struct client *oldest = NULL;
+
+	if (k->n < CLIENTS_MAX)
+		return 1;
+	LIST_FOR(it, &k->clients) {
+		struct client *c = LIST_ENTRY(it, struct client, all);
+
+		if (!c->is_busy && (!oldest || c->active_ns < oldest->active_ns))
+			oldest = c;
+	}
+	if (!oldest)
+		return 0;
+	drop(oldest);
+	return 1;
+}
+
+static void on_connect(uv_poll_t *poll, int status, int events)
+{
+	struct control *k = CONTAINER_OF(poll, struct control, poll);
+	struct weird *w = poll->data;
+	struct ucred cred = {0};
+	socklen_t len = sizeof(cred);
+	struct client *c;
 	int fd;
 
-	c->role = ROLE_user;
-	c->uid = (uid_t)-1;
-	if (uv_fileno((uv_handle_t *)&c->pipe, &fd) || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n))
-		return;
-	c->uid = who.uid;
-	g = getgrnam(OPERATORS);
-	if (who.uid == 0 || who.uid == geteuid())
-		c->role = ROLE_admin;
-	else if (g && (who.gid == g->gr_gid || is_in_group(fd, g->gr_gid)))
-		c->role = ROLE_operator;
-}
-
-static void on_connection(uv_stream_t *server, int status)
-{
-	struct control *ctl = server->data;
-	struct list *first;
-	struct client *c;
-
+	(void)events;
 	if (status < 0)
 		return;
-	first = ctl->n >= MAX_CLIENTS ? list_first(&ctl->clients) : NULL;
-	if (first)
-		client_close(LIST_ENTRY(first, struct client, node));
-	c = calloc(1, sizeof(*c));
-	check(c);
-	c->ctl = ctl;
-	c->pipe.data = c;
-	buf_init(&c->out, 0);
-	c->active_ns = clock_mono_ns();
-	uv_pipe_init(ctl->w->loop, &c->pipe, 0);
-	list_add_tail(&ctl->clients, &c->node);
-	ctl->n++;
-	if (uv_accept(server, (uv_stream_t *)&c->pipe)) {
-		client_close(c);
+	fd = accept4(k->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) || !make_room(k)) {
+		close(fd);
 		return;
 	}
-	set_role(c);
-	uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
+	c = calloc(1, sizeof(*c));
+	check(c);
+	c->w = w;
+	c->fd = fd;
+	c->id = ++k->next_id;
+	c->uid = cred.uid;
+	c->pid = cred.pid;
+	c->active_ns = clock_mono_ns();
+	c->role = cred.uid == 0 || cred.uid == geteuid()   ? ROLE_admin
+		  : is_in_group(fd, &cred, k->operators) ? ROLE_operator
+							 : ROLE_user;
+	buf_init(&c->out, 0);
+	if (uv_poll_init(w->loop, &c->poll, fd)) {
+		close(fd);
+		free(c);
+		return;
+	}
+	list_add_tail(&k->clients, &c->all);
+	k->n++;
+	want(c);
 }
 
-struct control *control_new(struct weird *w, struct listener *l)
-{
-	struct control *ctl = calloc(1, sizeof(*ctl));
-
-	check(ctl);
-	ctl->w = w;
-	list_init(&ctl->clients);
-	uv_pipe_init(w->loop, &ctl->server, 0);
-	ctl->server.data = ctl;
-	check(uv_pipe_open(&ctl->server, l->fd) == 0);
-	check(uv_listen((uv_stream_t *)&ctl->server, (int)MAX_CLIENTS, on_connection) == 0);
-	return ctl;
-}
-
-void control_tick(struct control *ctl)
+void control_tick(struct weird *w)
 {
 	uint64_t now = clock_mono_ns();
 
-	LIST_FOR_SAFE(l, next, &ctl->clients)
-	{
-		struct client *c = LIST_ENTRY(l, struct client, node);
+	if (!w->control)
+		return;
+	LIST_FOR_SAFE(it, next, &w->control->clients) {
+		struct client *c = LIST_ENTRY(it, struct client, all);
+		uint64_t age = now - c->active_ns;
 
-		if (!c->is_waiting && now - c->active_ns > IDLE_NS)
-			client_close(c);
+		if ((!c->is_busy && age > IDLE_NS) || (unread(c) > UNREAD_MAX && age > STUCK_NS))
+			drop(c);
 	}
 }
 
-static void on_server_closed(uv_handle_t *h)
+unsigned control_clients(const struct weird *w)
 {
-	free(h->data);
+	return w->control ? w->control->n : 0;
 }
 
-void control_free(struct control **p)
+int control_open(struct weird *w, struct err *e)
 {
-	struct control *ctl = *p;
+	const struct options *o = &w->gen->s.options;
+	const struct group *gr = getgrnam(OPERATORS);
+	struct listen_how how = {.mode = o->control_mode, .backlog = 128};
+	struct control *k = calloc(1, sizeof(*k));
+	int r;
 
-	if (!ctl)
+	check(k);
+	list_init(&k->clients);
+	k->operators = gr ? gr->gr_gid : (gid_t)-1;
+	/* The group of operators owns the socket where weird may say so. */
+	if (gr && (geteuid() == 0 || is_in_group(-1, &(struct ucred){.gid = getegid()}, gr->gr_gid)))
+		how.group = OPERATORS;
+	r = listen_open(&k->listener, o->control, &how, e);
+	if (r) {
+		free(k);
+		return r;
+	}
+	if (uv_poll_init(w->loop, &k->poll, k->listener.fd))
+		return err_set(e, E_io, "control socket: cannot be polled");
+	k->poll.data = w;
+	uv_poll_start(&k->poll, UV_READABLE, on_connect);
+	w->control = k;
+	return 0;
+}
+
+void control_close(struct weird *w)
+{
+	struct control *k = w->control;
+
+	if (!k)
 		return;
-	*p = NULL;
-	LIST_FOR_SAFE(l, next, &ctl->clients)
-		client_close(LIST_ENTRY(l, struct client, node));
-	uv_close((uv_handle_t *)&ctl->server, on_server_closed);
+	LIST_FOR_SAFE(it, next, &k->clients) {
+		struct client *c = LIST_ENTRY(it, struct client, all);
+
+		flush(c);
+		drop(c);
+	}
+	uv_poll_stop(&k->poll);
+	uv_close((uv_handle_t *)&k->poll, NULL);
+	listen_close(&k->listener, 1);
 }

@@ -223,8 +223,8 @@ static int open_unix(struct listener *l, const char *address, const struct liste
 	struct sockaddr_un sa, tmp;
 	struct stat st;
 	mode_t old;
-	char name[160];
-	int r, n;
+	size_t n;
+	int r;
 
 	if (parse_unix(address, &sa, e))
 		return -E_config;
@@ -242,10 +242,9 @@ static int open_unix(struct listener *l, const char *address, const struct liste
 				       sa.sun_path);
 	}
 	tmp = sa;
-	n = snprintf(name, sizeof(name), "%s.%d", sa.sun_path, (int)getpid());
-	if (n < 0 || (size_t)n >= sizeof(tmp.sun_path))
-		return err_set(e, E_config, "%s: the path is too long; 95 bytes are allowed", address);
-	memcpy(tmp.sun_path, name, (size_t)n + 1);
+	/* parse_unix left room for the suffix. */
+	n = strlen(tmp.sun_path);
+	snprintf(tmp.sun_path + n, sizeof(tmp.sun_path) - n, ".%d", (int)getpid());
 	unlink(tmp.sun_path);
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0)

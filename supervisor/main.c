@@ -1,7 +1,6 @@
-/* weird: reads the configuration, opens sockets and shared memory, starts the children and keeps them, answers the
- * control socket. Start-up reads top to bottom in serve(). */
+/* weird: the supervisor. main reads as the order of start-up: options, configuration, sockets, shared
+ * memory, children, loop, end. */
 #include "config.h"
-#include "supervisor/weird.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,47 +9,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/fdio.h"
 #include "lib/base/log.h"
-#include "lib/ctl/dispatch.h"
+#include "lib/base/num.h"
 #include "lib/ctl/heritage.h"
-#include "lib/json/jr.h"
-#include "lib/shm/metrics.h"
 #include "supervisor/logs.h"
 #include "supervisor/notify.h"
+#include "supervisor/reload.h"
 #include "supervisor/spawn.h"
+#include "supervisor/validate.h"
+#include "supervisor/weird.h"
 
-#define DEFAULT_CONF WEIR_SYSCONFDIR "/weir/weir.conf"
 #define TICK_MS 250u
-#define ROOM_FOR_ENDPOINTS 64u	/* that reloads may add */
+#define OVERSLEPT_NS CLOCK_S
 
-static const char usage_text[] =
-    "usage: weird [-c FILE]               run in the foreground\n"
-    "       weird -t [--offline] [-c FILE]  test the configuration, every endpoint, every statement\n"
-    "       weird -T [-c FILE]            print the effective configuration as JSON\n"
-    "       weird -x conf|options|commands|directives|metrics   print an example or a manual's list\n"
-    "       weird -V                      versions\n"
-    "The configuration is -c, else " DEFAULT_CONF ".\n";
-
-void weird_announce(struct weird *w)
+static void usage(FILE *to)
 {
-	unsigned ready = children_count(w, STATE_ready);
-
-	if (!ready || w->stopping)
-		return;
-	if (!w->is_announced)
-		log_info("serving: generation %u, %u endpoints", w->gen->number, w->gen->s.endpoints.n);
-	w->is_announced = 1;
-	notify_send("READY=1\nSTATUS=Generation %u, %u workers", w->gen->number, ready);
+	fprintf(to,
+		"usage: weird [-c FILE]              run in the foreground\n"
+		"       weird -t [--offline]         test the configuration, every endpoint and, unless\n"
+		"                                    --offline, every statement against its database\n"
+		"       weird -T                     print the effective configuration as JSON\n"
+		"       weird -x options|conf|commands|metrics|directives\n"
+		"                                    describe: mdoc fragments, an example configuration\n"
+		"       weird -V | -h                versions | this text\n"
+		"  -c FILE   configuration, default %s/weir/weir.conf\n",
+		WEIR_SYSCONFDIR);
 }
+
+/* ---- ticks and signals ---- */
 
 static void sample_queue(struct weird *w)
 {
@@ -69,26 +63,54 @@ static void sample_queue(struct weird *w)
 		atomic_store(&h->queue_peak, depth);
 }
 
+static void say_status(const struct weird *w)
+{
+	static uint64_t last_ns;
+	uint64_t now = clock_mono_ns();
+
+	if (!notify_is_on() || now - last_ns < 10 * CLOCK_S)
+		return;
+	last_ns = now;
+	if (w->stopping)
+		notify_send("STATUS=stopping, %u processes left\nEXTEND_TIMEOUT_USEC=15000000",
+			    children_alive(w));
+	else
+		notify_send("STATUS=%s, generation %u, %u of %u workers ready%s",
+			    reload_is_active(w) ? "reloading" : "serving", w->gen->number,
+			    children_count(w, STATE_ready), children_target(w),
+			    w->pool.is_open ? ", workers crash" : "");
+}
+
 static void on_tick(uv_timer_t *t)
 {
+	static uint64_t last_ping_ns;
 	struct weird *w = t->data;
 	uint64_t now = clock_mono_ns();
 
-	atomic_store(&w->region.h->weird_heartbeat_ns, now);
-	/* who overslept may not judge: the children's heartbeats are as old as its own */
-	if (w->last_tick_ns && now - w->last_tick_ns > CLOCK_S)
-		w->no_judging_until_ns = now + CLOCK_S;
+	/* Who overslept may not judge: the others may have been stopped as well. */
+	if (w->last_tick_ns && now - w->last_tick_ns > TICK_MS * CLOCK_MS + OVERSLEPT_NS) {
+		log_warn("weird did not run for %llu ms; nobody is judged by that time",
+			 (unsigned long long)((now - w->last_tick_ns) / CLOCK_MS));
+		w->no_judging_until_ns = now + OVERSLEPT_NS;
+	}
 	w->last_tick_ns = now;
+	atomic_store(&w->region.h->weird_heartbeat_ns, now);
 	children_judge(w, now);
-	if (w->ticks++ % 4)
-		return;
-	express_tick(&w->region, now / CLOCK_MS);
-	slots_sweep(&w->region, now);
-	sample_queue(w);
-	control_tick(w->control);
+	handover_tick(w);
+	reload_changed(w);
 	children_balance(w);
-	if (notify_watchdog_ms())
+	if (w->ticks++ % (1000 / TICK_MS) == 0) {
+		express_tick(&w->region, now / CLOCK_MS);
+		slots_sweep(&w->region, now);
+		sample_queue(w);
+		control_tick(w);
+		say_status(w);
+	}
+	/* The loop turned and the board was swept: that is what the watchdog is told. */
+	if (notify_watchdog_ms() && now - last_ping_ns >= notify_watchdog_ms() * CLOCK_MS) {
+		last_ping_ns = now;
 		notify_send("WATCHDOG=1");
+	}
 }
 
 static void reopen_logs(struct weird *w)
@@ -96,21 +118,23 @@ static void reopen_logs(struct weird *w)
 	struct err e;
 
 	if (logs_reopen(w->logs, &e))
-		log_error("%s", e.text);
+		log_error("%s, going on with the old file", e.text);
+	else
+		log_info("log reopened");
 	children_tell(w, HERITAGE_REOPEN, 0);
-	log_info("logs opened again");
 }
 
-static void on_signal(uv_signal_t *h, int signum)
+static void on_signal(uv_signal_t *h, int sig)
 {
 	struct weird *w = h->data;
 
-	switch (signum) {
+	switch (sig) {
 	case SIGCHLD:
 		children_reap(w);
+		check_reap(w);
 		break;
 	case SIGTERM:
-		weird_stop(w, STOP_GRACEFUL);
+		weird_stop(w, w->stopping == STOP_GRACEFUL ? STOP_FAST : STOP_GRACEFUL);
 		break;
 	case SIGINT:
 		weird_stop(w, STOP_FAST);
@@ -119,7 +143,7 @@ static void on_signal(uv_signal_t *h, int signum)
 		weird_stop(w, STOP_PATIENT);
 		break;
 	case SIGHUP:
-		reload_ask(w, NULL, NULL);
+		reload_request(w, NULL);
 		break;
 	case SIGUSR1:
 		reopen_logs(w);
@@ -129,300 +153,325 @@ static void on_signal(uv_signal_t *h, int signum)
 	}
 }
 
-static void watch_signals(struct weird *w)
+static int take_signals(struct weird *w)
 {
-	static const int all[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+	static const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+	int r = 0;
 
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-		w->signals[i].data = w;
-		uv_signal_init(w->loop, &w->signals[i]);
-		uv_signal_start(&w->signals[i], on_signal, all[i]);
+	for (size_t i = 0; i < ARRAY_LEN(wanted) && !r; i++) {
+		uv_signal_t *s = &w->signals[w->n_signals++];
+
+		r = uv_signal_init(w->loop, s);
+		s->data = w;
+		if (!r)
+			r = uv_signal_start(s, on_signal, wanted[i]);
 	}
-	w->n_signals = ARRAY_LEN(all);
+	return r;
 }
 
-/* Somebody else's weird, alive: its pid, 0 when it does not say, -1 when there is none. */
-static int other_weird(const char *address)
+/* ---- start ---- */
+
+static int load(struct weird *w)
 {
-	const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : address;
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	struct ucred who = {0};
-	socklen_t n = sizeof(who);
-	int fd, pid = -1;
+	AUTO(buf) struct buf text;
+	struct errs errs;
+	size_t n;
 
-	if (strlen(path) >= sizeof(a.sun_path))
-		return -1;
-	memcpy(a.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-		pid = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0 ? who.pid : 0;
-	if (fd >= 0)
-		close(fd);
-	return pid;
+	errs_init(&errs);
+	buf_init(&text, 0);
+	w->gen = w->spawn_gen = generation_new();
+	snapshot_load(&w->gen->s, w->conf_path, &errs);
+	n = errs.n_all;
+	if (n) {
+		errs_to_text(&errs, &text);
+		fwrite(text.p, 1, text.n, stderr);
+		fprintf(stderr, "weird: %s is not valid, not starting (%zu error%s)\n", w->conf_path, n,
+			n == 1 ? "" : "s");
+	}
+	errs_done(&errs);
+	return n ? EXIT_CONFIG : 0;
 }
 
-static int open_listeners(struct weird *w, struct listener *control, struct err *e)
+/* An instance that answers has the name; a socket without one behind it is taken over. */
+static int refuse_second(const struct weird *w)
+{
+	const char *address = w->gen->s.options.control;
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct ucred cred = {0};
+	socklen_t len = sizeof(cred);
+	int fd, r;
+
+	if (strncmp(address, "unix:", 5) || strlen(address + 5) >= sizeof(sa.sun_path))
+		return 0;	/* control_open says what is wrong with it */
+	strcpy(sa.sun_path, address + 5);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return 0;
+	r = connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	if (r == 0 || errno == EAGAIN) {
+		if (r == 0)
+			getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+		fprintf(stderr, "weird: another weird (pid %d) answers at %s, not starting\n",
+			(int)cred.pid, sa.sun_path);
+		close(fd);
+		return EXIT_FAIL;
+	}
+	close(fd);
+	return 0;
+}
+
+static void warn_backlog(unsigned backlog)
+{
+	AUTO(buf) struct buf text;
+	uint64_t most;
+
+	buf_init(&text, 0);
+	if (fdio_read_file("/proc/sys/net/core/somaxconn", 64, &text))
+		return;
+	while (text.n && text.p[text.n - 1] == '\n')
+		text.n--;
+	if (num_u64(buf_slice(&text), &most) == 0 && most < backlog)
+		log_warn("backlog = %u is cut to net.core.somaxconn = %llu", backlog,
+			 (unsigned long long)most);
+}
+
+static int open_sockets(struct weird *w, struct err *e)
 {
 	const struct options *o = &w->gen->s.options;
-	struct listen_how how = {.owner = o->socket_owner, .group = o->socket_group, .mode = o->socket_mode,
+	struct listen_how how = {.owner = o->socket_owner,
+				 .group = o->socket_group,
+				 .mode = o->socket_mode,
 				 .backlog = (int)o->backlog};
-	struct listen_how ctl = how;
 
-	listen_inherit();
-	w->status.fd = -1;
 	for (unsigned i = 0; i < o->listen.n; i++) {
 		if (listen_open(&w->listeners[i], o->listen.v[i], &how, e))
-			return -1;
-		w->n_listeners++;
+			return -E_config;
+		w->n_listeners = i + 1;
 	}
-	if (o->status && *o->status && listen_open(&w->status, o->status, &how, e))
-		return -1;
-	ctl.mode = o->control_mode;
-	ctl.backlog = 64;
-	if (listen_open(control, o->control, &ctl, e))
-		return -1;
-	return listen_unmatched(e) ? -1 : 0;
+	if (o->status[0] && listen_open(&w->status, o->status, &how, e))
+		return -E_config;
+	warn_backlog(o->backlog);
+	return 0;
 }
 
-static int make_memory(struct weird *w, struct err *e)
+static int make_region(struct weird *w, struct err *e)
 {
 	const struct options *o = &w->gen->s.options;
+	unsigned n = w->gen->s.endpoints.n;
 	struct region_plan plan = {.n_numbers = 2 * o->workers.max,
-				   .n_endpoints = w->gen->s.endpoints.n * 2 + ROOM_FOR_ENDPOINTS,
+				   .n_endpoints = n + n / 2 + 32,
 				   .n_databases = o->n_databases};
 
+	if (plan.n_numbers > BOARD_MAX_NUMBERS)
+		plan.n_numbers = BOARD_MAX_NUMBERS;
+	if (plan.n_endpoints > REGION_MAX_ENDPOINTS)
+		plan.n_endpoints = REGION_MAX_ENDPOINTS;
 	for (unsigned i = 0; i < o->n_databases; i++)
 		plan.n_slots[i] = o->databases[i].pool_max;
-	if (region_create(&w->region, &plan, e))
-		return -1;
-	for (unsigned i = 0; i < o->n_databases; i++) {
-		struct db_state *s = region_db(&w->region, i);
-
-		snprintf(s->name, sizeof(s->name), "%s", o->databases[i].name);
-		s->n_warm = o->databases[i].pool_min;
-	}
 	w->n_numbers = plan.n_numbers;
 	w->max_workers = o->workers.max;
+	if (region_create(&w->region, &plan, e))
+		return -E_io;
+	for (unsigned i = 0; i < o->n_databases; i++) {
+		struct db_state *d = region_db(&w->region, i);
+
+		snprintf(d->name, sizeof(d->name), "%s", o->databases[i].name);
+		d->n_warm = o->databases[i].pool_min;
+	}
 	atomic_store(&w->region.h->weird_pid, (uint32_t)getpid());
 	atomic_store(&w->region.h->weird_heartbeat_ns, clock_mono_ns());
 	atomic_store(&w->region.h->log_level, (uint32_t)o->log.level);
-	atomic_store(&w->region.h->last_reload_ok, 1);
-	atomic_store(&w->region.h->reload_wall_us, clock_wall_us());
-	w->events = calloc(w->n_numbers + 1, sizeof(*w->events));
-	check(w->events);
-	for (unsigned i = 0; i <= w->n_numbers; i++) {
-		w->events[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (w->events[i] < 0)
-			return err_set(e, E_io, "eventfd: %s", strerror(errno));
-	}
-	return generation_seal(w->gen, &w->region, 1, e) ? -1 : 0;
+	return generation_seal(w->gen, &w->region, 1, e);
 }
 
 static int find_programs(struct weird *w, struct err *e)
 {
 	if (spawn_find("weir-worker", w->worker_path, sizeof(w->worker_path)))
-		return err_set(e, E_config, "weir-worker was not found, last at %s", w->worker_path);
-	if (spawn_find("weir-monitor", w->monitor_path, sizeof(w->monitor_path)))
-		return err_set(e, E_config, "weir-monitor was not found, last at %s", w->monitor_path);
+		return err_set(e, E_io, "cannot find the program weir-worker (looked at %s)",
+			       w->worker_path);
+	w->has_monitor = spawn_find("weir-monitor", w->monitor_path, sizeof(w->monitor_path)) == 0;
+	if (!w->has_monitor)
+		log_error("cannot find the program weir-monitor (looked at %s): no probes, no status "
+			  "socket", w->monitor_path);
 	return 0;
 }
 
-static int load(struct weird *w)
+/* Children inherit this: a worker holds as many descriptors as it has connections. */
+static void raise_nofile(void)
 {
-	struct errs errs;
-	AUTO(buf) struct buf text;
-	int rc = 0;
+	struct rlimit rl;
 
-	buf_init(&text, 0);
-	errs_init(&errs);
-	w->gen = generation_new();
-	if (snapshot_load(&w->gen->s, w->conf_path, &errs)) {
-		errs_to_text(&errs, &text);
-		fwrite(text.p, 1, text.n, stderr);
-		rc = EXIT_CONFIG;
-	}
-	errs_done(&errs);
-	return rc;
-}
-
-static void raise_limits(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
-		l.rlim_cur = l.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &l);
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
 	}
 }
 
-static void close_handle(uv_handle_t *h, void *arg)
+static void make_sure_of_012(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+static int start(struct weird *w, struct err *e)
+{
+	const struct options *o = &w->gen->s.options;
+
+	w->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (w->null_fd < 0)
+		return err_set(e, E_io, "/dev/null: %s", strerror(errno));
+	if (find_programs(w, e) || open_sockets(w, e) || make_region(w, e))
+		return -E_io;
+	if (control_open(w, e))
+		return -E_io;
+	if (listen_unmatched(e))
+		return -E_config;
+	w->logs = logs_new(w->loop);
+	if (logs_open(w->logs, o->log.file, e))
+		return -E_io;
+	if (children_init(w) || take_signals(w))
+		return err_set(e, E_io, "out of descriptors");
+	reload_init(w);
+	generation_publish(w->gen, &w->region);
+	if (logs_adopt_self(w->logs))
+		return err_set(e, E_io, "no pipe for the log");
+	uv_timer_init(w->loop, &w->tick);
+	w->tick.data = w;
+	uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS);
+	return 0;
+}
+
+/* ---- end ---- */
+
+static void close_rest(uv_handle_t *h, void *arg)
 {
 	(void)arg;
 	if (!uv_is_closing(h))
 		uv_close(h, NULL);
 }
 
-static void finish(struct weird *w, struct listener *control)
+static void end(struct weird *w)
 {
-	control_free(&w->control);
-	children_done(w);
+	log_info("weird ends");
+	stop_answer(w);
+	control_close(w);
+	handover_done(w);
 	for (unsigned i = 0; i < w->n_listeners; i++)
 		listen_close(&w->listeners[i], 1);
 	if (w->status.fd >= 0)
 		listen_close(&w->status, 1);
-	listen_close(control, 1);
-	log_info("ended");
+	children_done(w);
 	logs_close(w->logs);
-	uv_walk(w->loop, close_handle, NULL);
-	uv_run(w->loop, UV_RUN_NOWAIT);
+	uv_walk(w->loop, close_rest, NULL);
+	uv_run(w->loop, UV_RUN_DEFAULT);
+	uv_loop_close(w->loop);
+	region_close(&w->region);
+	w->spawn_gen = NULL;
+	generation_unref(&w->gen);
 }
 
-static int serve(struct weird *w)
+static int run(struct weird *w)
 {
-	struct listener control = {.fd = -1};
+	const struct options *o;
 	struct err e = {0};
-	char text[1024];
-	int rc = load(w), pid;
+	int code;
 
-	if (rc)
-		return rc;
-	pid = other_weird(w->gen->s.options.control);
-	if (pid >= 0) {
-		fprintf(stderr, "weird: another weird (pid %d) answers at %s\n", pid, w->gen->s.options.control);
-		return EXIT_FAIL;
-	}
-	raise_limits();
+	make_sure_of_012();
+	log_init("weird", 2, LOG_INFO);
 	notify_open();
-	log_init("weird", 2, (enum log_level)w->gen->s.options.log.level);
-	w->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	listen_inherit();
+	raise_nofile();
+	umask(0027);
+	code = load(w);
+	if (code)
+		return code;
+	o = &w->gen->s.options;
+	log_set_level((enum log_level)o->log.level);
+	code = refuse_second(w);
+	if (code)
+		return code;
 	w->loop = uv_default_loop();
-	w->logs = logs_new(w->loop);
-	if (find_programs(w, &e) || open_listeners(w, &control, &e) || make_memory(w, &e) ||
-	    logs_open(w->logs, w->gen->s.options.log.file, &e)) {
-		fprintf(stderr, "weird: %s\n", err_format(&e, text, sizeof(text)));
+	w->started_ns = clock_mono_ns();
+	w->log_level_override = -1;
+	w->status.fd = -1;
+	if (start(w, &e)) {
+		log_set_fd(2);
+		fprintf(stderr, "weird: %s\n", e.text);
+		for (unsigned i = 0; i < w->n_listeners; i++)
+			listen_close(&w->listeners[i], 1);
+		if (w->status.fd >= 0)
+			listen_close(&w->status, 1);
+		control_close(w);
 		return e.id == E_config ? EXIT_CONFIG : EXIT_FAIL;
 	}
-	if (logs_adopt_self(w->logs))
-		return EXIT_FAIL;
-	w->spawn_gen = w->gen;
-	w->has_monitor = 1;
-	w->started_ns = clock_mono_ns();
-	generation_publish(w->gen, &w->region);
-	uv_timer_init(w->loop, &w->tick);
-	uv_timer_init(w->loop, &w->stop_timer);
-	w->tick.data = w;
-	watch_signals(w);
-	children_init(w);
-	w->control = control_new(w, &control);
-	log_info("weird %s starts, configuration %s", PACKAGE_VERSION, w->conf_path);
+	log_info("weird %s starts: %s, %u endpoints, %u of at most %u workers, pid %d",
+		 PACKAGE_VERSION, w->conf_path, w->gen->s.endpoints.n, children_target(w),
+		 w->max_workers, (int)getpid());
+	for (unsigned i = 0; i < w->n_listeners; i++)
+		log_info("listening at %s%s", w->listeners[i].address,
+			 w->listeners[i].was_inherited ? " (inherited)" : "");
 	children_balance(w);
-	uv_timer_start(&w->tick, on_tick, 0, TICK_MS);
 	uv_run(w->loop, UV_RUN_DEFAULT);
-	finish(w, &control);
+	end(w);
 	return w->exit_code;
-}
-
-static int print_config(const char *path)
-{
-	struct weird w = {.conf_path = strdup(path)};
-	AUTO(buf) struct buf out;
-	int rc = load(&w);
-
-	buf_init(&out, 0);
-	if (!rc) {
-		options_to_json(&w.gen->s.options, &out);
-		printf("%.*s\n", (int)out.n, out.p);
-	}
-	generation_unref(&w.gen);
-	free(w.conf_path);
-	return rc;
-}
-
-static int print_list(const char *what)
-{
-	static const struct {
-		const char *word;
-		void (*fn)(struct buf *);
-	} lists[] = {{"conf", options_example}, {"options", options_mdoc}, {"commands", dispatch_mdoc},
-		     {"directives", endpoints_mdoc}, {"metrics", metrics_mdoc}};
-	AUTO(buf) struct buf out;
-
-	buf_init(&out, 0);
-	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-		if (strcmp(what, lists[i].word) == 0) {
-			lists[i].fn(&out);
-			fwrite(out.p, 1, out.n, stdout);
-			return EXIT_OK;
-		}
-	fprintf(stderr, "weird: -x takes conf, options, commands, directives or metrics\n%s", usage_text);
-	return EXIT_USAGE;
-}
-
-static void print_versions(void)
-{
-	char path[PATH_MAX];
-	char command[PATH_MAX + 8];
-
-	printf("weird %s\nlibuv %s\nlibconfuse %s\njansson %s\n", PACKAGE_VERSION, uv_version_string(),
-	       options_library_version(), jr_library_version());
-	fflush(stdout);
-	if (spawn_find("weir-worker", path, sizeof(path)) == 0) {
-		char *argv[] = {command, strdup("-V"), NULL};
-
-		snprintf(command, sizeof(command), "weir-worker");
-		execv(path, argv);
-	}
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {{"offline", 0, NULL, 'o'}, {"help", 0, NULL, 'h'}, {"version", 0, NULL, 'V'},
-					      {NULL, 0, NULL, 0}};
 	static struct weird w;
-	const char *conf = DEFAULT_CONF, *list = NULL;
-	int ch, test = 0, dump = 0, offline = 0;
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
+		{"offline", no_argument, NULL, 'o'},	  {"print", no_argument, NULL, 'T'},
+		{"version", no_argument, NULL, 'V'},	  {"help", no_argument, NULL, 'h'},
+		{"describe", required_argument, NULL, 'x'}, {NULL, 0, NULL, 0}};
+	const char *conf = WEIR_SYSCONFDIR "/weir/weir.conf", *what = NULL;
+	int c, is_test = 0, is_offline = 0, is_print = 0;
 
-	while ((ch = getopt_long(argc, argv, "c:tTVx:h", longs, NULL)) != -1) {
-		switch (ch) {
+	while ((c = getopt_long(argc, argv, "c:tTVhx:", longs, NULL)) != -1) {
+		switch (c) {
 		case 'c':
 			conf = optarg;
 			break;
 		case 't':
-			test = 1;
-			break;
-		case 'T':
-			dump = 1;
+			is_test = 1;
 			break;
 		case 'o':
-			offline = 1;
+			is_offline = 1;
+			break;
+		case 'T':
+			is_print = 1;
 			break;
 		case 'x':
-			list = optarg;
+			what = optarg;
 			break;
 		case 'V':
-			print_versions();
-			return EXIT_OK;
+			return validate_version();
 		case 'h':
-			fputs(usage_text, stdout);
-			return EXIT_OK;
+			usage(stdout);
+			return 0;
 		default:
-			fputs(usage_text, stderr);
+			usage(stderr);
 			return EXIT_USAGE;
 		}
 	}
-	if (optind < argc || (offline && !test)) {
-		fputs(usage_text, stderr);
+	if (optind < argc || (is_offline && !is_test)) {
+		usage(stderr);
 		return EXIT_USAGE;
 	}
-	if (list)
-		return print_list(list);
-	if (test)
-		return check_run(conf, offline);
-	if (dump)
-		return print_config(conf);
-	w.conf_path = realpath(conf, NULL);
-	if (!w.conf_path)
-		w.conf_path = strdup(conf);
-	return serve(&w);
+	if (what)
+		return validate_describe(what);
+	if (is_test)
+		return validate_test(conf, is_offline);
+	if (is_print)
+		return validate_print(conf);
+	/* A reload reads the file again; the working directory stays what it is. */
+	w.conf_path = strdup(conf);
+	check(w.conf_path);
+	return run(&w);
 }

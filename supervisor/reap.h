@@ -1,4 +1,4 @@
-/* reap: the states of a child process's slot and what moves them, as one table.
+/* reap: the states of a child process's slot and what moves them, as one table (supervision.md 3).
  * Pure: no clock, no process. supervisor/children.c acts on the answers.
  * Layer: supervisor. */
 #ifndef WEIR_SUPERVISOR_REAP_H

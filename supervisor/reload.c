@@ -1,295 +1,541 @@
-/* Reload: read and validate in a thread, one candidate first, then worker by worker, new before old; back to the
- * old generation when one does not get ready. */
+/* reload: the phases of a change of generation, driven by what children report.
+ *
+ *   reading → candidate → rolling → monitor → idle
+ *                            └ a new worker fails ─→ back → idle
+ *
+ * In reading and candidate nothing of the old generation is touched. The roll keeps as many ready workers as are wanted
+ * at every moment; it does not wait for the old ones' end. */
 #include "config.h"
-#include "supervisor/weird.h"
+#include "supervisor/reload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/ctl/frame.h"
+#include "lib/ctl/heritage.h"
+#include "lib/json/jw.h"
+#include "supervisor/logs.h"
 #include "supervisor/notify.h"
 
-struct asker {
-	weird_answer_f fn;
-	void *arg;
-};
+enum phase { IDLE, READING, CANDIDATE, FAILED, ROLLING, BACK, MONITOR };
 
-struct askers {
-	struct asker *v;
-	unsigned n;
-};
+#define ASKERS_MAX 64u		/* as many as there are clients */
+#define MORE_MS 5000u		/* beyond ready_timeout, before BACK and MONITOR are answered as they stand */
 
 struct reload {
 	struct weird *w;
+	enum phase phase;
+	struct generation *next;
+	struct child *candidate;
+	struct asker askers[ASKERS_MAX], later[ASKERS_MAX];
+	unsigned n_askers, n_later;
+	int is_wanted_again;
 	uv_work_t work;
-	char *path;
+	uv_timer_t timer;	/* FAILED, BACK and MONITOR */
 	struct errs errs;
-	struct generation *next;	/* loaded */
-	struct child *current;		/* the new worker that is waited for */
-	unsigned n_new;
-	struct askers now, later;
+	struct buf log;		/* what the new generation's first worker said, or the failing one */
+	struct buf needs;	/* keys that need a restart */
+	struct buf warnings;
+	char failure[512];
+	int is_config;		/* the failure is the configuration's */
+	unsigned replaced;
+	uint64_t begun_ns;
 };
 
-static void ask(struct askers *a, weird_answer_f fn, void *arg)
+static void start(struct reload *r);
+
+const char *reload_phase(const struct weird *w)
 {
-	a->v = realloc(a->v, (a->n + 1) * sizeof(*a->v));
-	check(a->v);
-	a->v[a->n++] = (struct asker){fn, arg};
+	static const char *const names[] = {"idle", "reading", "candidate", "failed", "rolling", "rolling back",
+					    "monitor"};
+
+	return names[w->reload->phase];
 }
 
-static void answer(struct askers *a, int severity, const char *text, struct slice body)
+int reload_is_active(const struct weird *w)
 {
-	for (unsigned i = 0; i < a->n; i++)
-		if (a->v[i].fn)
-			a->v[i].fn(a->v[i].arg, severity, text, body);
-	free(a->v);
-	*a = (struct askers){0};
+	return w->reload->phase != IDLE;
 }
 
-static void begin(struct reload *r);
-
-/* Over, one way or the other. */
-static void end(struct reload *r, int severity, const char *text, struct slice body)
+const struct child *reload_candidate(const struct weird *w)
 {
-	struct weird *w = r->w;
-	struct region_header *h = w->region.h;
-	int failed = severity == CTL_FAILED;
+	return w->reload->phase == CANDIDATE ? w->reload->candidate : NULL;
+}
 
-	log_at(failed ? LOG_ERROR : LOG_INFO, "reload: %s", text);
-	if (failed)
-		snprintf(h->last_failure, sizeof(h->last_failure), "%s", text);
-	atomic_fetch_add(failed ? &h->reloads_failed : &h->reloads_ok, 1);
-	atomic_store(&h->last_reload_ok, !failed);
-	atomic_store(&h->reload_wall_us, clock_wall_us());
-	notify_send("READY=1\nSTATUS=Generation %u%s", w->gen->number, failed ? ", last reload failed" : "");
-	answer(&r->now, severity, text, body);
-	generation_unref(&r->next);
-	errs_done(&r->errs);
-	if (r->later.n && !w->stopping) {
-		r->now = r->later;
-		r->later = (struct askers){0};
-		begin(r);
-		return;
+/* ---- the answer ---- */
+
+static void body_json(const struct reload *r, int is_ok, struct buf *out)
+{
+	struct jw j;
+
+	jw_init(&j, out);
+	jw_object(&j);
+	jw_key(&j, "ok");
+	jw_bool(&j, is_ok);
+	jw_key(&j, "generation");
+	jw_u64(&j, r->w->gen->number);
+	if (!is_ok) {
+		jw_key(&j, "failure");
+		jw_str(&j, r->failure);
 	}
-	answer(&r->later, CTL_FAILED, "weird is stopping", (struct slice){NULL, 0});
-	w->reload = NULL;
-	free(r->path);
-	free(r);
-	children_balance(w);
-}
+	jw_key(&j, "errors");
+	jw_array(&j);
+	for (size_t i = 0; i < r->errs.n; i++) {
+		const struct err *e = &r->errs.v[i];
 
-static void fail(struct reload *r, const char *text, struct slice body)
-{
-	end(r, CTL_FAILED, text, body);
-}
-
-/* Workers of the running generation that still serve. */
-static struct child *old_one(const struct reload *r)
-{
-	struct weird *w = r->w;
-
-	for (unsigned i = 0; i < w->n_numbers; i++) {
-		struct child *c = &w->children[i];
-
-		if (c->gen != r->next &&
-		    (c->state == STATE_ready || c->state == STATE_starting || c->state == STATE_backoff))
-			return c;
+		jw_object(&j);
+		jw_key(&j, "file");
+		jw_str(&j, e->file[0] ? e->file : NULL);
+		jw_key(&j, "line");
+		jw_u64(&j, e->line);
+		jw_key(&j, "column");
+		jw_u64(&j, e->col);
+		jw_key(&j, "text");
+		jw_str(&j, e->text);
+		jw_object_end(&j);
 	}
-	return NULL;
-}
+	jw_array_end(&j);
+	jw_key(&j, "needs_restart");
+	jw_slice(&j, buf_slice(&r->needs));
+	jw_key(&j, "warnings");
+	jw_slice(&j, buf_slice(&r->warnings));
+	jw_key(&j, "workers");
+	jw_array(&j);
+	for (unsigned i = 0; i < r->w->n_numbers; i++) {
+		const struct child *c = &r->w->children[i];
 
-/* What started on the new generation goes again, and the old one fills up. */
-static void roll_back(struct reload *r, const char *why, struct slice body)
-{
-	struct weird *w = r->w;
-	AUTO(buf) struct buf text;
-
-	buf_init(&text, 0);
-	w->spawn_gen = w->gen;
-	for (unsigned i = 0; i < w->n_numbers; i++) {
-		struct child *c = &w->children[i];
-
-		if (c->gen != r->next || c->state == STATE_draining)
+		if (!c->pid)
 			continue;
-		if (c->state == STATE_ready)
-			(void)children_start(w, w->gen);
-		if (c->state == STATE_ready || c->state == STATE_starting || c->state == STATE_backoff)
-			child_ask(c);
+		jw_object(&j);
+		jw_key(&j, "number");
+		jw_u64(&j, i);
+		jw_key(&j, "pid");
+		jw_u64(&j, (uint64_t)c->pid);
+		jw_key(&j, "state");
+		jw_str(&j, board_state_name((int)c->state));
+		jw_key(&j, "generation");
+		jw_u64(&j, c->gen->number);
+		jw_object_end(&j);
 	}
-	generation_publish(w->gen, &w->region);
-	buf_addf(&text, "failed, generation %u goes on: %s", w->gen->number, why);
-	fail(r, buf_str(&text), body);
+	jw_array_end(&j);
+	jw_key(&j, "log");
+	jw_slice(&j, buf_slice(&r->log));
+	jw_object_end(&j);
+	buf_addc(out, '\n');
 }
 
-static void finish(struct reload *r)
+static void body_text(const struct reload *r, struct buf *out)
+{
+	errs_to_text(&r->errs, out);
+	if (r->needs.n)
+		buf_addf(out, "needs a restart, old value kept: %.*s\n",
+			 SLICE_ARG(buf_slice(&r->needs)));
+	buf_add(out, r->warnings.p, r->warnings.n);
+	if (r->log.n) {
+		buf_adds(out, "log of the new worker:\n");
+		buf_add(out, r->log.p, r->log.n);
+	}
+}
+
+static void answer(struct reload *r, int is_ok)
+{
+	enum ctl_severity sev = !is_ok			  ? CTL_FAILED
+				: r->needs.n || r->warnings.n ? CTL_WARNING
+							  : CTL_DONE;
+	AUTO(buf) struct buf json;
+	AUTO(buf) struct buf text;
+	char head[600];
+
+	buf_init(&json, 0);
+	buf_init(&text, 0);
+	if (is_ok)
+		snprintf(head, sizeof(head), "generation %u runs, %u workers replaced",
+			 r->w->gen->number, r->replaced);
+	else
+		snprintf(head, sizeof(head), "%s%s; generation %u keeps running",
+			 r->is_config ? CTL_SAYS_CONFIG ": " : "", r->failure, r->w->gen->number);
+	body_json(r, is_ok, &json);
+	body_text(r, &text);
+	if (is_ok)
+		log_info("reload: %s", head);
+	else
+		log_error("reload failed: %s", head);
+	if (!is_ok)
+		for (size_t i = 0; i < r->errs.n; i++) {
+			char line[1024];
+
+			log_error("reload: %s", err_format(&r->errs.v[i], line, sizeof(line)));
+		}
+	if (r->needs.n)
+		log_warn("reload: needs a restart: %s", buf_str(&r->needs));
+	for (unsigned i = 0; i < r->n_askers; i++)
+		control_answer(r->w, &r->askers[i], sev, head,
+			       buf_slice(r->askers[i].wants_json ? &json : &text));
+	r->n_askers = 0;
+}
+
+static void finish(struct reload *r, int is_ok)
+{
+	struct region_header *h = r->w->region.h;
+
+	uv_timer_stop(&r->timer);
+	r->phase = IDLE;
+	r->candidate = NULL;
+	r->w->spawn_gen = r->w->gen;
+	if (!is_ok) {
+		generation_publish(r->w->gen, &r->w->region);
+		snprintf(h->last_failure, sizeof(h->last_failure), "%.250s", r->failure);
+	}
+	atomic_store(&h->reload_wall_us, clock_wall_us());
+	atomic_store(&h->last_reload_ok, (uint32_t)is_ok);
+	atomic_fetch_add(is_ok ? &h->reloads_ok : &h->reloads_failed, 1);
+	answer(r, is_ok);
+	generation_unref(&r->next);
+	notify_send("READY=1\nSTATUS=serving, generation %u%s", r->w->gen->number,
+		    is_ok ? "" : ", last reload failed");
+	errs_done(&r->errs);
+	errs_init(&r->errs);
+	children_balance(r->w);
+	if (r->is_wanted_again && !r->w->stopping) {
+		r->is_wanted_again = 0;
+		memcpy(r->askers, r->later, sizeof(r->askers));
+		r->n_askers = r->n_later;
+		r->n_later = 0;
+		start(r);
+	}
+}
+
+static void set_failure(struct reload *r, int is_config, const char *fmt, ...) PRINTF(3, 4);
+static void set_failure(struct reload *r, int is_config, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->failure, sizeof(r->failure), fmt, ap);
+	va_end(ap);
+	r->is_config = is_config;
+}
+
+/* ---- the end of a good one ---- */
+
+static int is_same_sql(const struct endpoint *a, const struct endpoint *b)
+{
+	if (a->n_variants != b->n_variants || a->database != b->database)
+		return 0;
+	for (unsigned i = 0; i < a->n_variants; i++)
+		if (strcmp(a->variants[i].sql, b->variants[i].sql))
+			return 0;
+	return 1;
+}
+
+/* What an endpoint earned by its old statement says nothing about its new one. */
+static void reset_express(struct weird *w, const struct generation *old, const struct generation *new)
+{
+	for (unsigned i = 0; i < new->s.endpoints.n; i++) {
+		const struct endpoint *b = new->s.endpoints.v[i];
+
+		for (unsigned k = 0; k < old->s.endpoints.n; k++) {
+			const struct endpoint *a = old->s.endpoints.v[k];
+
+			if (a->metric == b->metric && !is_same_sql(a, b))
+				express_reset(&region_endpoint(&w->region, b->metric)->express);
+		}
+	}
+}
+
+/* BACK or MONITOR take too long. */
+static void on_late(uv_timer_t *t)
+{
+	struct reload *r = t->data;
+	int is_ok = r->phase == MONITOR;
+
+	buf_adds(&r->warnings, is_ok ? "weir-monitor is not ready yet\n"
+				     : "the old generation is not fully restored yet\n");
+	finish(r, is_ok);
+}
+
+static void commit(struct reload *r)
 {
 	struct weird *w = r->w;
-	struct child *old, *monitor = &w->children[w->n_numbers];
-	AUTO(buf) struct buf text, keys;
-	int restart;
+	struct generation *old = w->gen;
+	const struct opts_log *log = &r->next->s.options.log;
+	struct child *monitor = &w->children[w->n_numbers];
+	struct err e;
 
-	buf_init(&text, 0);
-	buf_init(&keys, 0);
-	while ((old = old_one(r)))
-		child_ask(old);
-	restart = options_need_restart(&w->gen->s.options, &r->next->s.options, &keys);
-	generation_unref(&w->gen);
 	w->gen = generation_ref(r->next);
 	w->spawn_gen = w->gen;
 	generation_publish(w->gen, &w->region);
-	atomic_store(&w->region.h->log_level, (uint32_t)w->gen->s.options.log.level);
-	log_set_level((enum log_level)w->gen->s.options.log.level);
+	reset_express(w, old, w->gen);
+	w->log_level_override = -1;
+	atomic_store(&w->region.h->log_level, (uint32_t)log->level);
+	log_set_level((enum log_level)log->level);
+	if (strcmp(log->file, old->s.options.log.file) && logs_open(w->logs, log->file, &e))
+		buf_addf(&r->warnings, "%s\n", e.text);
+	generation_unref(&old);
+	r->phase = MONITOR;
 	if (monitor->state == STATE_ready || monitor->state == STATE_starting)
-		child_ask(monitor);	/* it is started again on the new generation */
-	buf_addf(&text, "generation %u, %u endpoints", w->gen->number, w->gen->s.endpoints.n);
-	if (restart)
-		buf_addf(&text, "; a restart is needed for %s", buf_str(&keys));
-	end(r, restart ? CTL_WARNING : CTL_DONE, buf_str(&text), (struct slice){NULL, 0});
+		child_ask(monitor);
+	else if (!w->has_monitor || monitor->state == STATE_backoff)
+		finish(r, 1);
+	if (r->phase == MONITOR)
+		uv_timer_start(&r->timer, on_late, w->gen->s.options.workers.ready_timeout + MORE_MS,
+			       0);
 }
 
-static void next_worker(struct reload *r)
+/* ---- the roll ---- */
+
+static void begin_back(struct reload *r)
+{
+	r->phase = BACK;
+	r->w->spawn_gen = r->w->gen;
+	log_error("reload: %s; going back to generation %u", r->failure, r->w->gen->number);
+	/* If the old one cannot be restored in time the asker must still hear of it; backoff goes on. */
+	uv_timer_start(&r->timer, on_late, r->w->gen->s.options.workers.ready_timeout + MORE_MS, 0);
+}
+
+static void roll(struct reload *r)
 {
 	struct weird *w = r->w;
-	unsigned want = r->next->s.options.workers.min;
+	struct generation *target = r->phase == BACK ? w->gen : r->next;
+	unsigned wanted = children_target(w), ready = 0, starting = 0, waiting = 0, old = 0;
+	struct child *c, *oldest;
 
-	if (want > w->max_workers)
-		want = w->max_workers;
-	if (r->n_new >= want) {
-		finish(r);
+	for (unsigned i = 0; i < w->n_numbers; i++) {
+		c = &w->children[i];
+		if (c->state == STATE_backoff) {
+			waiting++;
+		} else if (c->state == STATE_starting) {
+			if (c->gen == target)
+				starting++;
+			else
+				child_ask(c);
+		} else if (c->state == STATE_ready) {
+			if (c->gen == target)
+				ready++;
+			else
+				old++;
+		}
+	}
+	for (; old && old + ready > wanted; old--) {
+		oldest = NULL;
+		for (unsigned i = 0; i < w->n_numbers; i++) {
+			c = &w->children[i];
+			if (c->state == STATE_ready && c->gen != target &&
+			    (!oldest || c->started_ns < oldest->started_ns))
+				oldest = c;
+		}
+		check(oldest);
+		child_ask(oldest);
+		r->replaced++;
+	}
+	if (ready >= wanted && !old) {
+		if (r->phase == BACK)
+			finish(r, 0);
+		else
+			commit(r);
 		return;
 	}
-	r->current = children_start(w, r->next);
-	if (!r->current)
-		roll_back(r, "no worker number is free: earlier workers are still draining", (struct slice){NULL, 0});
+	if (starting || ready + waiting >= wanted)
+		return;
+	if (!children_start(w, target) && r->phase == ROLLING) {
+		set_failure(r, 0, "no further worker could be started");
+		begin_back(r);
+	}
+}
+
+void reload_changed(struct weird *w)
+{
+	if (w->reload->phase == ROLLING || w->reload->phase == BACK)
+		roll(w->reload);
 }
 
 void reload_child_ready(struct weird *w, struct child *c)
 {
 	struct reload *r = w->reload;
-	struct child *old;
-	int was_degraded = 0;
 
-	if (!r || r->current != c)
-		return;
-	for (unsigned i = 0; i < w->n_numbers; i++)
-		was_degraded |= w->children[i].gen == w->gen &&
-				atomic_load(&region_board(&w->region, i)->is_degraded);
-	r->current = NULL;
-	if (c->is_degraded && !was_degraded && r->n_new == 0) {
-		roll_back(r, "a database is not reachable for the new workers, it is for the old ones",
-			  buf_slice(&c->captured));
-		return;
+	if (r->phase == CANDIDATE && c == r->candidate) {
+		int was_whole = 0;
+
+		buf_clear(&r->log);
+		buf_add(&r->log, c->captured.p, c->captured.n);
+		for (unsigned i = 0; i < w->n_numbers; i++) {
+			const struct child *o = &w->children[i];
+
+			was_whole |= o != c && o->state == STATE_ready &&
+				     !atomic_load(&child_row(o)->is_degraded);
+		}
+		if (c->is_degraded && was_whole) {
+			set_failure(r, 0, "the new generation cannot reach a database, the running one can");
+			r->phase = IDLE;	/* not the candidate any more: it may be asked to go */
+			child_ask(c);
+			finish(r, 0);
+			return;
+		}
+		if (c->is_degraded)
+			buf_adds(&r->warnings, "ready but degraded: a database is not reachable\n");
+		r->phase = ROLLING;
+		r->candidate = NULL;
+		w->spawn_gen = r->next;
+		roll(r);
+	} else if (r->phase == MONITOR && child_is_monitor(c)) {
+		finish(r, 1);
+	} else {
+		reload_changed(w);
 	}
-	r->n_new++;
-	old = old_one(r);
-	if (old)
-		child_ask(old);
-	next_worker(r);
+}
+
+static void on_candidate_failed(uv_timer_t *t)
+{
+	finish(t->data, 0);
 }
 
 void reload_child_failed(struct weird *w, struct child *c, const char *why)
 {
 	struct reload *r = w->reload;
-	AUTO(buf) struct buf body;
 
-	buf_init(&body, 0);	/* before any return: the scope's end frees it */
-	if (!r || r->current != c)
+	if (r->phase == MONITOR && child_is_monitor(c)) {
+		buf_addf(&r->warnings, "weir-monitor %s; it is tried again\n", why);
+		finish(r, 1);
 		return;
-	r->current = NULL;
-	buf_add(&body, c->captured.p, c->captured.n);
-	roll_back(r, why, buf_slice(&body));
+	}
+	if ((r->phase != CANDIDATE || c != r->candidate) &&
+	    (r->phase != ROLLING || c->gen != r->next))
+		return;
+	buf_clear(&r->log);
+	buf_add(&r->log, c->captured.p, c->captured.n);
+	set_failure(r, c->exit_code == EXIT_CONFIG, "a new worker %s", why);
+	if (r->phase == ROLLING) {
+		begin_back(r);
+		return;
+	}
+	/* Answered from the loop: only then the candidate's number is out of the count. */
+	c->is_unready_kill = 0;
+	r->phase = FAILED;
+	uv_timer_start(&r->timer, on_candidate_failed, 0, 0);
 }
 
-int reload_owns(const struct weird *w, const struct child *c)
+/* ---- reading ---- */
+
+static void on_read(uv_work_t *work)
 {
-	return w->reload && w->reload->current == c;
+	struct reload *r = CONTAINER_OF(work, struct reload, work);
+
+	snapshot_load(&r->next->s, r->w->conf_path, &r->errs);
 }
 
-static void on_load(uv_work_t *work)
+static int fits_region(const struct reload *r)
 {
-	struct reload *r = work->data;
+	const struct options *a = &r->w->gen->s.options, *b = &r->next->s.options;
 
-	(void)snapshot_load(&r->next->s, r->path, &r->errs);
+	if (a->n_databases != b->n_databases)
+		return 0;
+	for (unsigned i = 0; i < a->n_databases; i++)
+		if (strcmp(a->databases[i].name, b->databases[i].name))
+			return 0;
+	return 1;
 }
 
-static void on_loaded(uv_work_t *work, int status)
+static void on_read_done(uv_work_t *work, int status)
 {
-	struct reload *r = work->data;
+	struct reload *r = CONTAINER_OF(work, struct reload, work);
 	struct weird *w = r->w;
-	struct err e = {0};
-	char text[1024];
-	AUTO(buf) struct buf body;
+	struct err e;
 
-	(void)status;
-	buf_init(&body, 0);
-	if (w->stopping) {
-		fail(r, "weird is stopping", (struct slice){NULL, 0});
+	if (status || w->stopping) {
+		set_failure(r, 0, "weird is stopping");
+		finish(r, 0);
 		return;
 	}
-	if (r->errs.n) {
-		errs_to_text(&r->errs, &body);
-		fail(r, "configuration refused, nothing was changed", buf_slice(&body));
+	if (r->errs.n_all) {
+		set_failure(r, 1, "%zu error%s", r->errs.n_all, r->errs.n_all == 1 ? "" : "s");
+		finish(r, 0);
 		return;
 	}
-	if (r->next->s.options.n_databases != w->region.h->plan.n_databases) {
-		fail(r, "the number of databases cannot change while weird runs: restart it", (struct slice){NULL, 0});
+	if (!fits_region(r)) {
+		set_failure(r, 1, "database blocks were added, removed or renamed: needs a restart");
+		finish(r, 0);
 		return;
 	}
+	options_need_restart(&w->gen->s.options, &r->next->s.options, &r->needs);
 	if (generation_seal(r->next, &w->region, w->gen->number + 1, &e)) {
-		fail(r, err_format(&e, text, sizeof(text)), (struct slice){NULL, 0});
+		set_failure(r, 1, "%s", e.text);
+		finish(r, 0);
 		return;
 	}
-	r->n_new = 0;
-	next_worker(r);
+	r->phase = CANDIDATE;
+	r->candidate = children_start(w, r->next);
+	if (!r->candidate) {
+		set_failure(r, 0, "no further worker could be started");
+		finish(r, 0);
+	}
 }
 
-static void begin(struct reload *r)
+static void start(struct reload *r)
 {
-	errs_init(&r->errs);
+	log_info("reload: reading %s", r->w->conf_path);
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%llu",
+		    (unsigned long long)(clock_mono_ns() / 1000));
+	r->phase = READING;
 	r->next = generation_new();
-	r->current = NULL;
-	r->work.data = r;
-	notify_send("RELOADING=1\nSTATUS=Reloading");
-	check(uv_queue_work(r->w->loop, &r->work, on_load, on_loaded) == 0);
+	r->begun_ns = clock_mono_ns();
+	r->replaced = 0;
+	r->is_config = 0;
+	r->failure[0] = '\0';
+	buf_clear(&r->log);
+	buf_clear(&r->needs);
+	buf_clear(&r->warnings);
+	if (uv_queue_work(r->w->loop, &r->work, on_read, on_read_done)) {
+		on_read(&r->work);
+		on_read_done(&r->work, 0);
+	}
 }
 
-void reload_ask(struct weird *w, weird_answer_f fn, void *arg)
+void reload_request(struct weird *w, const struct asker *asker)
 {
 	struct reload *r = w->reload;
 
 	if (w->stopping) {
-		if (fn)
-			fn(arg, CTL_FAILED, "weird is stopping", (struct slice){NULL, 0});
+		if (asker)
+			control_answer(w, asker, CTL_FAILED, "weird is stopping", (struct slice){0});
 		return;
 	}
-	if (r) {
-		ask(&r->later, fn, arg);
+	if (r->phase == IDLE) {
+		if (asker)
+			r->askers[r->n_askers++] = *asker;
+		start(r);
 		return;
 	}
-	r = calloc(1, sizeof(*r));
+	r->is_wanted_again = 1;
+	if (asker && r->n_later < ASKERS_MAX)
+		r->later[r->n_later++] = *asker;
+}
+
+void reload_abort(struct weird *w)
+{
+	struct reload *r = w->reload;
+
+	for (unsigned i = 0; i < r->n_askers; i++)
+		control_answer(w, &r->askers[i], CTL_FAILED, "weird is stopping", (struct slice){0});
+	for (unsigned i = 0; i < r->n_later; i++)
+		control_answer(w, &r->later[i], CTL_FAILED, "weird is stopping", (struct slice){0});
+	r->n_askers = r->n_later = 0;
+	r->is_wanted_again = 0;
+}
+
+void reload_init(struct weird *w)
+{
+	struct reload *r = calloc(1, sizeof(*r));
+
 	check(r);
 	r->w = w;
-	r->path = strdup(w->conf_path);
-	check(r->path);
-	ask(&r->now, fn, arg);
+	errs_init(&r->errs);
+	buf_init(&r->log, 0);
+	buf_init(&r->needs, 0);
+	buf_init(&r->warnings, 0);
+	uv_timer_init(w->loop, &r->timer);
+	r->timer.data = r;
 	w->reload = r;
-	begin(r);
-}
-
-static void forget(struct askers *a, const void *arg)
-{
-	for (unsigned i = 0; i < a->n; i++)
-		if (a->v[i].arg == arg)
-			a->v[i].fn = NULL;
-}
-
-void reload_forget(struct weird *w, const void *arg)
-{
-	if (!w->reload)
-		return;
-	forget(&w->reload->now, arg);
-	forget(&w->reload->later, arg);
 }

@@ -1,4 +1,5 @@
-/* weirctl: one command on weird's control socket; without a verb, a prompt. */
+/* weirctl: the control socket from a shell. Sends one line, prints the body; the first line goes to
+ * stderr when it is a warning or a failure. Without a command it reads them from standard input. */
 #include "config.h"
 
 #include <errno.h>
@@ -11,237 +12,285 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
-#include "lib/base/fdio.h"
 #include "lib/base/num.h"
 #include "lib/ctl/dispatch.h"
 #include "lib/ctl/frame.h"
 #include "lib/ctl/heritage.h"
 
 #define DEFAULT_SOCKET "/run/weir/control.sock"
+#define REPLY_MAX (256u << 20)
+#define WAIT_MAX_S (30u * 24 * 3600)
 
 struct session {
 	const char *path;
-	int fd, json;
-	uint64_t wait_ns;	/* 0: as long as it takes */
+	int fd;
+	int wants_json;
+	uint64_t deadline_ns;	/* 0: none */
 	struct buf in;
+	int has_stopped;	/* a stop was sent: end of file is its answer too */
+	int reload_failed;
 };
 
 static void usage(FILE *to)
 {
-	AUTO(buf) struct buf b;
-
-	buf_init(&b, 0);
-	dispatch_help(CMD_COUNT, &b);
 	fprintf(to,
-		"usage: weirctl [-s SOCKET] [-j|--json] [--wait SECONDS] COMMAND [ARGUMENT ...]\n"
-		"Without a command, commands are read from standard input, one a line.\n"
-		"The socket is -s, else $WEIR_CONTROL, else " DEFAULT_SOCKET ".\n\n%.*s",
-		(int)b.n, b.p);
+		"usage: weirctl [-s SOCKET] [-j] [--wait SECONDS] [COMMAND ...]\n"
+		"  -s, --socket SOCKET   control socket; default $WEIR_CONTROL, else " DEFAULT_SOCKET "\n"
+		"  -j, --json            one JSON document instead of a table\n"
+		"  -w, --wait SECONDS    give up after so long with status 75\n"
+		"  -V, --version  -h, --help\n"
+		"Without a command they are read from standard input. `weirctl help` lists them.\n");
 }
 
-static int dial(struct session *s)
+/* Milliseconds for poll; -1 for ever. */
+static int left_ms(const struct session *s)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	uint64_t now = clock_mono_ns();
 
-	if (strncmp(s->path, "unix:", 5) == 0)
-		s->path += 5;
-	if (strlen(s->path) >= sizeof(a.sun_path)) {
-		fprintf(stderr, "weirctl: the path of the socket is too long: %s\n", s->path);
-		return EXIT_UNREACHABLE;
+	if (!s->deadline_ns)
+		return -1;
+	if (now >= s->deadline_ns)
+		return 0;
+	return (int)((s->deadline_ns - now) / CLOCK_MS) + 1;
+}
+
+static int session_open(struct session *s)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	const char *path = s->path;
+
+	if (strncmp(path, "unix:", 5) == 0)
+		path += 5;
+	if (strlen(path) >= sizeof(sa.sun_path)) {
+		fprintf(stderr, "weirctl: %s: path too long\n", path);
+		return EXIT_USAGE;
 	}
-	memcpy(a.sun_path, s->path, strlen(s->path) + 1);
+	strcpy(sa.sun_path, path);
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&a, sizeof(a))) {
-		fprintf(stderr, "weirctl: no weird at %s: %s%s\n", s->path, strerror(errno),
-			errno == ENOENT || errno == ECONNREFUSED ? " (is it running? -s names another socket)" : "");
-		return errno == EACCES ? EXIT_NOT_ALLOWED : EXIT_UNREACHABLE;
+	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&sa, sizeof(sa))) {
+		fprintf(stderr, "weirctl: no weird answers at %s: %s\n", path, strerror(errno));
+		return errno == EACCES || errno == EPERM ? EXIT_NOT_ALLOWED : EXIT_UNREACHABLE;
 	}
+	buf_init(&s->in, REPLY_MAX);
 	return 0;
 }
 
-static int exit_of(int severity, struct slice text)
+static int exit_code_of(int severity, struct slice text)
 {
 	if (severity != CTL_FAILED)
-		return EXIT_OK;
-	if (slice_starts(text, slice_str(CTL_SAYS_USAGE)))
+		return 0;
+	if (slice_starts(text, SLICE(CTL_SAYS_USAGE)))
 		return EXIT_USAGE;
-	if (slice_starts(text, slice_str(CTL_SAYS_NOT_ALLOWED)))
+	if (slice_starts(text, SLICE(CTL_SAYS_NOT_ALLOWED)))
 		return EXIT_NOT_ALLOWED;
-	if (slice_starts(text, slice_str(CTL_SAYS_CONFIG)))
+	if (slice_starts(text, SLICE(CTL_SAYS_CONFIG)))
 		return EXIT_CONFIG;
 	return EXIT_FAIL;
 }
 
-static void print_reply(int severity, struct slice text, struct slice body)
+/* The exit code of one reply; prints it. */
+static int show(struct session *s, int severity, struct slice text, struct slice body)
 {
-	if (severity != CTL_DONE || body.n == 0)
-		fprintf(severity == CTL_DONE ? stdout : stderr, "%.*s\n", SLICE_ARG(text));
 	fwrite(body.p, 1, body.n, stdout);
-	if (body.n && body.p[body.n - 1] != '\n')
-		putchar('\n');
 	fflush(stdout);
+	if (severity != CTL_DONE)
+		fprintf(stderr, "weirctl: %s%.*s\n", severity == CTL_WARNING ? "warning: " : "",
+			SLICE_ARG(text));
+	else if (!body.n)
+		printf("%.*s\n", SLICE_ARG(text));
+	(void)s;
+	return exit_code_of(severity, text);
 }
 
-static int read_reply(struct session *s)
+/* Wait for one reply and print it. */
+static int receive(struct session *s)
 {
-	uint64_t deadline = s->wait_ns ? clock_mono_ns() + s->wait_ns : 0;
-
 	for (;;) {
-		struct slice text, body;
-		int severity, timeout = -1;
-		long used = ctl_parse_reply(buf_slice(&s->in), &severity, &text, &body);
 		struct pollfd p = {.fd = s->fd, .events = POLLIN};
-		char piece[65536];
-		ssize_t n;
+		struct slice text, body;
+		int severity, code;
+		long used = ctl_parse_reply(buf_slice(&s->in), &severity, &text, &body);
+		ssize_t r;
 
+		if (used < 0) {
+			fprintf(stderr, "weirctl: %s: that is no reply of weird\n", s->path);
+			return EXIT_UNREACHABLE;
+		}
 		if (used > 0) {
-			int rc = exit_of(severity, text);
-
-			print_reply(severity, text, body);
+			code = show(s, severity, text, body);
 			memmove(s->in.p, s->in.p + used, s->in.n - (size_t)used);
 			s->in.n -= (size_t)used;
-			return rc;
+			return code;
 		}
-		if (used < 0) {
-			fprintf(stderr, "weirctl: the answer was not understood\n");
-			return EXIT_FAIL;
-		}
-		if (deadline) {
-			uint64_t now = clock_mono_ns();
-
-			timeout = now < deadline ? (int)((deadline - now) / CLOCK_MS) + 1 : 0;
-		}
-		if (poll(&p, 1, timeout) == 0) {
-			fprintf(stderr, "weirctl: no answer in time; weird goes on with it\n");
+		r = poll(&p, 1, left_ms(s));
+		if (r == 0) {
+			fprintf(stderr, "weirctl: no answer within the time of --wait\n");
 			return EXIT_TEMPFAIL;
 		}
-		n = read(s->fd, piece, sizeof(piece));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
+		if (buf_reserve(&s->in, 65536)) {
+			fprintf(stderr, "weirctl: the reply is too large\n");
+			return EXIT_FAIL;
+		}
+		r = read(s->fd, s->in.p + s->in.n, 65536);
+		if (r > 0) {
+			s->in.n += (size_t)r;
+		} else if (r == 0 || errno != EINTR) {
+			if (s->has_stopped)
+				return 0;
 			fprintf(stderr, "weirctl: weird closed the connection\n");
 			return EXIT_UNREACHABLE;
 		}
-		buf_add(&s->in, piece, (size_t)n);
 	}
 }
 
-static int run_one(struct session *s, struct slice command)
+static int send_all(int fd, const char *p, size_t n)
 {
-	AUTO(buf) struct buf out;
+	while (n) {
+		ssize_t r = send(fd, p, n, MSG_NOSIGNAL);
 
-	buf_init(&out, 0);
-	buf_add(&out, command.p, command.n);
-	if (s->json)
-		buf_adds(&out, " json");
-	buf_addc(&out, '\n');
-	if (fdio_write_all(s->fd, out.p, out.n) < 0) {
-		fprintf(stderr, "weirctl: weird closed the connection\n");
-		return EXIT_UNREACHABLE;
-	}
-	return read_reply(s);
-}
-
-/* Each command of the line has one reply. The first code that is not 0, but a lost weird ends it. */
-static int run_line(struct session *s, const char *line)
-{
-	struct slice rest = slice_str(line);
-	int rc = EXIT_OK, one;
-
-	while (rest.n) {
-		struct slice command = slice_trim(slice_cut(&rest, ';'));
-
-		if (!command.n)
+		if (r < 0 && errno == EINTR)
 			continue;
-		one = run_one(s, command);
-		if (one == EXIT_UNREACHABLE || one == EXIT_TEMPFAIL)
-			return one;
-		if (!rc)
-			rc = one;
+		if (r <= 0)
+			return -1;
+		p += r;
+		n -= (size_t)r;
 	}
-	return rc;
+	return 0;
 }
 
-static int prompt(struct session *s)
+/* Every command of one line; the first code that is not 0. */
+static int carry_out(struct session *s, struct slice line)
 {
-	int is_person = isatty(0), last = EXIT_OK, first = EXIT_OK;
-	char line[CTL_LINE_MAX];
+	struct ctl_command cmd;
+	AUTO(buf) struct buf one;
+	int code = 0, r;
+
+	buf_init(&one, 0);
+	while ((r = ctl_parse(&line, &cmd)) != 0) {
+		if (r < 0) {
+			fprintf(stderr, "weirctl: too many words, or bytes that are no text\n");
+			return EXIT_USAGE;
+		}
+		buf_clear(&one);
+		for (unsigned i = 0; i < cmd.n_words; i++) {
+			if (i)
+				buf_addc(&one, ' ');
+			buf_add(&one, cmd.words[i].p, cmd.words[i].n);
+		}
+		if (s->wants_json || cmd.wants_json)
+			buf_adds(&one, " json");
+		buf_addc(&one, '\n');
+		if (one.n > CTL_LINE_MAX) {
+			fprintf(stderr, "weirctl: the command is too long\n");
+			return EXIT_USAGE;
+		}
+		s->has_stopped |= slice_eq(cmd.words[0], SLICE("stop"));
+		if (send_all(s->fd, one.p, one.n)) {
+			fprintf(stderr, "weirctl: weird closed the connection\n");
+			return EXIT_UNREACHABLE;
+		}
+		r = receive(s);
+		if (slice_eq(cmd.words[0], SLICE("reload")))
+			s->reload_failed = r != 0;
+		if (r && !code)
+			code = r;
+		if (r == EXIT_UNREACHABLE || r == EXIT_TEMPFAIL)
+			break;
+	}
+	return code;
+}
+
+static int converse(struct session *s)
+{
+	int is_tty = isatty(0) && isatty(1), code = 0, r;
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t n;
 
 	for (;;) {
-		if (is_person) {
-			fputs(last == EXIT_OK ? "weir> " : "weir [failed]> ", stdout);
+		if (is_tty) {
+			printf("weir%s> ", s->reload_failed ? " [reload failed]" : "");
 			fflush(stdout);
 		}
-		if (!fgets(line, sizeof(line), stdin))
+		n = getline(&line, &cap, stdin);
+		if (n <= 0)
 			break;
-		line[strcspn(line, "\r\n")] = 0;
-		if (!line[strspn(line, " \t")])
-			continue;
-		if (strcmp(line, "quit") == 0 || strcmp(line, "exit") == 0)
+		while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+			n--;
+		if (is_tty && ((n == 4 && memcmp(line, "quit", 4) == 0) ||
+			       (n == 4 && memcmp(line, "exit", 4) == 0)))
 			break;
-		last = run_line(s, line);
-		if (last && (!first || last == EXIT_UNREACHABLE))
-			first = last;
-		if (last == EXIT_UNREACHABLE)
+		r = carry_out(s, slice_of(line, (size_t)n));
+		if (r && !is_tty && !code)
+			code = r;
+		if (r == EXIT_UNREACHABLE || r == EXIT_TEMPFAIL || s->has_stopped) {
+			code = code ? code : r;
 			break;
+		}
 	}
-	if (is_person)
+	if (is_tty && n <= 0)
 		putchar('\n');
-	return is_person && last != EXIT_UNREACHABLE ? EXIT_OK : first;
+	free(line);
+	return code;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {{"socket", 1, NULL, 's'}, {"json", 0, NULL, 'j'},	  {"wait", 1, NULL, 'w'},
-					      {"help", 0, NULL, 'h'},	{"version", 0, NULL, 'V'}, {NULL, 0, NULL, 0}};
-	const char *env = getenv("WEIR_CONTROL");
-	struct session s = {.path = env && *env ? env : DEFAULT_SOCKET};
+	static const struct option longs[] = {
+		{"socket", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
+		{"wait", required_argument, NULL, 'w'},	  {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0}};
+	struct session s = {.fd = -1, .path = getenv("WEIR_CONTROL")};
 	AUTO(buf) struct buf line;
 	uint64_t seconds;
-	int ch, rc;
+	int c, code;
 
-	while ((ch = getopt_long(argc, argv, "+s:jhV", longs, NULL)) != -1) {
-		switch (ch) {
+	if (!s.path || !*s.path)
+		s.path = DEFAULT_SOCKET;
+	/* '+': options end at the command; what follows it is the command's, but for -j and --json. */
+	while ((c = getopt_long(argc, argv, "+s:jw:Vh", longs, NULL)) != -1) {
+		switch (c) {
 		case 's':
 			s.path = optarg;
 			break;
 		case 'j':
-			s.json = 1;
+			s.wants_json = 1;
 			break;
 		case 'w':
-			if (num_u64(slice_str(optarg), &seconds) || seconds == 0 || seconds > 86400) {
-				fprintf(stderr, "weirctl: --wait needs seconds from 1 to 86400\n");
+			if (num_u64(slice_str(optarg), &seconds) || seconds > WAIT_MAX_S) {
+				fprintf(stderr, "weirctl: --wait %s: expected seconds\n", optarg);
 				return EXIT_USAGE;
 			}
-			s.wait_ns = seconds * CLOCK_S;
+			s.deadline_ns = clock_mono_ns() + seconds * CLOCK_S;
 			break;
+		case 'V':
+			printf("weirctl %s\n", PACKAGE_VERSION);
+			return 0;
 		case 'h':
 			usage(stdout);
-			return EXIT_OK;
-		case 'V':
-			puts("weirctl " PACKAGE_VERSION);
-			return EXIT_OK;
+			return 0;
 		default:
 			usage(stderr);
 			return EXIT_USAGE;
 		}
 	}
-	buf_init(&s.in, 0);
 	buf_init(&line, 0);
-	rc = dial(&s);
-	if (rc)
-		return rc;
 	for (int i = optind; i < argc; i++) {
-		/* options behind the command are common habit */
-		if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0) {
-			s.json = 1;
+		if (strcmp(argv[i], "-j") == 0 || strcmp(argv[i], "--json") == 0) {
+			s.wants_json = 1;
 			continue;
 		}
-		buf_addf(&line, "%s%s", line.n ? " " : "", argv[i]);
+		if (line.n)
+			buf_addc(&line, ' ');
+		buf_adds(&line, argv[i]);
 	}
-	rc = line.n ? run_line(&s, buf_str(&line)) : prompt(&s);
+	code = session_open(&s);
+	if (code)
+		return code;
+	code = line.n ? carry_out(&s, buf_slice(&line)) : converse(&s);
 	buf_done(&s.in);
 	close(s.fd);
-	return rc;
+	return code;
 }

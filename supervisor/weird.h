@@ -19,6 +19,7 @@ struct logs;
 struct log_source;
 struct control;
 struct reload;
+struct asker;
 
 /* One validated configuration. Children that were started on it hold a reference. */
 struct generation {
@@ -57,7 +58,7 @@ struct child {
 	struct buf captured;	/* its log until it is ready, for the reply of reload */
 };
 
-enum stopping { STOP_NO, STOP_GRACEFUL, STOP_PATIENT, STOP_FAST };
+enum stopping { STOP_NO, STOP_PATIENT, STOP_GRACEFUL, STOP_FAST };
 
 struct weird {
 	uv_loop_t *loop;
@@ -125,49 +126,35 @@ void children_stop_now(struct weird *w);
 void children_signal(struct weird *w, int sig);
 void children_reap(struct weird *w);
 void children_judge(struct weird *w, uint64_t now_ns);
-/* An order of lib/ctl/heritage.h to every child. */
+/* One order to all. */
 void children_tell(struct weird *w, unsigned type, uint32_t arg);
 unsigned children_count(const struct weird *w, enum slot_state state);
 unsigned children_alive(const struct weird *w);	/* processes, monitor included */
 unsigned children_target(const struct weird *w);
-/* Children are waited for even when they are not in the table: `weird -t` run by `check`. */
+void child_pause_channel(struct child *c, int on);
 void child_send(struct child *c, unsigned type, uint32_t arg);
 
 /* handover.c: parked connections of children that leave. */
 void handover_take(struct weird *w, struct child *from, int fd);
+void handover_tick(struct weird *w);
+int handover_is_waiting(void);
+void handover_done(struct weird *w);
 
 /* stop.c */
 void weird_stop(struct weird *w, enum stopping how);
 /* Called when a child is gone: is that all? */
 void stop_check(struct weird *w);
+/* Who asked on the control socket hears of the end. */
+void stop_wait(struct weird *w, const struct asker *a);
+void stop_answer(struct weird *w);
 
-/* reload.c. Who asked is told once, when it is over: severity of lib/ctl/frame.h, a sentence, lines. */
-typedef void (*weird_answer_f)(void *arg, int severity, const char *text, struct slice body);
-/* fn may be NULL. A reload that runs already is followed by one more, for all who ask meanwhile. */
-void reload_ask(struct weird *w, weird_answer_f fn, void *arg);
-/* The asker is gone. */
-void reload_forget(struct weird *w, const void *arg);
-/* events of a child that it waits for */
+/* events of a child that reload.c waits for */
 void reload_child_ready(struct weird *w, struct child *c);
+/* It died, or did not get ready in time, before it was ready. */
 void reload_child_failed(struct weird *w, struct child *c, const char *why);
-int reload_owns(const struct weird *w, const struct child *c);
+void reload_changed(struct weird *w);
 
 /* check.c: `weird -t` as a child, for the control socket. */
-void check_ask(struct weird *w, int offline, weird_answer_f fn, void *arg);
-void check_forget(const void *arg);
 void check_reap(struct weird *w);
-/* The body of weird -t: test path, print findings. The exit code. */
-int check_run(const char *path, int offline);
-
-/* control.c */
-struct control *control_new(struct weird *w, struct listener *l);
-void control_free(struct control **c);
-void control_tick(struct control *c);
-/* cmd.c: run one command now; body and text are the reply. */
-struct ctl_command;
-int cmd_run(struct weird *w, const struct ctl_command *c, int id, struct buf *body, struct buf *text);
-
-/* main.c */
-void weird_announce(struct weird *w);
 
 #endif

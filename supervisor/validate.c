@@ -1,0 +1,208 @@
+/* validate: testing and describing without running. Blocks: no loop is running yet.
+ * What must ask a database is asked through `weir-worker -t` on the snapshot that was read. */
+#include "config.h"
+#include "supervisor/validate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "lib/conf/snapshot.h"
+#include "lib/ctl/dispatch.h"
+#include "lib/ctl/heritage.h"
+#include "lib/json/jr.h"
+#include "lib/shm/metrics.h"
+#include "supervisor/listen.h"
+#include "supervisor/spawn.h"
+
+static void print(const struct buf *b, FILE *to)
+{
+	if (b->n)
+		fwrite(b->p, 1, b->n, to);
+}
+
+static int load(struct snapshot *s, const char *path)
+{
+	AUTO(buf) struct buf text;
+	struct errs errs;
+	int n;
+
+	memset(s, 0, sizeof(*s));
+	errs_init(&errs);
+	buf_init(&text, 0);
+	n = snapshot_load(s, path, &errs);
+	if (n) {
+		errs_to_text(&errs, &text);
+		print(&text, stderr);
+		fprintf(stderr, "%s: %zu error%s\n", path, errs.n_all, errs.n_all == 1 ? "" : "s");
+	}
+	errs_done(&errs);
+	return n ? EXIT_CONFIG : 0;
+}
+
+static int check_addresses(const struct options *o)
+{
+	struct err e;
+	int bad = 0;
+
+	for (unsigned i = 0; i < o->listen.n; i++)
+		if (listen_check(o->listen.v[i], &e))
+			bad += fprintf(stderr, "listen: %s\n", e.text) > 0;
+	if (listen_check(o->control, &e))
+		bad += fprintf(stderr, "control: %s\n", e.text) > 0;
+	if (o->status[0] && listen_check(o->status, &e))
+		bad += fprintf(stderr, "status: %s\n", e.text) > 0;
+	return bad;
+}
+
+/* Run a program of ours with the given descriptors; its lines are copied to ours, with prefix, as they come. */
+static int run(const char *path, char *const argv[], int snapshot_fd, const char *prefix)
+{
+	struct spawn s = {.path = path, .argv = argv, .n_fds = snapshot_fd >= 0 ? 5 : 3};
+	int p[2], null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), status;
+	char *line = NULL;
+	size_t cap = 0;
+	FILE *from;
+	pid_t pid;
+
+	if (null_fd < 0 || pipe2(p, O_CLOEXEC))
+		return EXIT_INTERNAL;
+	s.fds[0] = null_fd;
+	s.fds[1] = s.fds[2] = p[1];
+	s.fds[3] = -1;
+	s.fds[4] = snapshot_fd;
+	pid = spawn_child(&s);
+	close(p[1]);
+	close(null_fd);
+	from = pid > 0 ? fdopen(p[0], "r") : NULL;
+	if (!from) {
+		close(p[0]);
+		return EXIT_INTERNAL;
+	}
+	while (getline(&line, &cap, from) > 0)
+		printf("%s%s", prefix, line);
+	free(line);
+	fclose(from);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return EXIT_INTERNAL;
+	return WEXITSTATUS(status);
+}
+
+static int ask_databases(struct snapshot *s)
+{
+	char path[PATH_MAX];
+	char *argv[] = {(char[]){"weir-worker"}, (char[]){"-t"}, NULL};
+	unsigned *rows = calloc(s->endpoints.n + 1, sizeof(*rows));
+	int fd, code;
+
+	if (!rows)
+		return EXIT_INTERNAL;
+	if (spawn_find("weir-worker", path, sizeof(path))) {
+		fprintf(stderr, "weird: cannot find weir-worker (looked at %s)\n", path);
+		free(rows);
+		return EXIT_FAIL;
+	}
+	for (unsigned i = 0; i < s->endpoints.n; i++)
+		rows[i] = i;
+	snapshot_assign(s, 1, rows);
+	free(rows);
+	fd = snapshot_memfd(s);
+	if (fd < 0) {
+		fprintf(stderr, "weird: memfd: %s\n", strerror(-fd));
+		return EXIT_FAIL;
+	}
+	fflush(stdout);
+	code = run(path, argv, fd, "");
+	close(fd);
+	if (code == EXIT_TEMPFAIL || code == EXIT_INTERNAL) {
+		printf("statements of databases that are not reachable were skipped\n");
+		return 0;
+	}
+	if (code && code != EXIT_CONFIG)
+		fprintf(stderr, "weird: weir-worker -t left with status %d\n", code);
+	return code ? EXIT_CONFIG : 0;
+}
+
+int validate_test(const char *conf_path, int is_offline)
+{
+	AUTO(buf) struct buf notes;
+	struct snapshot s;
+	int code;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	buf_init(&notes, 0);
+	code = load(&s, conf_path);
+	if (!code && check_addresses(&s.options))
+		code = EXIT_CONFIG;
+	if (!code) {
+		snapshot_notes(&s, &notes);
+		print(&notes, stdout);
+		if (!is_offline)
+			code = ask_databases(&s);
+	}
+	if (!code)
+		printf("%s: valid, %u endpoint%s%s\n", conf_path, s.endpoints.n,
+		       s.endpoints.n == 1 ? "" : "s", is_offline ? " (no database was asked)" : "");
+	else
+		fprintf(stderr, "%s: not valid\n", conf_path);
+	snapshot_done(&s);
+	return code;
+}
+
+int validate_print(const char *conf_path)
+{
+	AUTO(buf) struct buf json;
+	struct snapshot s;
+	int code = load(&s, conf_path);
+
+	buf_init(&json, 0);
+	if (!code) {
+		options_to_json(&s.options, &json);
+		print(&json, stdout);
+		putchar('\n');
+	}
+	snapshot_done(&s);
+	return code;
+}
+
+int validate_version(void)
+{
+	char path[PATH_MAX];
+	char *argv[] = {(char[]){"weir-worker"}, (char[]){"-V"}, NULL};
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("weird %s\nlibuv %s\nlibconfuse %s\njansson %s\n", PACKAGE_VERSION, uv_version_string(),
+	       options_library_version(), jr_library_version());
+	if (spawn_find("weir-worker", path, sizeof(path)) == 0)
+		run(path, argv, -1, "");
+	return 0;
+}
+
+int validate_describe(const char *what)
+{
+	static const struct {
+		const char *word;
+		void (*write)(struct buf *out);
+	} parts[] = {
+		{"options", options_mdoc},	{"conf", options_example},
+		{"commands", dispatch_mdoc},	{"metrics", metrics_mdoc},
+		{"directives", endpoints_mdoc},
+	};
+	AUTO(buf) struct buf out;
+
+	buf_init(&out, 0);
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		if (strcmp(what, parts[i].word) == 0) {
+			parts[i].write(&out);
+			print(&out, stdout);
+			return 0;
+		}
+	fprintf(stderr, "weird: usage: -x options|conf|commands|metrics|directives, not %s\n", what);
+	return EXIT_USAGE;
+}
