@@ -209,7 +209,7 @@ Test(metrics, openmetrics_names_units_and_creation)
 	expect_line(t, "# UNIT weir_worker_busy_seconds seconds");
 	expect_line(t, "# UNIT weir_http_request_bytes bytes");
 	expect_line(t, "# UNIT weir_http_request_duration_seconds seconds");
-	expect_line(t, "# TYPE weir_build info");
+	expect_line(t, "# TYPE weir_build_info gauge");
 	snprintf(line, sizeof(line), "weir_http_requests_created{code=\"2xx\",endpoint=\"models.list\"} %llu.%06llu",
 		 at / 1000000, at % 1000000);
 	expect_line(t, line);
