@@ -31,6 +31,7 @@ static int names_time(const char *sql)
 static struct db_stmt proto(const struct worker *w, const struct endpoint *ep, const struct variant *v)
 {
 	struct db_stmt s = {.sql = v->sql, .file = ep->file, .line = v->line, .may_express = ep->may_express,
+			    .may_write = ep->may_write,
 			    .is_time_bound = names_time(v->sql), .n_columns_wanted = -1};
 
 	if (ep->returns == RETURNS_VALUE || ep->returns == RETURNS_JSON)

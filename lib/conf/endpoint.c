@@ -466,6 +466,11 @@ static void choose_lane(struct parser *p)
 			 (unsigned long long)db->express_guard);
 	e->lane_reason = arena_strn(p->d.arena, reason, strlen(reason));
 	e->may_express = reason[0] == 0;
+	e->may_write = e->has_sql && (e->method != HTTP_GET || lane_may_write(&p->lane));
+	if (e->has_sql && e->method == HTTP_GET && lane_is_write(&p->lane))
+		complain(p, p->sql_line, 0,
+			 "a GET must not write, and the statement begins with %.*s; use @route POST, PUT, PATCH or DELETE",
+			 SLICE_ARG(p->lane.first));
 }
 
 static void finish(struct parser *p)

@@ -90,3 +90,18 @@ const char *lane_reason(const struct lane *l, char out[128])
 			 l->calls.p);
 	return out;
 }
+
+int lane_is_write(const struct lane *l)
+{
+	static const char *const words[] = {"insert", "update", "delete", "merge", NULL};
+
+	return is_any(l->first, words);
+}
+
+int lane_may_write(const struct lane *l)
+{
+	static const char *const reads[] = {"select", "values", "table", NULL};
+
+	return !is_any(l->first, reads) ? l->writes.n > 0 || !slice_ieq(l->first, SLICE("with"))
+					: l->calls.n > 0;
+}

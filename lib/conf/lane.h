@@ -17,5 +17,9 @@ struct lane {
 void lane_token(struct lane *l, const struct lex_tok *t);
 /* "" when it may, else one clause that says why not. out is for the text; returns out. */
 const char *lane_reason(const struct lane *l, char out[128]);
+/* The statement is INSERT, UPDATE, DELETE or MERGE itself. */
+int lane_is_write(const struct lane *l);
+/* It may leave something behind: never run it twice on a lost connection. */
+int lane_may_write(const struct lane *l);
 
 #endif

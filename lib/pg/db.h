@@ -68,6 +68,7 @@ struct db_stmt {
 	unsigned serial;	/* raised when the description changes; part of the prepared name */
 	int is_stale;		/* waits for a new description (2: even behind the one under way) */
 	int may_express;	/* statically */
+	int may_write;		/* not run again when its connection is lost */
 	int is_time_bound;	/* names now() and kin: never shares a Sync */
 	int n_columns_wanted;	/* exact number, or -1 */
 	int wants_json;		/* the only column must be json or jsonb */

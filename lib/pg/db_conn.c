@@ -207,7 +207,7 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 		with_sync = -1;
 	e = entry_new(c, DB_E_QUERY, q->stmt, now_ns);
 	e->q = q;
-	e->is_write = (unsigned char)q->is_write;
+	e->is_write = q->is_write || s->may_write;
 	e->has_sync = with_sync != 0;
 	e->is_shared = (unsigned char)is_shared;
 	e->desc = s->desc;
@@ -343,6 +343,7 @@ static int settle_error(struct db_conn *c, struct db_entry *e, struct db_query *
 			if (s->express)
 				express_bar(s->express);
 			s->may_express = 0;
+			s->may_write = 1;
 			again(p, q, 1, E_sql, now_ns);
 			return 0;
 		}
