@@ -654,7 +654,6 @@ void db_conn_cancel(struct db_conn *c, uint64_t now_ns)
 	metric_add(&p->conf.metrics->db_cancels, 1);
 	c->state = DB_C_CANCELLING;
 	c->cancel_ns = now_ns;
-	slots_set(p->conf.region, p->conf.db, c->slot, SLOT_CANCELLING);
 	slots_cancel(p->conf.region, p->conf.db, c->slot);
 	if (p->conf.has_monitor) {
 		p->conf.ops->wake_monitor(p->conf.ctx);
@@ -666,8 +665,7 @@ void db_conn_cancel(struct db_conn *c, uint64_t now_ns)
 		job->kind = DB_J_CANCEL;
 		job->pool = p;
 		job->opts = p->conf.opts;
-		job->cancel_pid = (uint32_t)PQbackendPID(c->pg);
-		job->slot = region_slot(p->conf.region, p->conf.db, c->slot);
+		job->slot = c->slot;
 		p->conf.ops->run(p->conf.ctx, job);
 	}
 }

@@ -13,13 +13,14 @@
 /* Over a connection of its own with the same encryption; PQcancel of libpq 15 would go in plaintext. */
 static void run_cancel(struct db_job *job)
 {
+	const struct db_pool_conf *conf = &job->pool->conf;	/* does not change */
 	struct db_probe probe = {.opts = job->opts};
-	uint32_t asked = SLOT_GEN(atomic_load(&job->slot->ctl)) & 0x7fffffffu;
+	uint32_t gen, pid = slots_cancel_claim(conf->region, conf->db, job->slot, &gen);
 
-	if (atomic_compare_exchange_strong(&job->slot->cancel_gen, &asked, asked | 0x80000000u)) {
-		(void)db_probe_cancel(&probe, job->cancel_pid);
-		atomic_store(&job->slot->cancel_gen, 0);
-	}
+	if (!pid)
+		return;
+	(void)db_probe_cancel(&probe, pid);
+	slots_cancel_done(conf->region, conf->db, job->slot, gen);
 	db_probe_close(&probe);
 }
 

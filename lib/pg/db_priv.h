@@ -106,8 +106,7 @@ struct db_job {
 	int is_config_error;
 	char error[256];
 	uint64_t took_ns;
-	uint32_t cancel_pid;
-	struct slot *slot;
+	unsigned slot;			/* whose query is cancelled */
 	uint64_t started_ns;
 };
 

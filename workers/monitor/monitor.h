@@ -25,7 +25,7 @@ struct monitor_db {
 	int is_probing, is_cancelling;
 	uint64_t next_probe_ns;
 	unsigned n_cancels;
-	struct slot *cancels[64];
+	unsigned cancels[64];	/* slots */
 };
 
 struct monitor {

@@ -8,7 +8,6 @@
 #include "lib/base/log.h"
 
 #define PROBE_NS (250 * CLOCK_MS)
-#define TAKEN 0x80000000u
 
 static void on_probe(uv_work_t *w)
 {
@@ -88,13 +87,12 @@ static void on_cancel(uv_work_t *w)
 	struct monitor_db *d = w->data;
 
 	for (unsigned i = 0; i < d->n_cancels; i++) {
-		struct slot *s = d->cancels[i];
-		uint32_t gen = SLOT_GEN(atomic_load(&s->ctl)) & ~TAKEN;
+		uint32_t gen, pid = slots_cancel_claim(&d->m->region, d->db, d->cancels[i], &gen);
 
-		if (!atomic_compare_exchange_strong(&s->cancel_gen, &gen, gen | TAKEN))
+		if (!pid)
 			continue;	/* the worker took it back, or it is of another life of the slot */
-		(void)db_probe_cancel(&d->cancel, atomic_load(&s->backend_pid));
-		atomic_store(&s->cancel_gen, 0);
+		(void)db_probe_cancel(&d->cancel, pid);
+		slots_cancel_done(&d->m->region, d->db, d->cancels[i], gen);
 	}
 }
 
@@ -111,17 +109,14 @@ void watch_cancels(struct monitor *m)
 {
 	for (unsigned i = 0; i < m->snapshot.options.n_databases; i++) {
 		struct monitor_db *d = &m->dbs[i];
-		unsigned n_slots = m->region.h->plan.n_slots[i];
+		unsigned n_slots = m->region.plan.n_slots[i];
 
 		if (d->is_cancelling)
 			continue;
 		d->n_cancels = 0;
 		for (unsigned k = 0; k < n_slots && d->n_cancels < ARRAY_LEN(d->cancels); k++) {
-			struct slot *s = region_slot(&m->region, i, k);
-			uint32_t asked = atomic_load(&s->cancel_gen);
-
-			if (asked && !(asked & TAKEN) && asked == (SLOT_GEN(atomic_load(&s->ctl)) & ~TAKEN))
-				d->cancels[d->n_cancels++] = s;
+			if (atomic_load(&region_slot(&m->region, i, k)->cancel_gen))
+				d->cancels[d->n_cancels++] = k;
 		}
 		if (!d->n_cancels)
 			continue;
