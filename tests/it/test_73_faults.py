@@ -181,6 +181,11 @@ def test_status_answers_when_every_worker_is_stopped(w):
     for path in ("/metrics", "/api/performance", "/health"):
         assert request(w.status, path).status in (200, 503)
     assert request(w.status, "/metrics").status == 200
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
 
 
 def test_weird_stopped_kills_nobody(w):
