@@ -227,7 +227,7 @@ def test_counters_survive_the_workers_death(w):
     for _ in range(20):
         w.get("/one")
     key = 'weir_http_requests_total{code="2xx",endpoint="one"}'
-    before = w.metrics()[key]
+    before = wait_for(lambda: w.metrics().get(key, 0) >= 20 and w.metrics()[key], 5, "all to be counted")
     for pid in w.worker_pids():
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: len(w.workers("ready")) == 2, 10)
