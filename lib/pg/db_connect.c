@@ -87,22 +87,41 @@ static PGconn *start(const struct opts_database *o, const char *sslmode)
 	return PQconnectStartParams(keys, values, 1);
 }
 
-/* TCP beyond this machine must verify the server. 1 as it is · 0 start again with verify-full · -1 refuse. */
-static int tls_rule(PGconn *pg, const struct opts_database *o, char error[256])
+/* TCP beyond this machine must verify the server. 1 as it is · 0 with verify-full · -1 refuse. An sslmode that
+ * was not given is libpq's "prefer" in a started connection and empty in a parsed text. */
+static int tls_rule(const PQconninfoOption *all, const struct opts_database *o, char error[256])
 {
-	PQconninfoOption *all = PQconninfo(pg);
 	const char *mode = option(all, "sslmode");
 	const char *addr = option(all, "hostaddr");
 	int rc = 1;
 
 	if (!o->insecure_tls && !all_loopback(*addr ? addr : option(all, "host")) &&
 	    strcmp(mode, "verify-full") != 0) {
-		rc = strcmp(mode, "prefer") == 0 ? 0 : -1;
+		rc = !*mode || strcmp(mode, "prefer") == 0 ? 0 : -1;
 		if (rc < 0)
 			snprintf(error, 256,
 				 "sslmode=%s does not verify the server; use verify-full, or insecure_tls = yes",
 				 mode);
 	}
+	return rc;
+}
+
+/* The rule over what the conninfo itself says: before a name is looked up or a packet sent. What a service file
+ * adds is known only once libpq has started. */
+static int rule_of_text(const struct opts_database *o, char error[256])
+{
+	PQconninfoOption *all = PQconninfoParse(o->conninfo, NULL);
+	int rc = all ? tls_rule(all, o, error) : 1;
+
+	PQconninfoFree(all);
+	return rc;
+}
+
+static int rule_of_started(PGconn *pg, const struct opts_database *o, char error[256])
+{
+	PQconninfoOption *all = PQconninfo(pg);
+	int rc = tls_rule(all, o, error);
+
 	PQconninfoFree(all);
 	return rc;
 }
@@ -204,17 +223,23 @@ PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, int timeo
 		   int *ret_is_config_error)
 {
 	uint64_t deadline = clock_mono_ns() + (uint64_t)(unsigned)timeout_ms * CLOCK_MS;
-	PGconn *pg = start(o, NULL);
+	PGconn *pg;
 	int rule;
 
 	error[0] = 0;
 	*ret_is_config_error = 0;
+	rule = rule_of_text(o, error);
+	if (rule < 0) {
+		*ret_is_config_error = 1;
+		return NULL;
+	}
+	pg = start(o, rule == 0 ? "verify-full" : NULL);
 	if (!pg) {
 		snprintf(error, 256, "out of memory");
 		return NULL;
 	}
-	/* Nothing has been sent yet: the socket's connect has only begun. */
-	rule = PQstatus(pg) == CONNECTION_BAD ? 1 : tls_rule(pg, o, error);
+	/* of a service file's words, too: the socket's connect has begun, nothing is sent yet */
+	rule = PQstatus(pg) == CONNECTION_BAD ? 1 : rule_of_started(pg, o, error);
 	if (rule == 0) {
 		PQfinish(pg);
 		pg = start(o, "verify-full");
