@@ -112,7 +112,8 @@ def test_the_database_killed_under_load(weir, own_pg):
         wait_for(lambda: w.get("/one").status == 200, 2, f"service after a {mode} restart")
     load.end()
     assert load.lost_gets == 0
-    assert set(load.bad) <= {503}
+    # a read runs twice at most: one whose second run meets the guard of a server that has just started is a 504
+    assert set(load.bad) <= {503, 504}
     stored = {r[0] for r in own_pg.sql("SELECT k FROM kept", dbname="test")}
     assert set(load.acknowledged) <= stored
     assert w.worker_pids() == pids, "no worker restarts because of the database"
