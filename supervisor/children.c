@@ -37,6 +37,21 @@
 
 static void child_event(struct child *c, enum reap_event event);
 
+/* What it was writing may or may not be committed: the tags stay unservable until weir-monitor has seen
+ * that nothing of it runs any more. */
+static void release_stamps(struct child *c)
+{
+	struct stamps s = region_stamps(&c->w->region);
+	unsigned n;
+
+	if (!s.n)
+		return;
+	atomic_fetch_add(&c->w->region.h->orphan_epoch, 1);
+	n = stamps_orphan(&s, c->number);
+	if (n)
+		log_info("worker %u had writes open under %u tags", c->number, n);
+}
+
 static const char *child_name(const struct child *c, char out[32])
 {
 	if (child_is_monitor(c))
@@ -458,6 +473,8 @@ static void child_died(struct child *c, int status)
 	atomic_store(&row->last_status, (uint32_t)status);
 	if (!is_ok)
 		atomic_fetch_add(&row->crashes, 1);
+	if (!child_is_monitor(c))
+		release_stamps(c);
 	slots = child_is_monitor(c) ? 0 : slots_release_dead(&w->region, c->number, clock_mono_ns());
 	if (child_is_monitor(c))
 		for (unsigned i = 0; i < w->region.h->plan.n_databases; i++)

@@ -261,7 +261,8 @@ static int make_region(struct weird *w, struct err *e)
 	unsigned n = w->gen->s.endpoints.n;
 	struct region_plan plan = {.n_numbers = 2 * o->workers.max,
 				   .n_endpoints = n + n / 2 + 32,
-				   .n_databases = o->n_databases};
+				   .n_databases = o->n_databases,
+				   .n_stamps = o->cache.memory ? o->cache.stamps : 0};
 
 	if (plan.n_numbers > BOARD_MAX_NUMBERS)
 		plan.n_numbers = BOARD_MAX_NUMBERS;

@@ -114,7 +114,8 @@ static int make_region(struct worker *w, struct err *e)
 {
 	const struct options *o = &w->snapshot.options;
 	struct region_plan plan = {.n_numbers = 1, .n_endpoints = w->snapshot.endpoints.n + 1,
-				   .n_databases = o->n_databases};
+				   .n_databases = o->n_databases,
+				   .n_stamps = o->cache.memory ? o->cache.stamps : 0};
 	unsigned *rows;
 	int rc;
 

@@ -15,6 +15,7 @@
 
 #define OPTIONS_MAX_DATABASES 8
 #define OPTIONS_MAX_LISTEN 8
+#define OPTIONS_MIN_CACHE (4ull << 20)	/* bytes of cache.memory, unless 0 */
 
 struct opt_strings {
 	unsigned n;
@@ -43,6 +44,10 @@ struct opts_limits {
 #define OPT_limits OPT
 #include "lib/tbl/options.h"
 };
+struct opts_cache {
+#define OPT_cache OPT
+#include "lib/tbl/options.h"
+};
 struct opts_log {
 #define OPT_log OPT
 #include "lib/tbl/options.h"
@@ -52,6 +57,7 @@ struct options {
 #include "lib/tbl/options.h"
 	struct opts_workers workers;
 	struct opts_limits limits;
+	struct opts_cache cache;
 	struct opts_log log;
 	unsigned n_databases;		/* the first one is the default */
 	struct opts_database databases[OPTIONS_MAX_DATABASES];

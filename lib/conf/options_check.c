@@ -161,6 +161,21 @@ static void check_database(const struct checker *c, const struct opts_database *
 			 d->name, d->pool_max, c->o->workers.max, d->express, need);
 }
 
+static void check_cache(const struct checker *c)
+{
+	const struct opts_cache *o = &c->o->cache;
+
+	if (o->stamps & (o->stamps - 1))
+		complain(c, place(c, "cache", NULL, "stamps"),
+			 "bad value %u of stamps; expected a power of two such as 262144", o->stamps);
+	if (o->memory && o->memory < OPTIONS_MIN_CACHE)
+		complain(c, place(c, "cache", NULL, "memory"),
+			 "bad value %llu of memory; expected 0 (no cache) or at least %llu bytes",
+			 (unsigned long long)o->memory, (unsigned long long)OPTIONS_MIN_CACHE);
+	if (o->secret[0] && strlen(o->secret) < 16)
+		complain(c, place(c, "cache", NULL, "secret"), "secret is too short; expected at least 16 bytes");
+}
+
 void options_check(const struct options *o, const char *file, opt_place_f place_of, void *arg,
 		   struct errs *errs)
 {
@@ -181,6 +196,7 @@ void options_check(const struct options *o, const char *file, opt_place_f place_
 		check_file(&c, "file", o->log.file);
 	if (o->log.access[0])
 		check_file(&c, "access", o->log.access);
+	check_cache(&c);
 	for (unsigned i = 0; i < o->n_databases; i++)
 		check_database(&c, &o->databases[i]);
 }

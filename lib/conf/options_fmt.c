@@ -155,6 +155,8 @@ void options_to_json(const struct options *o, struct buf *out)
 	}
 	buf_adds(out, "],\"limits\":{");
 	show_section(&o->limits, "limits", out);
+	buf_adds(out, "},\"cache\":{");
+	show_section(&o->cache, "cache", out);
 	buf_adds(out, "},\"log\":{");
 	show_section(&o->log, "log", out);
 	buf_adds(out, "}}");

@@ -250,6 +250,7 @@ PLAIN(enum)
 #define OPT_workers(type, field, ...) ROW(workers, struct opts_workers, type, field)
 #define OPT_database(type, field, ...) ROW(database, struct opts_database, type, field)
 #define OPT_limits(type, field, ...) ROW(limits, struct opts_limits, type, field)
+#define OPT_cache(type, field, ...) ROW(cache, struct opts_cache, type, field)
 #define OPT_log(type, field, ...) ROW(log, struct opts_log, type, field)
 #include "lib/tbl/options.h"
 
@@ -260,6 +261,7 @@ const struct opt_row options_rows[] = {
 #define OPT_workers(type, field, ...) ENTRY(workers, field)
 #define OPT_database(type, field, ...) ENTRY(database, field)
 #define OPT_limits(type, field, ...) ENTRY(limits, field)
+#define OPT_cache(type, field, ...) ENTRY(cache, field)
 #define OPT_log(type, field, ...) ENTRY(log, field)
 #include "lib/tbl/options.h"
 };
@@ -275,19 +277,24 @@ const struct opt_desc options_table[] = {
 	DESC("database", type, key, def, min, max, flags, help)
 #define OPT_limits(type, field, key, def, min, max, flags, help)                                   \
 	DESC("limits", type, key, def, min, max, flags, help)
+#define OPT_cache(type, field, key, def, min, max, flags, help)                                    \
+	DESC("cache", type, key, def, min, max, flags, help)
 #define OPT_log(type, field, key, def, min, max, flags, help)                                      \
 	DESC("log", type, key, def, min, max, flags, help)
 #include "lib/tbl/options.h"
 };
 const size_t options_table_n = ARRAY_LEN(options_table);
 
-const char *const options_sections[OPTIONS_SECTIONS] = {"", "workers", "database", "limits", "log"};
+const char *const options_sections[OPTIONS_SECTIONS] = {"", "workers", "database", "limits",
+							   "cache", "log"};
 
 void *options_section(struct options *o, const char *section, unsigned i)
 {
 	switch (section[0]) {
 	case 'w':
 		return &o->workers;
+	case 'c':
+		return &o->cache;
 	case 'd':
 		return &o->databases[i];
 	case 'l':

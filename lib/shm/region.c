@@ -40,6 +40,7 @@ static uint64_t layout_hash(void)
 	    sizeof(struct region_header), sizeof(struct region_endpoint), sizeof(struct express),
 	    sizeof(struct board_row),	  sizeof(struct metric_row),	  sizeof(struct metric_endpoint),
 	    sizeof(struct db_state),	  sizeof(struct slot),		  HISTO_BINS,
+	    sizeof(struct stamp),
 	};
 	uint64_t h = 0xcbf29ce484222325ull;
 
@@ -79,6 +80,9 @@ static int lay_out(struct region *r, const struct region_plan *plan)
 		r->slot_first[i] = (unsigned)n_slots;
 		n_slots += plan->n_slots[i];
 	}
+	if (plan->n_stamps && (plan->n_stamps < STAMPS_MIN || plan->n_stamps > STAMPS_MAX ||
+			       (plan->n_stamps & (plan->n_stamps - 1))))
+		return -1;
 	r->row_size = 0;
 	place(&r->row_size, sizeof(struct metric_row) + plan->n_endpoints * sizeof(struct metric_endpoint));
 	r->off_endpoints = place(&at, plan->n_endpoints * sizeof(struct region_endpoint));
@@ -86,6 +90,7 @@ static int lay_out(struct region *r, const struct region_plan *plan)
 	r->off_rows = place(&at, plan->n_numbers * r->row_size);
 	r->off_dbs = place(&at, plan->n_databases * sizeof(struct db_state));
 	r->off_slots = place(&at, n_slots * sizeof(struct slot));
+	r->off_stamps = place(&at, plan->n_stamps * sizeof(struct stamp));
 	r->size = at;
 	return 0;
 }
@@ -111,6 +116,7 @@ static void fill_header(struct region *r)
 	h->off_rows = r->off_rows;
 	h->off_dbs = r->off_dbs;
 	h->off_slots = r->off_slots;
+	h->off_stamps = r->off_stamps;
 	h->row_size = r->row_size;
 	buf_init(&id, 0);
 	if (fdio_read_file("/proc/sys/kernel/random/boot_id", 64, &id) == 0 && id.n)
@@ -169,7 +175,8 @@ static int header_agrees(const struct region *r, const struct region_header *h)
 {
 	return h->size == r->size && h->off_endpoints == r->off_endpoints &&
 	       h->off_board == r->off_board && h->off_rows == r->off_rows &&
-	       h->off_dbs == r->off_dbs && h->off_slots == r->off_slots && h->row_size == r->row_size;
+	       h->off_dbs == r->off_dbs && h->off_slots == r->off_slots &&
+	       h->off_stamps == r->off_stamps && h->row_size == r->row_size;
 }
 
 int region_attach(struct region *r, int fd, struct err *e)
@@ -291,4 +298,9 @@ struct slot *region_slot(const struct region *r, unsigned db, unsigned i)
 {
 	check(db < r->plan.n_databases && i < r->plan.n_slots[db]);
 	return at_offset(r, r->off_slots + (r->slot_first[db] + i) * sizeof(struct slot));
+}
+
+struct stamps region_stamps(const struct region *r)
+{
+	return (struct stamps){at_offset(r, r->off_stamps), r->plan.n_stamps};
 }

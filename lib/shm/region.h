@@ -14,6 +14,7 @@
 #include "lib/shm/board.h"
 #include "lib/shm/metrics.h"
 #include "lib/shm/slots.h"
+#include "lib/shm/stamps.h"
 
 #define REGION_MAGIC 0x5745495253484d31ull	/* "WEIRSHM1" */
 #define REGION_MAX_DATABASES 8
@@ -25,6 +26,7 @@ struct region_plan {
 	unsigned n_endpoints;	/* rows; leave room for reloads */
 	unsigned n_databases;
 	unsigned n_slots[REGION_MAX_DATABASES];	/* pool_max of each */
+	unsigned n_stamps;		/* a power of two, STAMPS_MIN … STAMPS_MAX; 0: no cache */
 };
 
 /* One endpoint's row in the directory. Written by weird at load and reload; read by all.
@@ -46,7 +48,7 @@ struct region_header {
 	uint64_t started_wall_us;
 	char boot_id[40];
 	struct region_plan plan;
-	uint64_t off_endpoints, off_board, off_rows, off_dbs, off_slots;
+	uint64_t off_endpoints, off_board, off_rows, off_dbs, off_slots, off_stamps;
 	uint64_t row_size;		/* metric row of one number */
 	/* written by weird */
 	_Atomic uint64_t weird_heartbeat_ns;
@@ -57,6 +59,7 @@ struct region_header {
 	_Atomic uint32_t n_endpoints_used;	/* rows 0 … n-1 have been used */
 	_Atomic uint32_t queue_length, queue_limit, queue_peak;	/* accept queue of the listeners */
 	_Atomic uint32_t log_level;	/* enum log_level for everybody; workers follow at each heartbeat */
+	_Atomic uint64_t orphan_epoch;	/* deaths; raised before stamps_orphan */
 	char last_failure[256];		/* text of the last failed reload; written before reloads_failed */
 	/* written by the holder of row `monitor` */
 	_Atomic uint64_t monitor_heartbeat_ns;
@@ -69,7 +72,7 @@ struct region {
 	int fd;
 	struct region_plan plan;
 	size_t size, row_size;
-	size_t off_endpoints, off_board, off_rows, off_dbs, off_slots;
+	size_t off_endpoints, off_board, off_rows, off_dbs, off_slots, off_stamps;
 	unsigned slot_first[REGION_MAX_DATABASES];
 };
 
@@ -94,5 +97,7 @@ struct board_row *region_board(const struct region *r, unsigned number);	/* n_nu
 struct metric_row *region_row(const struct region *r, unsigned number);
 struct db_state *region_db(const struct region *r, unsigned db);
 struct slot *region_slot(const struct region *r, unsigned db, unsigned i);
+/* n == 0: the instance has no cache. */
+struct stamps region_stamps(const struct region *r);
 
 #endif

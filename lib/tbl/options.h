@@ -15,6 +15,9 @@
 #ifndef OPT_limits
 #define OPT_limits(...)
 #endif
+#ifndef OPT_cache
+#define OPT_cache(...)
+#endif
 #ifndef OPT_log
 #define OPT_log(...)
 #endif
@@ -62,6 +65,10 @@ OPT_limits(msec, write_timeout, "write_timeout", "60s", "100ms", "1h", OPT_F_REL
 OPT_limits(msec, idle_timeout, "idle_timeout", "1h", "1s", "7d", OPT_F_RELOAD, "How long a kept-alive connection may be idle.")
 OPT_limits(uint, queue, "queue", "256", "1", "65535", OPT_F_RELOAD, "Requests of one worker that may wait for a database connection.")
 
+OPT_cache(size, memory, "memory", "64MiB", "0", "256GiB", OPT_F_RESTART, "Shared memory for cached answers; 0 turns the cache off.")
+OPT_cache(uint, stamps, "stamps", "262144", "4096", "1048576", OPT_F_RESTART, "Generation counters that tags hash to, a power of two, 32 bytes each; with more of them an invalidation seldomer meets another tag by chance.")
+OPT_cache(str, secret, "secret", "", "", "", OPT_F_RESTART | OPT_F_SECRET, "Seed of the keys' hash; the same on all hosts that share memcached. Empty: one is drawn at each start, and memcached cannot be shared.")
+
 OPT_log(enum, level, "level", "info", "error|warning|info|debug", "", OPT_F_RELOAD, "Least severe level that is logged.")
 OPT_log(str, file, "file", "stderr", "", "", OPT_F_RELOAD, "Where weird and its children log: stderr, or a file's path.")
 OPT_log(str, access, "access", "", "", "", OPT_F_RELOAD, "Access log (one JSON line a request); empty for none.")
@@ -70,4 +77,5 @@ OPT_log(str, access, "access", "", "", "", OPT_F_RELOAD, "Access log (one JSON l
 #undef OPT_workers
 #undef OPT_database
 #undef OPT_limits
+#undef OPT_cache
 #undef OPT_log

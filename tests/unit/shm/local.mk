@@ -1,9 +1,9 @@
 if HAVE_CRITERION
 SHM_TESTS = tests/unit/shm/t_histo tests/unit/shm/t_metrics tests/unit/shm/t_slots \
-	tests/unit/shm/t_express tests/unit/shm/t_region
+	tests/unit/shm/t_express tests/unit/shm/t_region tests/unit/shm/t_stamps
 check_PROGRAMS += $(SHM_TESTS)
 TESTS += $(SHM_TESTS)
-SHM_TEST_LIBS = lib/libshm.a lib/libbase.a $(UNIT_LIBS)
+SHM_TEST_LIBS = lib/libshm.a lib/libbase.a $(XXHASH_LIBS) $(UNIT_LIBS)
 
 tests_unit_shm_t_histo_SOURCES = %D%/t_histo.c
 tests_unit_shm_t_histo_CFLAGS = $(UNIT_CFLAGS)
@@ -20,4 +20,7 @@ tests_unit_shm_t_express_LDADD = $(SHM_TEST_LIBS)
 tests_unit_shm_t_region_SOURCES = %D%/t_region.c
 tests_unit_shm_t_region_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_shm_t_region_LDADD = $(SHM_TEST_LIBS)
+tests_unit_shm_t_stamps_SOURCES = %D%/t_stamps.c
+tests_unit_shm_t_stamps_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_shm_t_stamps_LDADD = $(SHM_TEST_LIBS)
 endif
