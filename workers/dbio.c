@@ -17,9 +17,10 @@ static void on_db(uv_poll_t *h, int status, int events)
 {
 	struct db_watch *x = h->data;
 
+	/* After an error (EPOLLERR: the peer closed over unread data) libuv watches no more. */
 	if (x->conn)
-		db_conn_step(x->conn, status < 0 || events & (UV_READABLE | UV_DISCONNECT), events & UV_WRITABLE,
-			     front_now(&x->w->front));
+		db_conn_step(x->conn, status < 0 || events & (UV_READABLE | UV_DISCONNECT),
+			     events & UV_WRITABLE, status < 0, front_now(&x->w->front));
 }
 
 static void watch(void *ctx, struct db_conn *c, int fd, int want_write)
@@ -101,7 +102,8 @@ static void wake_monitor(void *ctx)
 	(void)!write(w->monitor_fd, &one, sizeof(one));
 }
 
-const struct db_ops dbio_ops = {.watch = watch, .unwatch = unwatch, .run = run, .wake_monitor = wake_monitor};
+const struct db_ops dbio_ops = {
+    .watch = watch, .unwatch = unwatch, .run = run, .wake_monitor = wake_monitor};
 
 void dbio_resume(struct worker *w)
 {

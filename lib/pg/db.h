@@ -105,7 +105,7 @@ struct db_query {
 	struct db_conn *conn;
 	struct db_entry *entry;
 	enum db_query_state state;
-	unsigned char reran, wants_exclusive, wants_own_sync;
+	unsigned char reran, farewells, wants_exclusive, wants_own_sync;
 };
 
 struct db_ops {
@@ -160,8 +160,9 @@ int db_pool_is_active(const struct db_pool *p);
 void db_pool_drain(struct db_pool *p);
 unsigned db_pool_waiting(const struct db_pool *p);
 
-/* The descriptor is ready. */
-void db_conn_step(struct db_conn *c, int readable, int writable, uint64_t now_ns);
+/* The descriptor is ready. is_broken: the socket is in error and the loop has stopped watching it, so this is the
+ * last call: what was received is used, then the connection is closed. */
+void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t now_ns);
 void **db_conn_watch(struct db_conn *c);	/* the program's handle for this connection */
 
 void db_job_run(struct db_job *job);

@@ -14,6 +14,8 @@
 #include "lib/conf/options.h"
 #include "lib/shm/region.h"
 
+#define LAST_READS 4096u
+
 static void drop_notice(void *arg, const PGresult *res)
 {
 	struct db_conn *c = arg;
@@ -70,7 +72,14 @@ void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns)
 
 int db_conn_is_idle(const struct db_conn *c)
 {
-	return c->state == DB_C_OPEN && c->n_fifo == 0 && !c->want_write && !c->is_draining;
+	return c->state == DB_C_OPEN && c->n_fifo == 0 && !c->want_write && !c->is_draining &&
+	       !c->is_admin_shutdown;
+}
+
+int db_conn_is_sound(struct db_conn *c)
+{
+	/* reads the notices, too */
+	return !PQisBusy(c->pg) && PQstatus(c->pg) != CONNECTION_BAD && !c->is_admin_shutdown;
 }
 
 static struct db_entry *entry_new(struct db_conn *c, enum db_entry_kind kind, unsigned stmt, uint64_t now_ns)
@@ -485,9 +494,9 @@ static int drain_results(struct db_conn *c, uint64_t now_ns)
 			PQclear(res);
 			break;
 		case PGRES_FATAL_ERROR:
+			if (db_error_class(res, "57P"))
+				c->is_admin_shutdown = 1;
 			if (PQstatus(c->pg) == CONNECTION_BAD) {
-				if (db_error_class(res, "57P"))
-					c->is_admin_shutdown = 1;
 				PQclear(res);
 				return 1;
 			}
@@ -497,6 +506,7 @@ static int drain_results(struct db_conn *c, uint64_t now_ns)
 				break;
 			}
 			e->failed = 1;
+			e->was_good = e->result != NULL;
 			PQclear(e->result);
 			e->result = res;
 			break;
@@ -536,12 +546,30 @@ static void cancel_over(struct db_conn *c, uint64_t now_ns)
 	}
 }
 
-void db_conn_step(struct db_conn *c, int readable, int writable, uint64_t now_ns)
+/* A socket in error still holds what came before it, and libpq reads that first, the error later: one
+ * PQconsumeInput need not meet it. It will, after as many as there are bytes; the bound is against a kernel that
+ * forgets the error. */
+static void last_words(struct db_conn *c, uint64_t now_ns)
+{
+	unsigned reads = 0;
+	int more;
+
+	do
+		more = PQconsumeInput(c->pg);
+	while (!drain_results(c, now_ns) && more && ++reads < LAST_READS);
+	db_conn_close(c, now_ns);
+}
+
+void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t now_ns)
 {
 	struct db_pool *p = c->pool;
 	int dead = 0, left;
 
 	p->now_ns = now_ns;
+	if (is_broken) {
+		last_words(c, now_ns);
+		return;
+	}
 	if (readable && !PQconsumeInput(c->pg))
 		dead = 1;
 	/* what was complete before the connection broke is good */
@@ -549,12 +577,10 @@ void db_conn_step(struct db_conn *c, int readable, int writable, uint64_t now_ns
 		db_conn_close(c, now_ns);
 		return;
 	}
-	if (readable && c->n_fifo == 0) {
-		/* nothing is expected: a notification or parameter change, or the end */
-		if (!PQisBusy(c->pg) && PQstatus(c->pg) == CONNECTION_BAD) {
-			db_conn_close(c, now_ns);
-			return;
-		}
+	/* nothing is expected: a notification or parameter change, or the end */
+	if (readable && c->n_fifo == 0 && !db_conn_is_sound(c)) {
+		db_conn_close(c, now_ns);
+		return;
 	}
 	if (writable || c->want_write) {
 		left = PQflush(c->pg);
@@ -569,7 +595,7 @@ void db_conn_step(struct db_conn *c, int readable, int writable, uint64_t now_ns
 	}
 	if (c->state == DB_C_CANCELLING)
 		cancel_over(c, now_ns);
-	if (c->is_draining && c->n_fifo == 0)
+	if (c->n_fifo == 0 && (c->is_draining || c->is_admin_shutdown))
 		db_conn_close(c, now_ns);
 }
 
@@ -587,7 +613,7 @@ static void settle_lost(struct db_conn *c, struct db_entry *e, int is_head, uint
 	q->conn = NULL;
 	q->state = DB_Q_NEW;
 	metric_add(&p->conf.metrics->db_lost, 1);
-	if (e->is_write && !e->failed && !c->want_write) {
+	if (e->is_write && (!e->failed || e->was_good) && !c->want_write) {
 		/* the COMMIT may have happened: never a second run */
 		db_fail(p, q, E_outcome_unknown, "connection lost", now_ns);
 		return;
@@ -596,6 +622,13 @@ static void settle_lost(struct db_conn *c, struct db_entry *e, int is_head, uint
 		/* it may have killed its backend: alone from now on */
 		express_hold(s->express, now_ns / CLOCK_MS);
 		exclusive = 1;
+	}
+	if (c->is_admin_shutdown && q->farewells < DB_MAX_FAREWELLS) {
+		/* nobody's fault, and the next connection that is free may be about to hear the same */
+		q->farewells++;
+		metric_add(&p->conf.metrics->db_reruns, 1);
+		db_requeue(p, q, exclusive);
+		return;
 	}
 	again(p, q, exclusive, E_db_down, now_ns);
 }
@@ -631,7 +664,8 @@ void db_conn_close(struct db_conn *c, uint64_t now_ns)
 	if (c->pg)
 		PQfinish(c->pg);
 	PQclear(c->prep_error);
-	slots_set(p->conf.region, p->conf.db, c->slot, c->opened_ns ? SLOT_ZOMBIE : SLOT_FREE);
+	/* a backend that said goodbye has left; another one may still be ending its statement */
+	slots_set(p->conf.region, p->conf.db, c->slot, c->opened_ns && !c->is_admin_shutdown ? SLOT_ZOMBIE : SLOT_FREE);
 	list_del(&c->node);
 	p->n_conns--;
 	if (c->lane == LANE_EXPRESS)

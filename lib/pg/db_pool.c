@@ -206,8 +206,8 @@ struct db_query *db_pool_next_done(struct db_pool *p)
 /* Room on an express connection for one more statement. */
 static int has_room(const struct db_conn *c, uint64_t now_ns)
 {
-	return c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining && !c->want_write &&
-	       c->n_fifo < c->window && c->work_us <= DB_LANE_WORK_US &&
+	return c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining && !c->is_admin_shutdown &&
+	       !c->want_write && c->n_fifo < c->window && c->work_us <= DB_LANE_WORK_US &&
 	       (c->n_fifo == 0 || now_ns < c->progress_ns + DB_HEAD_SLOW_NS);
 }
 
@@ -218,7 +218,7 @@ static int lanes_are_stuck(const struct db_pool *p, uint64_t now_ns)
 	{
 		const struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
 
-		if (c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining &&
+		if (c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining && !c->is_admin_shutdown &&
 		    (c->n_fifo == 0 || now_ns < c->progress_ns + DB_HEAD_SLOW_NS))
 			return 0;
 	}
@@ -273,16 +273,19 @@ struct batch {
 	uint64_t work_us;
 };
 
-static void batch_end(struct batch *b, uint64_t now_ns)
+/* -1: its connection broke and is gone. */
+static int batch_end(struct batch *b, uint64_t now_ns)
 {
 	struct db_conn *c = b->c;
 
 	if (!c)
-		return;
+		return 0;
 	b->c = NULL;
 	b->last->has_sync = 1;
-	if (db_conn_sync(c))
-		db_conn_close(c, now_ns);
+	if (db_conn_sync(c) == 0)
+		return 0;
+	db_conn_close(c, now_ns);
+	return -1;
 }
 
 static void send_on(struct db_pool *p, struct db_conn *c, struct db_query *q, struct batch *b, uint64_t now_ns)
@@ -291,11 +294,13 @@ static void send_on(struct db_pool *p, struct db_conn *c, struct db_query *q, st
 		     c->prepared[q->stmt] == p->stmts[q->stmt].serial;
 
 	unqueue(p, q);
-	if (b->c && (b->c != c || !shared))
-		batch_end(b, now_ns);
-	if (c->state != DB_C_OPEN) {
-		db_requeue(p, q, 0);
-		return;
+	if (b->c && (b->c != c || !shared)) {
+		int was_c = b->c == c;
+
+		if (batch_end(b, now_ns) && was_c) {
+			db_requeue(p, q, 0);
+			return;
+		}
 	}
 	histo_add(&p->conf.metrics->db_wait, now_ns - q->queued_ns);
 	if (db_conn_send(c, q, now_ns, !shared, shared)) {
@@ -317,7 +322,7 @@ static void send_on(struct db_pool *p, struct db_conn *c, struct db_query *q, st
 	if (b->n % BATCH_FLUSH_EVERY == 0)
 		(void)PQsendFlushRequest(c->pg);
 	if (b->n >= BATCH_MAX || b->work_us >= BATCH_WORK_US)
-		batch_end(b, now_ns);
+		(void)batch_end(b, now_ns);
 }
 
 static int waits_for_description(const struct db_pool *p, const struct db_query *q)
@@ -355,7 +360,7 @@ static void flush_express(struct db_pool *p, uint64_t now_ns)
 			break;
 		send_on(p, c, q, &b, now_ns);
 	}
-	batch_end(&b, now_ns);
+	(void)batch_end(&b, now_ns);
 }
 
 static void flush_exclusive(struct db_pool *p, uint64_t now_ns)
@@ -375,7 +380,7 @@ static void flush_exclusive(struct db_pool *p, uint64_t now_ns)
 		/* lost connections of others are noticed before use */
 		if (c->generation != atomic_load_explicit(&db_state(p)->generation, memory_order_relaxed)) {
 			c->generation = atomic_load(&db_state(p)->generation);
-			if (!PQconsumeInput(c->pg) || PQstatus(c->pg) == CONNECTION_BAD) {
+			if (!PQconsumeInput(c->pg) || !db_conn_is_sound(c)) {
 				db_conn_close(c, now_ns);
 				next = p->q_exclusive.next;
 				continue;

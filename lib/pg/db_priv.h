@@ -16,6 +16,7 @@
 #define DB_CANCEL_GRACE_NS (500 * 1000000ull)
 #define DB_MONITOR_GRACE_NS (100 * 1000000ull)
 #define DB_MAX_CONNECTING 2u
+#define DB_MAX_FAREWELLS 3u			/* runs of a query that a server's shutdown may cost for free */
 #define DB_NAME_MAX 32				/* "w4095_4294967295" */
 
 /* A session's settings that requests change, and the statement that changes them for one transaction. */
@@ -41,6 +42,7 @@ struct db_entry {
 	unsigned char seen;		/* statements whose end (NULL) was seen */
 	unsigned char has_sync;		/* the entry ends with a Sync of its own */
 	unsigned char failed, aborted, is_write, is_shared;
+	unsigned char was_good;		/* a result came before the error: perhaps after the COMMIT */
 	uint64_t sent_ns;
 	struct db_desc *desc;		/* counted */
 	PGresult *result;		/* kept until the entry is settled */
@@ -131,6 +133,8 @@ struct db_conn *db_conn_new(struct db_pool *p, enum slot_lane lane, unsigned slo
 void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns);
 void db_conn_close(struct db_conn *c, uint64_t now_ns);	/* requeues or settles what was on it; frees c */
 int db_conn_is_idle(const struct db_conn *c);
+/* Of an idle one, after PQconsumeInput: the server has not said goodbye, nor closed. */
+int db_conn_is_sound(struct db_conn *c);
 int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int with_sync, int is_shared);
 int db_conn_sync(struct db_conn *c);
 void db_conn_cancel(struct db_conn *c, uint64_t now_ns);

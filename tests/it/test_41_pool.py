@@ -1,7 +1,9 @@
 """Lanes and pool against a real PostgreSQL that is slow, stopped, killed, or changed under the worker."""
 
 import json
+import os
 import random
+import signal
 import threading
 import time
 
@@ -82,6 +84,10 @@ def earn(worker, path="/lane", **params):
             until = time.monotonic() + 3
             while time.monotonic() < until:
                 express()
+
+
+def sessions(server):
+    return [r[0] for r in server.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'weir'", dbname="test")]
 
 
 def many(worker, paths, params=None):
@@ -341,3 +347,28 @@ def test_a_lost_write_is_of_unknown_outcome_and_never_run_twice(worker, server):
 def test_the_budget_holds(worker, server):
     many(worker, ["/nap?ms=30"] * 40)
     assert server.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weir'", dbname="test") <= 8
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_a_backend_that_dies_with_the_statement_unread(server, tcp):
+    """Its farewell is there and the socket is in error, because it was closed over unread data: the error comes once,
+    together with the last bytes."""
+    w = LoneWorker(Site(server.conninfo_for("test", user="postgres", tcp=tcp), ENDPOINTS, OPTIONS))
+    wait_for(lambda: len(sessions(server)) >= 2, 5, "the warm connections")
+    for _ in range(3):
+        pids = sessions(server)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        with Connection(w.listen, timeout=20) as c:
+            start = time.monotonic()
+            c.send_request("/nap?ms=0")
+            for _ in range(2):  # answered in a later turn of the loop than the one that sent the statement
+                assert w.get("/none").status == 404
+            for pid in pids:
+                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, signal.SIGCONT)
+            reply = c.read_reply()
+        assert reply.status == 200, w.log_text()
+        assert time.monotonic() - start < 1 * PATIENCE
+        wait_for(lambda: len(sessions(server)) >= 2, 5, "new warm connections")
+    w.stop()
