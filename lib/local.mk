@@ -5,6 +5,8 @@ include lib/shm/local.mk
 include lib/conf/local.mk
 include lib/ctl/local.mk
 include lib/json/local.mk
+include lib/crypto/local.mk
+include lib/auth/local.mk
 include lib/fcgi/local.mk
 include lib/http/local.mk
 include lib/pg/local.mk

@@ -21,6 +21,8 @@ int worker_check(struct snapshot *s)
 	errs_init(&errs);
 	w->snapshot = *s;
 	w->is_alone = 1;
+	w->auth = auth_new(&s->options.auth, &s->auth, &errs);
+	auth_free(&w->auth);
 	worker_setup(w);
 	for (unsigned i = 0; i < s->options.n_databases; i++) {
 		if (!w->pools[i])

@@ -23,6 +23,7 @@
 #include "lib/base/fdio.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
+#include "lib/crypto/digest.h"
 #include "lib/ctl/heritage.h"
 #include "workers/worker.h"
 
@@ -202,8 +203,8 @@ static int parse_args(int argc, char **argv, struct args *a)
 				a->listeners = (unsigned)v;
 			break;
 		case 'V':
-			printf("weir-worker %s\nlibpq %d\nlibuv %s\n", PACKAGE_VERSION, db_libpq_version(),
-			       uv_version_string());
+			printf("weir-worker %s\nlibpq %d\nlibuv %s\n%s\n", PACKAGE_VERSION, db_libpq_version(),
+			       uv_version_string(), digest_library_version());
 			exit(0);
 		case 'h':
 			fputs(usage_text, stdout);
@@ -251,6 +252,19 @@ static void listen_all(struct worker *w, const struct args *a)
 		check(front_listen(&w->front, first + (int)i - 1) == 0);
 }
 
+static int make_auth(struct worker *w)
+{
+	struct errs errs;
+	int rc = 0;
+
+	errs_init(&errs);
+	w->auth = auth_new(&w->snapshot.options.auth, &w->snapshot.auth, &errs);
+	if (!w->auth)
+		rc = print_errs(&errs);
+	errs_done(&errs);
+	return rc;
+}
+
 static int serve(struct worker *w, const struct args *a)
 {
 	struct err e = {0};
@@ -270,6 +284,8 @@ static int serve(struct worker *w, const struct args *a)
 	buf_init(&w->access, 0);
 	if (getrandom(&w->boot_id, sizeof(w->boot_id), 0) < 0)
 		w->boot_id = clock_wall_us();
+	if (make_auth(w))
+		return EXIT_CONFIG;
 	worker_setup(w);
 	if (worker_loop_init(w))
 		return EXIT_HERITAGE;
@@ -291,6 +307,7 @@ static void worker_done(struct worker *w)
 		buf_done(&w->free_bufs[--w->n_free_bufs]);
 	buf_done(&w->access);
 	route_done(&w->route);
+	auth_free(&w->auth);
 	free(w->runs);
 	arena_pool_done(&w->arenas);
 	fcgi_req_free(&w->fcgi);

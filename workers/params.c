@@ -24,7 +24,7 @@ struct found {
 static const char *const source_names[] = {
     [SOURCE_AUTO] = "query or body", [SOURCE_PATH] = "path", [SOURCE_QUERY] = "query",
     [SOURCE_JSON] = "body",	     [SOURCE_HEADER] = "header", [SOURCE_COOKIE] = "cookie",
-    [SOURCE_USER] = "user",	     [SOURCE_BODY] = "body"};
+    [SOURCE_USER] = "user",	     [SOURCE_CLAIM] = "claim",	 [SOURCE_BODY] = "body"};
 
 static const struct db_type *type_of(const struct req *r, const struct param *p)
 {
@@ -150,6 +150,15 @@ static void from_elsewhere(struct req *r, const struct param *p, unsigned i, str
 	case SOURCE_USER:
 		f->text = slice_str(r->user);
 		break;
+	case SOURCE_CLAIM: {
+		const struct identity_entry *e = r->id ? identity_entry(r->id, slice_str(p->from_name)) : NULL;
+
+		if (e) {
+			f->text = e->text;
+			f->type = e->type;
+		}
+		return;		/* verified, and read as JSON: valid UTF-8 */
+	}
 	case SOURCE_BODY:
 		if (r->body.n)
 			f->text = slice_of(buf_str(&r->body), r->body.n);
@@ -288,8 +297,8 @@ static const char *value_text(struct req *r, const struct param *p, const struct
 		fault(r, p, f, "given once");
 		return NULL;
 	}
-	if (t->kind == DB_JSON && f->source && strcmp(f->source, "body") == 0 && p->source != SOURCE_BODY &&
-	    f->type == JR_STRING) {
+	if (t->kind == DB_JSON && f->source && p->source != SOURCE_BODY && f->type == JR_STRING &&
+	    (p->source == SOURCE_CLAIM || strcmp(f->source, "body") == 0)) {
 		/* a JSON string for a json parameter is a string document */
 		AUTO(buf) struct buf b;
 
@@ -297,7 +306,7 @@ static const char *value_text(struct req *r, const struct param *p, const struct
 		jw_string(&b, text);
 		return arena_strn(&r->arena, b.p, b.n);
 	}
-	if ((f->type == JR_OBJECT || f->type == JR_ARRAY) && t->kind != DB_JSON) {
+	if ((f->type == JR_OBJECT || f->type == JR_ARRAY) && t->kind != DB_JSON && p->source != SOURCE_CLAIM) {
 		fault(r, p, f, db_type_name(t));
 		return NULL;
 	}
@@ -335,6 +344,17 @@ static void pick_variant(struct req *r, const struct found *found)
 	r->variant = variant;
 }
 
+/* A required value of the caller's identity is missing. */
+static void without_identity(struct req *r, const struct param *p)
+{
+	if (!r->id)
+		req_fail(r, E_unauthenticated, NULL);
+	else if (p->source == SOURCE_USER)
+		req_fail(r, E_forbidden, "This endpoint needs a user; the credential names none.");
+	else
+		req_fail(r, E_forbidden, arena_fmt(&r->arena, "The claim %s is missing.", p->from_name));
+}
+
 void params_bind(struct req *r)
 {
 	const struct endpoint *ep = r->run->ep;
@@ -361,8 +381,8 @@ void params_bind(struct req *r)
 		if (f->is_null || !f->text.p) {
 			if (p->flags & PARAM_HAS_DEFAULT && !f->is_null)
 				r->values[p->number - 1] = p->def;
-			else if (p->flags & PARAM_REQUIRED && p->source == SOURCE_USER)
-				req_fail(r, E_unauthenticated, NULL);
+			else if (p->flags & PARAM_REQUIRED && (p->source == SOURCE_USER || p->source == SOURCE_CLAIM))
+				without_identity(r, p);
 			else if (p->flags & PARAM_REQUIRED)
 				req_fault(r, E_bad_parameter, p->name, source_names[p->source], "required");
 			continue;

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "lib/auth/auth.h"
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -51,12 +52,14 @@ struct req {
 	enum http_method method;
 	int is_head;
 	struct slice method_text, uri, path, query;
-	struct slice content_type, cookie, accept, remote_user, remote_addr, request_id;
+	struct slice content_type, cookie, accept, remote_addr, request_id;
 	int64_t content_length;		/* -1: not announced */
 	struct http_pair *pairs;
 	unsigned n_pairs;
 	/* identify */
-	const char *user;
+	const struct identity *id;	/* NULL: nobody; valid as long as the arena */
+	const char *user;		/* of id, or NULL */
+	const char *auth_why;		/* why the credential was refused; ASCII */
 	/* route */
 	struct endpoint_run *run;
 	unsigned allow;			/* methods of the path, for Allow */

@@ -17,7 +17,8 @@ enum step_result step_admit(struct req *r)
 	r->q.stmt = run->first_stmt + r->variant;
 	r->q.n_values = run->ep->n_bound;
 	r->q.values = r->values;
-	r->q.user = run->ep->auth == AUTH_USER ? r->user : NULL;
+	r->q.user = run->ep->identity_user ? r->user : NULL;
+	r->q.claims = run->ep->identity_rls && r->id ? identity_json(r->id, &r->arena) : NULL;
 	r->q.deadline_ns = r->deadline_ns;
 	r->q.is_write = run->ep->method != HTTP_GET;
 	r->q.owner = r;

@@ -1,15 +1,33 @@
-/* identify: who asks. So far what the web server asserts in REMOTE_USER, which no client can set. */
+/* identify: who asks. A credential that is sent and not accepted is a 401 whatever the endpoint: nobody is
+ * silently taken for a stranger. */
 #include "config.h"
 
-#include "lib/base/utf8.h"
+#include "lib/base/clock.h"
 #include "workers/worker.h"
 
 enum step_result step_identify(struct req *r)
 {
-	if (r->remote_user.n) {
-		if (!utf8_is_valid(r->remote_user))
-			return req_fail(r, E_bad_encoding, "REMOTE_USER is not valid UTF-8.");
-		r->user = r->remote_user.p;
+	struct auth *a = r->w->auth;
+	struct auth_input in = {{{NULL, 0}}};
+	const char *why = NULL;
+	int64_t now_s = 0;
+
+	for (unsigned i = 0; i < r->n_params; i++)
+		auth_take(a, &in, r->params[i].name, r->params[i].value);
+	if (in.v[AUTH_N_AUTHORIZATION].n)
+		now_s = (int64_t)(clock_wall_us() / 1000000);
+	switch (auth_identify(a, &in, now_s, &r->arena, &r->id, &why)) {
+	case AUTH_ANONYMOUS:
+		return STEP_NEXT;
+	case AUTH_IDENTIFIED:
+		r->user = r->id->user;
+		return STEP_NEXT;
+	case AUTH_AMBIGUOUS:
+		return req_fail(r, E_bad_request, "Both a bearer token and an API key were sent; one is expected.");
+	case AUTH_REFUSED:
+		break;
 	}
-	return STEP_NEXT;
+	metric_add(&r->w->metrics->auth_refused, 1);
+	r->auth_why = why;
+	return req_fail(r, E_invalid_token, arena_fmt(&r->arena, "The credential was refused: %s.", why));
 }

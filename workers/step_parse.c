@@ -6,13 +6,13 @@
 
 #include "lib/base/num.h"
 
-enum wanted { W_METHOD, W_URI, W_QUERY, W_TYPE, W_LENGTH, W_USER, W_ADDR, W_ACCEPT, W_COOKIE, W_REQUEST_ID,
+enum wanted { W_METHOD, W_URI, W_QUERY, W_TYPE, W_LENGTH, W_ADDR, W_ACCEPT, W_COOKIE, W_REQUEST_ID,
 	      W_SCRIPT, W_PATH_INFO, W_COUNT };
 
 static const struct slice names[W_COUNT] = {
     [W_METHOD] = {"REQUEST_METHOD", 14}, [W_URI] = {"REQUEST_URI", 11},
     [W_QUERY] = {"QUERY_STRING", 12},	 [W_TYPE] = {"CONTENT_TYPE", 12},
-    [W_LENGTH] = {"CONTENT_LENGTH", 14}, [W_USER] = {"REMOTE_USER", 11},
+    [W_LENGTH] = {"CONTENT_LENGTH", 14},
     [W_ADDR] = {"REMOTE_ADDR", 11},	 [W_ACCEPT] = {"HTTP_ACCEPT", 11},
     [W_COOKIE] = {"HTTP_COOKIE", 11},	 [W_REQUEST_ID] = {"HTTP_X_REQUEST_ID", 17},
     [W_SCRIPT] = {"SCRIPT_NAME", 11},	 [W_PATH_INFO] = {"PATH_INFO", 9}};
@@ -53,7 +53,6 @@ enum step_result step_parse(struct req *r)
 	r->method = http_method_parse(got[W_METHOD]);
 	r->is_head = r->method == HTTP_HEAD;
 	r->content_type = got[W_TYPE];
-	r->remote_user = got[W_USER];
 	r->remote_addr = got[W_ADDR];
 	r->accept = got[W_ACCEPT];
 	r->cookie = got[W_COOKIE];

@@ -94,6 +94,19 @@ static unsigned retry_after(const struct req *r)
 					   : 1 + (unsigned)((r->number * 2654435761u >> 16) % 3);
 }
 
+/* RFC 6750 section 3: no error code when no credential came. */
+static void add_challenge(struct req *r)
+{
+	const struct opts_auth *o = &r->w->snapshot.options.auth;
+
+	buf_addf(&r->head, "WWW-Authenticate: Bearer realm=\"%s\"", o->realm);
+	if (r->error == E_invalid_token)
+		buf_addf(&r->head, ", error=\"invalid_token\", error_description=\"%s\"", r->auth_why);
+	else if (r->error == E_forbidden)
+		buf_adds(&r->head, ", error=\"insufficient_scope\"");
+	buf_adds(&r->head, "\r\n");
+}
+
 static void write_problem(struct req *r)
 {
 	buf_clear(&r->head);
@@ -108,8 +121,8 @@ static void write_problem(struct req *r)
 		buf_addf(&r->head, "Retry-After: %u\r\n", r->retry_after_s);
 	if (r->status == 405)
 		add_allow(r);
-	if (r->status == 401)
-		buf_adds(&r->head, "WWW-Authenticate: Bearer realm=\"weir\"\r\n");
+	if (r->status == 401 || (r->error == E_forbidden && r->id && r->id->kind == IDENTITY_TOKEN))
+		add_challenge(r);
 	buf_adds(&r->head, "Cache-Control: no-store\r\n\r\n");
 }
 

@@ -48,8 +48,17 @@ enum step_result step_route(struct req *r)
 		if (http_segment_decode(raw, &r->arena, &r->path_values[ep->segments[i].param], &e))
 			req_fault(r, e.id, ep->params[ep->segments[i].param].name, "path", "percent-encoded UTF-8 without NUL");
 	}
-	if (ep->auth == AUTH_USER && !r->user)
-		return req_fail(r, E_unauthenticated, NULL);
+	if (ep->auth != AUTH_NONE) {
+		int is_unknown;
+		const char *missing = auth_check(ep, r->id, &is_unknown, &r->arena);
+
+		if (is_unknown)
+			return req_fail(r, E_unauthenticated, NULL);
+		if (missing) {
+			metric_add(&w->metrics->auth_forbidden, 1);
+			return req_fail(r, E_forbidden, missing);
+		}
+	}
 	if (r->accept.n && ep->returns != RETURNS_NONE && !http_accepts_json(r->accept))
 		return req_fail(r, E_not_acceptable, "This endpoint answers application/json.");
 	r->wants_body = ep->needs_body;

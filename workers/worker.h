@@ -5,6 +5,7 @@
 
 #include <uv.h>
 
+#include "lib/auth/auth.h"
 #include "lib/conf/snapshot.h"
 #include "lib/fcgi/fcgi_req.h"
 #include "lib/pg/db.h"
@@ -31,6 +32,7 @@ struct worker {
 	struct board_row *board;
 	struct metric_row *metrics;
 	struct route route;
+	struct auth *auth;
 	struct endpoint_run *runs;
 	struct db_pool *pools[OPTIONS_MAX_DATABASES];
 	struct fcgi_req *fcgi;

@@ -517,17 +517,3 @@ void dir_status(struct dir *d)
 	d->e->status = (int)v;
 	dir_end(d);
 }
-
-void dir_auth(struct dir *d)
-{
-	static const char *const words[] = {"none", "user", NULL};
-	struct dir_word w;
-	int i;
-
-	if (!dir_need(d, &w, "none or user"))
-		return;
-	i = dir_one_of(d, &w, "access", words);
-	if (i >= 0)
-		d->e->auth = (enum endpoint_auth)i;
-	dir_end(d);
-}

@@ -31,6 +31,7 @@ struct dir {
 	unsigned seen[DIR_count]; /* line of the first one */
 	unsigned param_col[ENDPOINT_MAX_PARAMS];
 	unsigned n_variants; /* product over the choices so far */
+	unsigned public_line; /* of @auth none */
 	/* the directive being read */
 	const struct dir_desc *desc;
 	struct slice rest;
@@ -66,6 +67,8 @@ int dir_uint(struct dir *d, const struct dir_word *w, uint64_t min, uint64_t max
 const char *dir_str(struct dir *d, struct slice s);
 /* [A-Za-z_][A-Za-z0-9_]*, at most 63 bytes. */
 int dir_is_name(struct slice s);
+/* A claim's path: printable ASCII but '=', quotes and commas; at most 128 bytes. */
+int dir_is_claim(struct slice s);
 /* RFC 9110 token. */
 int dir_is_token(struct slice s);
 /* Find or add a parameter; NULL with an error when there are too many. */

@@ -161,11 +161,6 @@ void dir_stream(struct dir *d)
 	dir_end(d);
 }
 
-void dir_rls(struct dir *d)
-{
-	dir_end(d);
-}
-
 void dir_include(struct dir *d)
 {
 	static const char *const equals[] = {"=", NULL}, *const get[] = {"GET", NULL};

@@ -84,10 +84,10 @@ static int header_is_readable(struct slice s)
 static int from(struct dir *d, struct param *p)
 {
 	static const char *const words[] = {"path",   "query", "json", "header",
-					    "cookie", "user",  "body", NULL};
+					    "cookie", "user",  "claim", "body", NULL};
 	static const enum param_source sources[] = {SOURCE_PATH,   SOURCE_QUERY,  SOURCE_JSON,
 						    SOURCE_HEADER, SOURCE_COOKIE, SOURCE_USER,
-						    SOURCE_BODY};
+						    SOURCE_CLAIM,  SOURCE_BODY};
 	struct dir_word w;
 	int i;
 
@@ -112,6 +112,14 @@ static int from(struct dir *d, struct param *p)
 			return 0;
 		if (!dir_is_token(w.text)) {
 			dir_error(d, w.col, "bad cookie name '%.*s'", SLICE_ARG(w.text));
+			return 0;
+		}
+		p->from_name = dir_str(d, w.text);
+	} else if (p->source == SOURCE_CLAIM) {
+		if (!dir_need(d, &w, "the claim's name or path, such as sub or realm_access.roles"))
+			return 0;
+		if (!dir_is_claim(w.text)) {
+			dir_error(d, w.col, "bad claim '%.*s'; expected a name or a path such as realm_access.roles", SLICE_ARG(w.text));
 			return 0;
 		}
 		p->from_name = dir_str(d, w.text);

@@ -473,6 +473,26 @@ static void choose_lane(struct parser *p)
 			 SLICE_ARG(p->lane.first));
 }
 
+/* What the answer may depend on; see endpoint.h. */
+static void collect_identity(struct endpoint *e)
+{
+	for (unsigned i = 0; i < e->n_auth_rules; i++)
+		e->identity_user |= e->auth_rules[i].kind == AUTH_RULE_USER;
+	e->identity_user |= e->identity_rls;
+	for (unsigned i = 0; i < e->n_params; i++) {
+		const char *claim = e->params[i].from_name;
+		unsigned k = 0;
+
+		e->identity_user |= e->params[i].source == SOURCE_USER;
+		if (e->params[i].source != SOURCE_CLAIM)
+			continue;
+		while (k < e->n_identity_claims && strcmp(e->identity_claims[k], claim) != 0)
+			k++;
+		e->identity_claims[k] = claim;
+		e->n_identity_claims += k == e->n_identity_claims;
+	}
+}
+
 static void finish(struct parser *p)
 {
 	struct endpoint *e = p->d.e;
@@ -484,6 +504,8 @@ static void finish(struct parser *p)
 	e->description = arena_strn(p->d.arena, text->n ? text->p : "", text->n);
 	if (!p->d.seen[DIR_route])
 		complain(p, 1, 0, "no @route; expected a line such as -- @route GET /api/models");
+	if (p->d.public_line && e->n_auth_rules)
+		complain(p, p->d.public_line, 0, "@auth none beside a condition of another @auth");
 	/* what follows from a faulty declaration is not worth saying */
 	if (p->d.n_errors)
 		return;
@@ -492,6 +514,7 @@ static void finish(struct parser *p)
 	if (p->d.n_errors)
 		return;
 	resolve_sources(p);
+	collect_identity(e);
 	check_answer(p);
 	make_variants(p);
 	choose_lane(p);

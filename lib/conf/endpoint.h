@@ -19,9 +19,20 @@ struct options;
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
 enum endpoint_returns { RETURNS_ROWS, RETURNS_ROW, RETURNS_VALUE, RETURNS_NONE, RETURNS_JSON };
+/* AUTH_USER: the caller must be identified; auth_rules say as whom. */
 enum endpoint_auth { AUTH_NONE, AUTH_USER };
+enum auth_rule_kind { AUTH_RULE_USER, AUTH_RULE_ROLE, AUTH_RULE_CLAIM };
+
+/* One condition of @auth; an endpoint's conditions must all hold. */
+struct auth_rule {
+	enum auth_rule_kind kind;
+	const char *claim;		/* AUTH_RULE_CLAIM: its path */
+	unsigned n_values;		/* of which one is enough; 0 for AUTH_RULE_USER */
+	const char *const *values;
+};
+
 /* SOURCE_AUTO: path template, else query string, else the JSON body's member. */
-enum param_source { SOURCE_AUTO, SOURCE_PATH, SOURCE_QUERY, SOURCE_JSON, SOURCE_HEADER, SOURCE_COOKIE, SOURCE_USER, SOURCE_BODY };
+enum param_source { SOURCE_AUTO, SOURCE_PATH, SOURCE_QUERY, SOURCE_JSON, SOURCE_HEADER, SOURCE_COOKIE, SOURCE_USER, SOURCE_CLAIM, SOURCE_BODY };
 
 enum param_flags {
 	PARAM_REQUIRED = 1,	/* the default unless optional or default is said */
@@ -34,7 +45,7 @@ enum param_flags {
 
 struct param {
 	const char *name;
-	const char *from_name;		/* header or cookie name; for a header the CGI form, "HTTP_X_TENANT" */
+	const char *from_name;		/* cookie name, claim path, or header name in the CGI form, "HTTP_X_TENANT" */
 	enum param_source source;
 	unsigned flags;
 	const char *def;		/* default as text */
@@ -83,6 +94,14 @@ struct endpoint {
 	int needs_body;			/* some parameter may come from the body */
 	enum endpoint_returns returns;
 	enum endpoint_auth auth;
+	unsigned n_auth_rules;
+	struct auth_rule *auth_rules;
+	/* What of the caller's identity the answer may depend on. Who may call is another matter: auth_rules
+	 * are judged for every request, before any cache. */
+	unsigned identity_user : 1;	/* the user: @auth user, a parameter from user, @rls */
+	unsigned identity_rls : 1;	/* @rls: any claim */
+	unsigned n_identity_claims;	/* of parameters from claim */
+	const char *identity_claims[ENDPOINT_MAX_PARAMS];
 	uint64_t timeout_ms;		/* 0: the database's query_timeout */
 	uint64_t slow_ms;		/* 0: none */
 	unsigned database;		/* index in options.databases */

@@ -48,6 +48,10 @@ struct opts_cache {
 #define OPT_cache OPT
 #include "lib/tbl/options.h"
 };
+struct opts_auth {
+#define OPT_auth OPT
+#include "lib/tbl/options.h"
+};
 struct opts_log {
 #define OPT_log OPT
 #include "lib/tbl/options.h"
@@ -58,6 +62,7 @@ struct options {
 	struct opts_workers workers;
 	struct opts_limits limits;
 	struct opts_cache cache;
+	struct opts_auth auth;
 	struct opts_log log;
 	unsigned n_databases;		/* the first one is the default */
 	struct opts_database databases[OPTIONS_MAX_DATABASES];

@@ -176,6 +176,56 @@ static void check_cache(const struct checker *c)
 		complain(c, place(c, "cache", NULL, "secret"), "secret is too short; expected at least 16 bytes");
 }
 
+/* Parameters that carry the client's own bytes, whatever their name. */
+static int is_of_client(struct slice s)
+{
+	static const char *const starts[] = {"HTTP_", "CONTENT_", "QUERY_", "REQUEST_", "PATH_", "SCRIPT_",
+					     "DOCUMENT_", "SERVER_"};
+
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+		if (slice_starts(s, slice_str(starts[i])))
+			return 1;
+	return 0;
+}
+
+static void check_param(const struct checker *c, const char *key, const char *value)
+{
+	if (!value[0])
+		return;
+	if (strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != strlen(value))
+		complain(c, place(c, "auth", NULL, key),
+			 "bad value '%.60s' of %s; expected a parameter's name such as REMOTE_USER", value, key);
+	else if (is_of_client(slice_str(value)))
+		complain(c, place(c, "auth", NULL, key),
+			 "bad value '%.60s' of %s; a client can set it, expected a parameter that only the web "
+			 "server sets",
+			 value, key);
+}
+
+static void check_auth(const struct checker *c)
+{
+	static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+	const struct opts_auth *a = &c->o->auth;
+	size_t n = strlen(a->api_key_header);
+
+	check_param(c, "user_param", a->user_param);
+	check_param(c, "roles_param", a->roles_param);
+	check_param(c, "cert_param", a->cert_param);
+	check_param(c, "cert_verify_param", a->cert_verify_param);
+	if (a->cert_param[0] && !a->cert_verify_param[0])
+		complain(c, place(c, "auth", NULL, "cert_verify_param"),
+			 "cert_verify_param is empty; expected SSL_CLIENT_VERIFY, cert_param needs it");
+	if (!n || n > 64 || strspn(a->api_key_header, token) != n ||
+	    strcasecmp(a->api_key_header, "Authorization") == 0)
+		complain(c, place(c, "auth", NULL, "api_key_header"),
+			 "bad value '%.80s' of api_key_header; expected a header's name such as X-API-Key",
+			 a->api_key_header);
+	if (strpbrk(a->realm, "\"\\"))
+		complain(c, place(c, "auth", NULL, "realm"), "bad value of realm; expected no quotes and no \\");
+	if (!a->user_claim[0])
+		complain(c, place(c, "auth", NULL, "user_claim"), "user_claim is empty; expected a claim such as sub");
+}
+
 void options_check(const struct options *o, const char *file, opt_place_f place_of, void *arg,
 		   struct errs *errs)
 {
@@ -192,6 +242,7 @@ void options_check(const struct options *o, const char *file, opt_place_f place_
 	if (o->workers.min > o->workers.max && !min.is_bad && !max.is_bad)
 		complain(&c, min, "workers.min (%u) is larger than workers.max (%u)",
 			 o->workers.min, o->workers.max);
+	check_auth(&c);
 	if (strcmp(o->log.file, "stderr") != 0)
 		check_file(&c, "file", o->log.file);
 	if (o->log.access[0])

@@ -157,6 +157,8 @@ void options_to_json(const struct options *o, struct buf *out)
 	show_section(&o->limits, "limits", out);
 	buf_adds(out, "},\"cache\":{");
 	show_section(&o->cache, "cache", out);
+	buf_adds(out, "},\"auth\":{");
+	show_section(&o->auth, "auth", out);
 	buf_adds(out, "},\"log\":{");
 	show_section(&o->log, "log", out);
 	buf_adds(out, "}}");

@@ -49,6 +49,8 @@ static void opt_done_str(opt_str_t *f)
 static int opt_parse_list(opt_list_t *f, const struct opt_desc *d, struct slice v,
 			  char why[OPT_WHY])
 {
+	if (v.n == 0 && d->def[0] == 0)
+		return 0; /* the default: an empty list */
 	if (f->n == ARRAY_LEN(f->v)) {
 		snprintf(why, OPT_WHY, "expected at most %zu values", ARRAY_LEN(f->v));
 		return -1;
@@ -251,6 +253,7 @@ PLAIN(enum)
 #define OPT_database(type, field, ...) ROW(database, struct opts_database, type, field)
 #define OPT_limits(type, field, ...) ROW(limits, struct opts_limits, type, field)
 #define OPT_cache(type, field, ...) ROW(cache, struct opts_cache, type, field)
+#define OPT_auth(type, field, ...) ROW(auth, struct opts_auth, type, field)
 #define OPT_log(type, field, ...) ROW(log, struct opts_log, type, field)
 #include "lib/tbl/options.h"
 
@@ -262,6 +265,7 @@ const struct opt_row options_rows[] = {
 #define OPT_database(type, field, ...) ENTRY(database, field)
 #define OPT_limits(type, field, ...) ENTRY(limits, field)
 #define OPT_cache(type, field, ...) ENTRY(cache, field)
+#define OPT_auth(type, field, ...) ENTRY(auth, field)
 #define OPT_log(type, field, ...) ENTRY(log, field)
 #include "lib/tbl/options.h"
 };
@@ -279,14 +283,16 @@ const struct opt_desc options_table[] = {
 	DESC("limits", type, key, def, min, max, flags, help)
 #define OPT_cache(type, field, key, def, min, max, flags, help)                                    \
 	DESC("cache", type, key, def, min, max, flags, help)
+#define OPT_auth(type, field, key, def, min, max, flags, help)                                     \
+	DESC("auth", type, key, def, min, max, flags, help)
 #define OPT_log(type, field, key, def, min, max, flags, help)                                      \
 	DESC("log", type, key, def, min, max, flags, help)
 #include "lib/tbl/options.h"
 };
 const size_t options_table_n = ARRAY_LEN(options_table);
 
-const char *const options_sections[OPTIONS_SECTIONS] = {"", "workers", "database", "limits",
-							   "cache", "log"};
+const char *const options_sections[OPTIONS_SECTIONS] = {"",      "workers", "database", "limits",
+							   "cache", "auth",    "log"};
 
 void *options_section(struct options *o, const char *section, unsigned i)
 {
@@ -297,6 +303,8 @@ void *options_section(struct options *o, const char *section, unsigned i)
 		return &o->cache;
 	case 'd':
 		return &o->databases[i];
+	case 'a':
+		return &o->auth;
 	case 'l':
 		return section[1] == 'i' ? (void *)&o->limits : (void *)&o->log;
 	default:

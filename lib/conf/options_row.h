@@ -9,7 +9,8 @@
 
 #define OPT_WHY 200 /* bytes of the sentence that says what was expected */
 
-/* s is the row's section: struct options, opts_workers, opts_database, opts_limits, opts_cache or opts_log. */
+/* s is the row's section: struct options, opts_workers, opts_database, opts_limits, opts_cache,
+ * opts_auth or opts_log. */
 struct opt_row {
 	/* 0 or -1 with why. A list grows by one. */
 	int (*set)(void *s, const struct opt_desc *d, struct slice v, char why[OPT_WHY]);
@@ -21,8 +22,8 @@ struct opt_row {
 /* In the order of options_table. */
 extern const struct opt_row options_rows[];
 
-/* The sections in order: "", "workers", "database", "limits", "cache", "log". */
-#define OPTIONS_SECTIONS 6
+/* The sections in order: "", "workers", "database", "limits", "cache", "auth", "log". */
+#define OPTIONS_SECTIONS 7
 extern const char *const options_sections[OPTIONS_SECTIONS];
 /* The struct that rows of this section work on; i is the number of the database. */
 void *options_section(struct options *o, const char *section, unsigned i);

@@ -1,5 +1,5 @@
 /* snapshot: see snapshot.h. The serialized form, in the machine's byte order, for a child of the
- * same build: magic, generation, conf path and bytes, number of files, then path, bytes and metric
+ * same build: magic, generation, conf path and bytes, the files of the auth block, number of files, then path, bytes and metric
  * row of each. Strings are a 32-bit length and that many bytes. */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 #include "lib/base/check.h"
 #include "lib/base/fdio.h"
 
-#define MAGIC "WEIRSNP1"
+#define MAGIC "WEIRSNP2"
 #define MAX_CONF (256u * 1024)
 #define MAX_FILE (2u * ENDPOINT_MAX_SQL)
 #define MAX_FILES 10000u
@@ -173,20 +173,28 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct source *)a)->path, ((const struct source *)b)->path);
 }
 
-/* A relative folder is relative to the configuration file, not to where weird was started. */
-static void resolve_folder(struct snapshot *s)
+/* A relative path is relative to the configuration file, not to where weird was started. */
+static void resolve_path(const struct snapshot *s, char **path)
 {
 	const char *slash = strrchr(s->conf_path, '/');
 	char *dir, *full;
 
-	if (s->options.endpoints[0] == '/' || !s->options.endpoints[0] || !slash)
+	if ((*path)[0] == '/' || !(*path)[0] || !slash)
 		return;
 	dir = strndup(s->conf_path, slash == s->conf_path ? 0 : (size_t)(slash - s->conf_path));
 	check(dir);
-	check(asprintf(&full, "%s/%s", dir, s->options.endpoints) >= 0);
+	check(asprintf(&full, "%s/%s", dir, *path) >= 0);
 	free(dir);
-	free(s->options.endpoints);
-	s->options.endpoints = full;
+	free(*path);
+	*path = full;
+}
+
+static void resolve_paths(struct snapshot *s)
+{
+	resolve_path(s, &s->options.endpoints);
+	resolve_path(s, &s->options.auth.jwks);
+	resolve_path(s, &s->options.auth.hs256_file);
+	resolve_path(s, &s->options.auth.api_keys);
 }
 
 /* Errors of endpoint files show the whole path. */
@@ -227,6 +235,8 @@ static void serialize(struct snapshot *s, struct slice conf, const struct source
 	put_u32(b, s->generation);
 	put_string(b, slice_str(s->conf_path));
 	put_string(b, conf);
+	for (int i = 0; i < AUTH_FILE_COUNT; i++)
+		put_string(b, buf_slice(&s->auth.text[i]));
 	put_u32(b, (uint32_t)src->n);
 	for (size_t i = 0; i < src->n; i++) {
 		put_string(b, slice_str(src->v[i].path));
@@ -240,6 +250,7 @@ static void init(struct snapshot *s, const char *conf_path, size_t n)
 	*s = (struct snapshot){.conf_path = strndup(conf_path, n)};
 	check(s->conf_path);
 	buf_init(&s->bytes, MAX_BYTES);
+	auth_files_init(&s->auth);
 	endpoints_init(&s->endpoints);
 }
 
@@ -257,13 +268,17 @@ int snapshot_load(struct snapshot *s, const char *conf_path, struct errs *errs)
 		say_errno(errs, conf_path, "cannot read the configuration", rc);
 	/* also without bytes: options must be complete */
 	(void)options_parse(&s->options, s->conf_path, buf_slice(&conf), errs);
-	resolve_folder(s);
+	resolve_paths(s);
+	if (!rc && auth_files_load(&s->auth, &s->options.auth, errs) == 0)
+		(void)auth_files_parse(&s->auth, &s->options.auth, errs);
 	if (!rc && s->options.endpoints[0]) {
 		walk(&src, s->options.endpoints, "", 0, errs);
 		if (src.n)
 			qsort(src.v, src.n, sizeof(*src.v), by_path);
 		parse_sources(s, &src, errs);
 	}
+	for (int i = 0; i < AUTH_FILE_COUNT; i++)
+		size += s->auth.text[i].n + 4;
 	for (size_t i = 0; i < src.n; i++)
 		size += src.v[i].text.n + strlen(src.v[i].path) + 12;
 	if (size + conf.n + strlen(conf_path) + 64 > MAX_BYTES)
@@ -333,6 +348,20 @@ static int parse_files(struct snapshot *s, struct slice in, uint32_t n, struct e
 	return 0;
 }
 
+/* 0, or -1 when the bytes end early. */
+static int get_auth(struct snapshot *s, struct slice *in, struct errs *errs)
+{
+	struct slice text;
+
+	for (int i = 0; i < AUTH_FILE_COUNT; i++) {
+		if (get_string(in, &text))
+			return -1;
+		buf_add(&s->auth.text[i], text.p, text.n);
+	}
+	(void)auth_files_parse(&s->auth, &s->options.auth, errs);
+	return 0;
+}
+
 int snapshot_open(struct snapshot *s, int fd, struct errs *errs)
 {
 	struct slice in, conf_path, conf;
@@ -346,7 +375,7 @@ int snapshot_open(struct snapshot *s, int fd, struct errs *errs)
 	in = buf_slice(&b);
 	if (rc || memcmp(in.p, MAGIC, 8) != 0 ||
 	    (in.p += 8, in.n -= 8, get_u32(&in, &generation)) || get_string(&in, &conf_path) ||
-	    get_string(&in, &conf) || get_u32(&in, &n)) {
+	    get_string(&in, &conf)) {
 		init(s, "", 0);
 		options_parse(&s->options, "", SLICE(""), errs);
 		buf_done(&b);
@@ -356,8 +385,8 @@ int snapshot_open(struct snapshot *s, int fd, struct errs *errs)
 	init(s, conf_path.p, conf_path.n);
 	s->generation = generation;
 	(void)options_parse(&s->options, s->conf_path, conf, errs);
-	resolve_folder(s);
-	if (parse_files(s, in, n, errs))
+	resolve_paths(s);
+	if (get_auth(s, &in, errs) || get_u32(&in, &n) || parse_files(s, in, n, errs))
 		(void)errs_add(errs, E_config, NULL, 0, 0,
 			       "the snapshot cannot be read: it is cut off");
 	buf_done(&s->bytes);
@@ -376,7 +405,10 @@ void snapshot_assign(struct snapshot *s, uint32_t generation, const unsigned *me
 	in.n -= 8;
 	memcpy(base + 8, &generation, sizeof(generation));
 	check(get_u32(&in, &metric) == 0 && get_string(&in, &skip) == 0 &&
-	      get_string(&in, &skip) == 0 && get_u32(&in, &n) == 0 && n == s->endpoints.n);
+	      get_string(&in, &skip) == 0);
+	for (int i = 0; i < AUTH_FILE_COUNT; i++)
+		check(get_string(&in, &skip) == 0);
+	check(get_u32(&in, &n) == 0 && n == s->endpoints.n);
 	for (uint32_t i = 0; i < n; i++) {
 		check(get_file(&in, &skip, &skip, &metric) == 0);
 		metric = s->endpoints.v[i]->metric = metric_of[i];
@@ -403,6 +435,7 @@ int snapshot_memfd(const struct snapshot *s)
 void snapshot_done(struct snapshot *s)
 {
 	endpoints_done(&s->endpoints);
+	auth_files_done(&s->auth);
 	options_done(&s->options);
 	buf_done(&s->bytes);
 	free(s->conf_path);
@@ -411,6 +444,7 @@ void snapshot_done(struct snapshot *s)
 
 void snapshot_notes(const struct snapshot *s, struct buf *out)
 {
+	auth_files_notes(&s->auth, &s->options.auth, out);
 	for (unsigned i = 0; i < s->endpoints.n; i++) {
 		const struct endpoint *e = s->endpoints.v[i];
 

@@ -1,11 +1,12 @@
-/* snapshot: the configuration that was validated, as bytes in a sealed memfd: weir.conf and every
- * endpoint file. Children parse these bytes and never the files, which may have changed since.
+/* snapshot: the configuration that was validated, as bytes in a sealed memfd: weir.conf, the files of
+ * keys that its auth block names, and every endpoint file. Children parse these bytes and never the files, which may have changed since.
  * Owner: snapshot_done. Layer: lib/conf. */
 #ifndef WEIR_CONF_SNAPSHOT_H
 #define WEIR_CONF_SNAPSHOT_H
 
 #include <stdint.h>
 
+#include "lib/conf/auth_files.h"
 #include "lib/conf/endpoint.h"
 #include "lib/conf/options.h"
 
@@ -13,6 +14,7 @@ struct snapshot {
 	uint32_t generation;
 	char *conf_path;		/* as given on the command line, for messages */
 	struct options options;
+	struct auth_files auth;
 	struct endpoints endpoints;
 	struct buf bytes;		/* the serialized form */
 };

@@ -87,6 +87,7 @@ struct db_query {
 	unsigned n_values;
 	const char *const *values;	/* text form; NULL = SQL NULL */
 	const char *user;		/* becomes request.user in the statement's transaction; NULL = none */
+	const char *claims;		/* becomes request.jwt.claims, JSON text; NULL = none */
 	uint64_t deadline_ns;
 	int is_write;
 	void *owner;

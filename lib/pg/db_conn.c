@@ -180,25 +180,30 @@ static void timeout_text(char out[24], const struct db_query *q, uint64_t now_ns
 static int send_settings(struct db_conn *c, const struct db_query *q, uint64_t now_ns)
 {
 	const struct opts_database *o = c->pool->conf.opts;
-	const char *user = q->user ? q->user : "";
+	const char *user = q->user ? q->user : "", *claims = q->claims ? q->claims : "";
 	char ms[24];
 
 	if (c->lane == LANE_EXPRESS && !o->pooler) {
-		if (!q->user)
+		const char *values[2] = {user, claims};
+
+		if (!q->user && !q->claims)
 			return 0;
-		return PQsendQueryPrepared(c->pg, DB_USER_STMT, 1, &user, NULL, NULL, 0) ? 1 : -1;
+		return PQsendQueryPrepared(c->pg, q->claims ? DB_CLAIMS_STMT : DB_USER_STMT, q->claims ? 2 : 1, values,
+					   NULL, NULL, 0)
+			   ? 1
+			   : -1;
 	}
 	timeout_text(ms, q, now_ns);
 	if (o->pooler) {
-		const char *values[3] = {ms, user, c->lane == LANE_EXPRESS ? "on" : "off"};
+		const char *values[4] = {ms, user, claims, c->lane == LANE_EXPRESS ? "on" : "off"};
 
 		if (c->lane == LANE_EXPRESS)
 			ms[num_put_u64(ms, o->express_guard)] = 0;
-		return PQsendQueryParams(c->pg, DB_POOLER_SQL, 3, NULL, values, NULL, NULL, 0) ? 1 : -1;
+		return PQsendQueryParams(c->pg, DB_POOLER_SQL, 4, NULL, values, NULL, NULL, 0) ? 1 : -1;
 	}
-	const char *values[2] = {ms, user};
+	const char *values[3] = {ms, user, claims};
 
-	return PQsendQueryPrepared(c->pg, DB_CONFIG_STMT, 2, values, NULL, NULL, 0) ? 1 : -1;
+	return PQsendQueryPrepared(c->pg, DB_CONFIG_STMT, 3, values, NULL, NULL, 0) ? 1 : -1;
 }
 
 /* Put q on the connection. 0, or -1: the connection is unusable (q is in its FIFO then, and

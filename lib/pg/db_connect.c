@@ -204,7 +204,7 @@ static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane,
 	buf_addf(&sql, "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = %s;"
 		       "SET bytea_output = 'hex'; SET extra_float_digits = 1;"
 		       "SET idle_in_transaction_session_timeout = '10s';"
-		       "SELECT set_config('request.user', '', false);",
+		       "SELECT set_config('request.user', '', false), set_config('request.jwt.claims', '', false);",
 		 zone);
 	if (PQserverVersion(pg) >= 140000)
 		buf_adds(&sql, "SET client_connection_check_interval = '500ms';");
@@ -213,7 +213,7 @@ static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane,
 			 (unsigned long long)o->express_guard);
 	PQfreemem(zone);
 	if (run(pg, buf_str(&sql), error) == 0 && prepare(pg, DB_CONFIG_STMT, DB_CONFIG_SQL, error) == 0 &&
-	    prepare(pg, DB_USER_STMT, DB_USER_SQL, error) == 0)
+	    prepare(pg, DB_USER_STMT, DB_USER_SQL, error) == 0 && prepare(pg, DB_CLAIMS_STMT, DB_CLAIMS_SQL, error) == 0)
 		rc = 0;
 	buf_done(&sql);
 	return rc;

@@ -261,7 +261,7 @@ static int is_shareable(const struct db_pool *p, const struct db_query *q, uint6
 	const struct db_stmt *s = &p->stmts[q->stmt];
 
 	/* a request with settings never shares a Sync; 1 run in 16 is measured alone */
-	return p->conf.opts->batch && !p->conf.opts->pooler && !q->user && !q->wants_own_sync && !s->is_time_bound &&
+	return p->conf.opts->batch && !p->conf.opts->pooler && !q->user && !q->claims && !q->wants_own_sync && !s->is_time_bound &&
 	       s->mean_us <= BATCH_WORK_US && s->runs % 16 != 0 &&
 	       (!s->failed_ns || now_ns - s->failed_ns > 60 * CLOCK_S);
 }

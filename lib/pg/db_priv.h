@@ -22,13 +22,16 @@
 /* A session's settings that requests change, and the statement that changes them for one transaction. */
 #define DB_CONFIG_STMT "w_config"
 #define DB_USER_STMT "w_user"
+#define DB_CLAIMS_STMT "w_claims"
 #define DB_CONFIG_SQL \
-	"SELECT set_config('statement_timeout', $1, true), set_config('request.user', $2, true)"
+	"SELECT set_config('statement_timeout', $1, true), set_config('request.user', $2, true), " \
+	"set_config('request.jwt.claims', $3, true)"
 #define DB_USER_SQL "SELECT set_config('request.user', $1, true)"
+#define DB_CLAIMS_SQL "SELECT set_config('request.user', $1, true), set_config('request.jwt.claims', $2, true)"
 /* Through a pooler, where no session setting may be made. */
 #define DB_POOLER_SQL \
 	"SELECT set_config('statement_timeout', $1, true), set_config('request.user', $2, true), " \
-	"set_config('transaction_read_only', $3, true)"
+	"set_config('request.jwt.claims', $3, true), set_config('transaction_read_only', $4, true)"
 
 enum db_conn_state { DB_C_CONNECTING, DB_C_OPEN, DB_C_CANCELLING, DB_C_CLOSING };
 

@@ -13,6 +13,7 @@ ERR(bad_parameter, 400, LOG_INFO, 0, "A parameter is missing, unknown or has a b
 ERR(bad_json, 400, LOG_INFO, 0, "The request body is not valid JSON.")
 ERR(bad_encoding, 400, LOG_INFO, 0, "The request holds bytes that are not valid UTF-8, or a NUL.")
 ERR(unauthenticated, 401, LOG_INFO, 0, "This endpoint needs an authenticated user.")
+ERR(invalid_token, 401, LOG_INFO, 0, "The token or key that was sent is not accepted.")
 ERR(forbidden, 403, LOG_INFO, 0, "Access is denied.")
 ERR(not_found, 404, LOG_DEBUG, 0, "There is no such resource.")
 ERR(no_row, 404, LOG_DEBUG, 0, "There is no such row.")

@@ -35,6 +35,8 @@ MET_worker(counter, db_reruns, "weir_db_reruns_total", "", "Statements run a sec
 MET_worker(counter, db_guard_hits, "weir_db_guard_hits_total", "", "Statements that met the express lane's guard.")
 MET_worker(counter, db_healed, "weir_db_statements_healed_total", "", "Statements prepared again after DDL or DISCARD.")
 MET_worker(counter, db_cancels, "weir_db_cancels_total", "", "Queries that were cancelled.")
+MET_worker(counter, auth_refused, "weir_auth_rejected_total", "reason=\"credential\"", "Requests refused for their credential, or for what it does not allow.")
+MET_worker(counter, auth_forbidden, "weir_auth_rejected_total", "reason=\"forbidden\"", "Requests refused for their credential, or for what it does not allow.")
 MET_worker(counter, log_dropped, "weir_log_dropped_total", "", "Log lines dropped because nobody read them.")
 
 MET_endpoint(counter, status_2xx, "weir_http_requests_total", "code=\"2xx\"", "Requests by endpoint and class of status.")

@@ -18,6 +18,9 @@
 #ifndef OPT_cache
 #define OPT_cache(...)
 #endif
+#ifndef OPT_auth
+#define OPT_auth(...)
+#endif
 #ifndef OPT_log
 #define OPT_log(...)
 #endif
@@ -69,6 +72,24 @@ OPT_cache(size, memory, "memory", "64MiB", "0", "256GiB", OPT_F_RESTART, "Shared
 OPT_cache(uint, stamps, "stamps", "262144", "4096", "1048576", OPT_F_RESTART, "Generation counters that tags hash to, a power of two, 32 bytes each; with more of them an invalidation seldomer meets another tag by chance.")
 OPT_cache(str, secret, "secret", "", "", "", OPT_F_RESTART | OPT_F_SECRET, "Seed of the keys' hash; the same on all hosts that share memcached. Empty: one is drawn at each start, and memcached cannot be shared.")
 
+OPT_auth(str, jwks, "jwks", "", "", "", OPT_F_RELOAD, "File with the keys that tokens may be signed by, a JWK Set (RFC 7517); empty for none. Relative to this file.")
+OPT_auth(str, hs256_file, "hs256_file", "", "", "", OPT_F_RELOAD, "File with the shared secret of HS256 tokens, at least 32 bytes; a newline at its end does not count.")
+OPT_auth(enum, rsa_alg, "rsa_alg", "RS256", "RS256|RS384|RS512|PS256|PS384|PS512", "", OPT_F_RELOAD, "Algorithm of the RSA keys whose JWK names none.")
+OPT_auth(str, issuer, "issuer", "", "", "", OPT_F_RELOAD, "The iss that a token must carry; empty: it is not looked at.")
+OPT_auth(list, audience, "audience", "", "", "", OPT_F_RELOAD, "The aud that a token must carry, or a list of which it must carry one; empty: it is not looked at.")
+OPT_auth(msec, leeway, "leeway", "60s", "0", "10min", OPT_F_RELOAD, "How far the clock of who issued a token may differ from ours.")
+OPT_auth(bool, require_exp, "require_exp", "yes", "", "", OPT_F_RELOAD, "Refuse tokens that never expire.")
+OPT_auth(str, user_claim, "user_claim", "sub", "", "", OPT_F_RELOAD, "Claim that is the user's name; a path such as user.id looks inside objects.")
+OPT_auth(str, roles_claim, "roles_claim", "roles", "", "", OPT_F_RELOAD, "Claim that lists the roles: an array, or text with blanks or commas between them; a path such as realm_access.roles looks inside objects.")
+OPT_auth(size, token_cache, "token_cache", "4MiB", "0", "1GiB", OPT_F_RELOAD, "Memory in which each worker remembers verified tokens until they expire; 0 verifies a token each time.")
+OPT_auth(str, api_keys, "api_keys", "", "", "", OPT_F_RELOAD, "File with the digests of API keys and whom they stand for; empty for none. Relative to this file.")
+OPT_auth(str, api_key_header, "api_key_header", "X-API-Key", "", "", OPT_F_RELOAD, "Header that carries an API key.")
+OPT_auth(str, user_param, "user_param", "REMOTE_USER", "", "", OPT_F_RELOAD, "FastCGI parameter in which the web server asserts the user; empty for none.")
+OPT_auth(str, roles_param, "roles_param", "", "", "", OPT_F_RELOAD, "FastCGI parameter in which the web server asserts the user's roles, with blanks or commas between them; empty for none.")
+OPT_auth(str, cert_param, "cert_param", "", "", "", OPT_F_RELOAD, "FastCGI parameter with the name out of the client's certificate, such as SSL_CLIENT_S_DN; it is the user when cert_verify_param says SUCCESS. Empty for none.")
+OPT_auth(str, cert_verify_param, "cert_verify_param", "SSL_CLIENT_VERIFY", "", "", OPT_F_RELOAD, "FastCGI parameter that is SUCCESS when the web server has verified the client's certificate.")
+OPT_auth(str, realm, "realm", "weir", "", "", OPT_F_RELOAD, "Realm in WWW-Authenticate.")
+
 OPT_log(enum, level, "level", "info", "error|warning|info|debug", "", OPT_F_RELOAD, "Least severe level that is logged.")
 OPT_log(str, file, "file", "stderr", "", "", OPT_F_RELOAD, "Where weird and its children log: stderr, or a file's path.")
 OPT_log(str, access, "access", "", "", "", OPT_F_RELOAD, "Access log (one JSON line a request); empty for none.")
@@ -78,4 +99,5 @@ OPT_log(str, access, "access", "", "", "", OPT_F_RELOAD, "Access log (one JSON l
 #undef OPT_database
 #undef OPT_limits
 #undef OPT_cache
+#undef OPT_auth
 #undef OPT_log

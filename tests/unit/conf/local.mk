@@ -4,7 +4,7 @@ CONF_TESTS = tests/unit/conf/t_options tests/unit/conf/t_lex tests/unit/conf/t_d
 	tests/unit/conf/t_endpoint tests/unit/conf/t_snapshot
 check_PROGRAMS += $(CONF_TESTS)
 TESTS += $(CONF_TESTS)
-CONF_TEST_LIBS = lib/libconf.a lib/libbase.a $(CONFUSE_LIBS) $(UNIT_LIBS)
+CONF_TEST_LIBS = lib/libconf.a lib/libjson.a lib/libbase.a $(CONFUSE_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_conf_t_options_SOURCES = %D%/t_options.c %D%/conf_test.h
 tests_unit_conf_t_options_CFLAGS = $(UNIT_CFLAGS)

@@ -82,7 +82,17 @@ Test(directive, endpoint_words_are_checked)
 	    {"-- @status 204", "f.sql:2: @status 204 has no body; expected @returns none with it\n"},
 	    {"-- @status 204\n-- @returns none", ""},
 	    {"-- @auth user", ""},
-	    {"-- @auth nobody", "f.sql:2:10: @auth: unknown access 'nobody'; expected none, user\n"},
+	    {"-- @auth nobody", "f.sql:2:10: @auth: unknown access 'nobody'; expected none, user, role, claim\n"},
+	    {"-- @auth none", ""},
+	    {"-- @auth user role admin|staff claim tenant.plan=gold|silver", ""},
+	    {"-- @auth user\n-- @auth role admin", ""},
+	    {"-- @auth", "f.sql:2:9: @auth: expected none, user, role A|B or claim PATH=VALUE\n"},
+	    {"-- @auth role", "f.sql:2:14: @auth: expected a role, or A|B, after 'role'\n"},
+	    {"-- @auth role a||b", "f.sql:2:15: @auth: bad value 'a||b'; expected one word, or A|B of at most 32\n"},
+	    {"-- @auth claim plan", "f.sql:2:16: @auth: bad condition 'plan'; expected PATH=VALUE, such as tenant.plan=gold\n"},
+	    {"-- @auth claim plan=", "f.sql:2:21: @auth: bad value ''; expected one word, or A|B of at most 32\n"},
+	    {"-- @auth user none", "f.sql:2: @auth none beside a condition of another @auth\n"},
+	    {"-- @auth none\n-- @auth user", "f.sql:2: @auth none beside a condition of another @auth\n"},
 	    {"-- @header X-Total: {total} of {n}\n-- @header Link: </x>; rel=\"next\"", ""},
 	    {"-- @header X-Total", "f.sql:2:12: @header: expected NAME: VALUE\n"},
 	    {"-- @header X Y: 1", "f.sql:2:12: @header: expected NAME: VALUE\n"},
@@ -141,7 +151,7 @@ Test(directive, parameters_are_checked)
 	     "f.sql:2:13: @param: choice excludes range, minlen and maxlen\n"},
 	    {"-- @param a choice x|y default z", "f.sql:2:32: @param: default 'z' is none of the alternatives\n"},
 	    {"-- @param a from headr X",
-	     "f.sql:2:18: @param: unknown source 'headr'; expected path, query, json, header, cookie, user, body "
+	     "f.sql:2:18: @param: unknown source 'headr'; expected path, query, json, header, cookie, user, claim, body "
 	     "(did you mean 'header'?)\n"},
 	    {"-- @param a from header X_Y",
 	     "f.sql:2:25: @param: bad header name 'X_Y'; expected letters, digits and -\n"},
@@ -241,7 +251,7 @@ Test(directive, what_is_kept_has_word_arguments_and_line)
 
 	errs_init(&errs);
 	endpoints_init(&set);
-	endpoints_parse(&set, NULL, "f.sql", SLICE("-- @route GET /\n-- @cache 60s  tags a \n-- @rls\nSELECT 1"), &errs);
+	endpoints_parse(&set, NULL, "f.sql", SLICE("-- @route GET /\n-- @cache 60s  tags a \n-- @stream\nSELECT 1"), &errs);
 	same_errors("kept", &errs, "");
 	cr_assert_eq(set.n, 1u);
 	cr_assert_eq(set.v[0]->n_kept, 2u);
