@@ -19,6 +19,8 @@ include tests/unit/shm/local.mk
 include tests/unit/conf/local.mk
 include tests/unit/ctl/local.mk
 include tests/unit/json/local.mk
+include tests/unit/crypto/local.mk
+include tests/unit/auth/local.mk
 include tests/unit/http/local.mk
 include tests/unit/fcgi/local.mk
 include tests/unit/pg/local.mk
@@ -30,6 +32,7 @@ include tests/fuzz/conf.mk
 include tests/fuzz/http.mk
 include tests/fuzz/ctl.mk
 include tests/fuzz/json.mk
+include tests/fuzz/auth.mk
 include tests/stress/local.mk
 include tests/style/local.mk
 include tests/it/local.mk

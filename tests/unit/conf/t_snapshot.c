@@ -224,3 +224,42 @@ Test(snapshot, a_loop_of_links_ends)
 	snapshot_done(&s);
 	errs_done(&errs);
 }
+
+#define KEYS "ci 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 u -\n"
+
+Test(snapshot, the_files_of_keys_are_in_it)
+{
+	struct snapshot s, child;
+	struct errs errs;
+	int fd;
+
+	put("w.conf", "endpoints = e\nauth { hs256_file = secret api_keys = keys }\n" MAIN_DB);
+	put("secret", "0123456789abcdef0123456789abcdef\n");
+	put("keys", KEYS);
+	load(&s);
+	cr_expect_eq(s.auth.jwks.n, 1u);
+	cr_expect_eq(s.auth.keys.n, 1u);
+	snapshot_assign(&s, 7, (const unsigned[]){2, 1, 0});
+	fd = snapshot_memfd(&s);
+	cr_assert_geq(fd, 0);
+	put("secret", "other");
+	put("keys", "broken");
+	errs_init(&errs);
+	cr_expect_eq(snapshot_open(&child, fd, &errs), 0);
+	same_errors("open", &errs, "");
+	cr_expect(slice_eq(buf_slice(&child.auth.text[AUTH_FILE_KEYS]), SLICE(KEYS)));
+	cr_expect_eq(child.auth.jwks.n, 1u);
+	cr_expect_eq(child.auth.keys.n, 1u);
+	cr_expect_eq(child.endpoints.v[0]->metric, 2u);
+	snapshot_done(&child);
+	snapshot_done(&s);
+	close(fd);
+	refused("w.conf", "/secret: the secret has 5 bytes; expected 32 to 4096\n"
+			  "/keys:1: expected ID SHA-256 USER ROLES [NAME=VALUE ...]\n");
+	put("w.conf", "endpoints = e\nauth { jwks = nothing.json }\n" MAIN_DB);
+	refused("w.conf", "/nothing.json: cannot read the file: No such file or directory\n");
+	put("w.conf", "endpoints = e\nauth {\nuser_param = HTTP_X_USER\napi_key_header = a_b }\n" MAIN_DB);
+	refused("w.conf", "/w.conf:3:14: bad value 'HTTP_X_USER' of user_param; a client can set it, expected a parameter that only the "
+			  "web server sets\n"
+			  "/w.conf:4:18: bad value 'a_b' of api_key_header; expected a header's name such as X-API-Key\n");
+}
