@@ -1,7 +1,7 @@
 sbin_PROGRAMS += workers/weir-worker
 
 WORKER_LIBS = lib/libpg.a lib/libauth.a lib/libhttp.a lib/libfcgi.a lib/libctl.a lib/libconf.a lib/libshm.a lib/libcrypto.a lib/libjson.a lib/libbase.a
-WORKER_LINK = $(LIBPQ_LIBS) $(FCGI_LIBS) $(LIBUV_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(XXHASH_LIBS) $(CRYPTO_LIBS) -lm
+WORKER_LINK = $(LIBPQ_LIBS) $(FCGI_LIBS) $(LIBUV_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(XXHASH_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) $(BROTLI_LIBS) -lm
 
 workers_weir_worker_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)
 workers_weir_worker_SOURCES = workers/front.c workers/front.h workers/wheel.c workers/wheel.h %D%/main.c %D%/worker.h %D%/loop.c %D%/dbio.c %D%/access.c \

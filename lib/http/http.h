@@ -26,6 +26,8 @@ struct slice http_cookie_find(struct slice header, struct slice name);
 int http_is_json(struct slice content_type);
 /* Does an Accept header admit application/json (RFC 9110 12.5.1)? An empty one does. */
 int http_accepts_json(struct slice accept);
+/* The weight in a list member's parameters ("q=0.5; …") as thousandths; 1000 when absent, malformed (RFC 9110 12.4.2) or above 1. */
+unsigned http_quality(struct slice params);
 /* "OK"; "Unknown" for a code without a phrase. */
 const char *http_phrase(int status);
 /* IMF-fixdate, 30 bytes with NUL. */

@@ -34,9 +34,8 @@ int http_is_json(struct slice content_type)
 	       slice_ieq(slice_of(type.p + type.n - suffix.n, suffix.n), suffix);
 }
 
-/* q as thousandths; 1000 when absent, malformed (RFC 9110 12.4.2) or above 1. Not strtod, which
- * knows nan and the locale's comma. */
-static unsigned quality(struct slice params)
+/* Not strtod, which knows nan and the locale's comma. */
+unsigned http_quality(struct slice params)
 {
 	struct slice q = parameter(params, SLICE("q"));
 	unsigned v, digit = 100;
@@ -69,7 +68,7 @@ int http_accepts_json(struct slice accept)
 
 		if (specific > best) {
 			best = specific;
-			q = quality(params);
+			q = http_quality(params);
 		}
 	}
 	return best > 0 && q > 0;

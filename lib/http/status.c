@@ -2,9 +2,6 @@
 
 #include "lib/http/http.h"
 
-#include <stdio.h>
-#include <time.h>
-
 const char *http_phrase(int status)
 {
 	switch (status) {
@@ -44,22 +41,6 @@ const char *http_phrase(int status)
 	case 504: return "Gateway Timeout";
 	default: return "Unknown";
 	}
-}
-
-void http_date(uint64_t unix_seconds, char out[32])
-{
-	/* not strftime's %a and %b, which follow the locale */
-	static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-					     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-	time_t t = (time_t)unix_seconds;
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm))	/* a year that no int holds */
-		gmtime_r(&(time_t){0}, &tm);
-	snprintf(out, 32, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[tm.tm_wday], (unsigned)tm.tm_mday % 100,
-		 months[tm.tm_mon], (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
-		 (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }
 
 int http_value_is_safe(struct slice v)

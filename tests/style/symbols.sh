@@ -18,7 +18,7 @@ nm -g --defined-only $archives $objects 2>/dev/null |
 		ldd "$p" 2>/dev/null | awk '$3 ~ /^\// { print $3 }'
 	done
 	# before the programs exist: what configure found
-	[ "$programs" ] || for l in fcgi pq uv confuse jansson xxhash z c m; do
+	[ "$programs" ] || for l in fcgi pq uv confuse jansson xxhash z brotlienc c m; do
 		ls /lib/*/lib$l.so.[0-9]* /usr/lib/*/lib$l.so.[0-9]* 2>/dev/null
 	done
 } | grep -vE '/lib(asan|ubsan|tsan|lsan)\.' | sort -u >"$tmp/libs"
