@@ -195,11 +195,13 @@ static int send_settings(struct db_conn *c, const struct db_query *q, uint64_t n
 	}
 	timeout_text(ms, q, now_ns);
 	if (o->pooler) {
-		const char *values[4] = {ms, user, claims, c->lane == LANE_EXPRESS ? "on" : "off"};
+		const char *values[4] = {ms, user, claims, o->timezone};
+		int express = c->lane == LANE_EXPRESS;
 
-		if (c->lane == LANE_EXPRESS)
+		if (express)
 			ms[num_put_u64(ms, o->express_guard)] = 0;
-		return PQsendQueryParams(c->pg, DB_POOLER_SQL, 4, NULL, values, NULL, NULL, 0) ? 1 : -1;
+		return PQsendQueryParams(c->pg, express ? DB_POOLER_EXPRESS_SQL : DB_POOLER_SQL, 4, NULL, values,
+					 NULL, NULL, 0) ? 1 : -1;
 	}
 	const char *values[3] = {ms, user, claims};
 

@@ -123,14 +123,39 @@ static enum db_render render_of(Oid oid)
 	}
 }
 
+/* Both in one group: between two, a pooler may change the server, or let somebody else use the unnamed statement.
+ * The description, or the error of either. */
 static PGresult *prepare_describe(PGconn *pg, const char *sql)
 {
-	PGresult *res = PQprepare(pg, "", sql, 0, NULL);
+	PGresult *kept = NULL;
+	int ends = 0;
 
-	if (PQresultStatus(res) != PGRES_COMMAND_OK)
-		return res;
-	PQclear(res);
-	return PQdescribePrepared(pg, "");
+	if (!PQenterPipelineMode(pg))
+		return NULL;
+	if (PQsendPrepare(pg, "", sql, 0, NULL) && PQsendDescribePrepared(pg, "") && PQpipelineSync(pg)) {
+		/* a NULL ends a statement; two in a row come from a connection that is gone */
+		while (ends < 2) {
+			PGresult *res = PQgetResult(pg);
+			ExecStatusType st = PQresultStatus(res);
+
+			if (!res) {
+				ends++;
+				continue;
+			}
+			ends = 0;
+			if (st == PGRES_PIPELINE_SYNC || st == PGRES_PIPELINE_ABORTED ||
+			    (kept && PQresultStatus(kept) == PGRES_FATAL_ERROR)) {
+				PQclear(res);
+				if (st == PGRES_PIPELINE_SYNC)
+					break;
+				continue;
+			}
+			PQclear(kept);
+			kept = res;
+		}
+	}
+	(void)PQexitPipelineMode(pg);
+	return kept;
 }
 
 /* An error of Parse: file, line of the SQL, the server's sentence. */

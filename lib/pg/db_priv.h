@@ -28,10 +28,14 @@
 	"set_config('request.jwt.claims', $3, true)"
 #define DB_USER_SQL "SELECT set_config('request.user', $1, true)"
 #define DB_CLAIMS_SQL "SELECT set_config('request.user', $1, true), set_config('request.jwt.claims', $2, true)"
-/* Through a pooler, where no session setting may be made. */
+/* Through a pooler, where no session setting may be made: what would be the session's, too. */
 #define DB_POOLER_SQL \
 	"SELECT set_config('statement_timeout', $1, true), set_config('request.user', $2, true), " \
-	"set_config('request.jwt.claims', $3, true), set_config('transaction_read_only', $4, true)"
+	"set_config('request.jwt.claims', $3, true), " \
+	"set_config('TimeZone', $4, true), set_config('DateStyle', 'ISO, YMD', true), " \
+	"set_config('IntervalStyle', 'postgres', true), set_config('bytea_output', 'hex', true), " \
+	"set_config('extra_float_digits', '1', true)"
+#define DB_POOLER_EXPRESS_SQL DB_POOLER_SQL ", set_config('transaction_read_only', 'on', true)"
 
 enum db_conn_state { DB_C_CONNECTING, DB_C_OPEN, DB_C_CANCELLING, DB_C_CLOSING };
 

@@ -71,8 +71,10 @@ static PGconn *probe_conn(struct db_probe *p)
 				     &is_config_error);
 		if (p->conn) {
 			PQsetNoticeReceiver(p->conn, drop_notice, NULL);
-			/* refused on a standby and through a pooler; reloads are asked for otherwise there */
-			PQclear(exec_within(p->conn, "LISTEN weir_reload", NULL, 0, 400));
+			/* Refused on a standby; through a pooler it would stay with a server that others use, too.
+			 * Reloads are asked for otherwise there. */
+			if (!p->opts->pooler)
+				PQclear(exec_within(p->conn, "LISTEN weir_reload", NULL, 0, 400));
 		}
 	}
 	return p->conn;

@@ -1,0 +1,197 @@
+"""pooler = yes, through a real PgBouncer in transaction mode: every statement may meet another server session."""
+
+import random
+import signal
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from weirtest.base import PATIENCE, wait_for
+from weirtest.between import PgBouncer
+from weirtest.fcgi import Connection
+from weirtest.weir import LoneWorker, Site
+
+ENDPOINTS = {
+    "who": """-- @route GET /who
+-- @auth user
+-- @param nonce
+-- @param n default 1
+-- @returns row
+SELECT current_setting('request.user', true) AS u, :nonce::text AS nonce, 10 / :n::int AS q""",
+    "anon": "-- @route GET /anon\n-- @returns value\nSELECT current_setting('request.user', true) AS u",
+    "lane": "-- @route GET /lane\n-- @returns value\nSELECT current_setting('transaction_read_only') AS ro",
+    "when": "-- @route GET /when\n-- @returns row\nSELECT timestamptz '2024-06-01 12:00Z' AS t, interval '1 day 2:03' AS i",
+    "nap": "-- @route GET /nap\n-- @param ms default 0\n-- @returns value\nSELECT pg_sleep(:ms::int / 1000.0)::text AS s",
+    "add": "-- @route POST /add\n-- @param k\n-- @returns none\nINSERT INTO item (k) VALUES (:k::int)",
+    "items": "-- @route GET /items\nSELECT k FROM item ORDER BY k",
+}
+OPTIONS = {"database": {"main": {"pool_min": 3, "pool_max": 10, "query_timeout": "2s", "pooler": True,
+                                 "timezone": "Asia/Tokyo"}}}
+
+
+@pytest.fixture
+def bouncer(own_pg):
+    own_pg.sql("CREATE TABLE item (k int PRIMARY KEY)", dbname="test")
+    # what a session setting would have to hold against
+    own_pg.sql("ALTER ROLE postgres SET datestyle = 'German'", dbname="test")
+    own_pg.sql("ALTER ROLE postgres SET intervalstyle = 'iso_8601'", dbname="test")
+    made = PgBouncer(own_pg).start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def worker(bouncer):
+    w = LoneWorker(Site(bouncer.conninfo("test"), ENDPOINTS, OPTIONS))
+    yield w
+    w.stop()
+
+
+def earn(worker):
+    def express():
+        with Connection(worker.listen) as c:
+            for _ in range(40):
+                for path, user in (("/lane", {}), ("/who?nonce=x", {"REMOTE_USER": "warm"})):
+                    c.send_request(path, **user)
+                    reply = c.read_reply()
+                    assert reply.status == 200
+                    lane = reply.body if path == "/lane" else lane
+        return lane == b'"on"'
+    wait_for(express, 15, "the endpoint to run on the express lane")
+
+
+def foreign_sessions(bouncer):
+    """(timeout, user, read-only) as another client of the same server sessions sees them."""
+    conn = psycopg2.connect(bouncer.conninfo("test"))
+    conn.autocommit = True
+    with conn.cursor() as cur:
+        cur.execute("SELECT current_setting('statement_timeout'), coalesce(current_setting('request.user', true), ''), "
+                    "current_setting('transaction_read_only'), current_setting('timezone') <> 'Asia/Tokyo', "
+                    "(SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_listening_channels())")
+        row = cur.fetchone()
+    conn.close()
+    return row
+
+
+def test_output_does_not_depend_on_the_servers_settings(worker):
+    want = {"t": "2024-06-01T21:00:00+09:00", "i": "1 day 02:03:00"}
+    assert worker.get("/when").json == want
+    earn(worker)
+    assert worker.get("/when").json == want
+
+
+def test_lanes_writes_and_errors(worker, bouncer):
+    assert worker.get("/lane").body == b'"off"'
+    earn(worker)
+    for k in (1, 2):
+        assert worker.get("/add", method="POST", body=b'{"k":%d}' % k,
+                          headers={"Content-Type": "application/json"}).status == 204
+    assert worker.get("/add", method="POST", body=b'{"k":1}',
+                      headers={"Content-Type": "application/json"}).status == 409
+    assert worker.get("/items").json == [{"k": 1}, {"k": 2}]
+    start = time.monotonic()
+    assert worker.get("/nap?ms=9000").status == 504
+    assert time.monotonic() - start < 3 * PATIENCE
+    for _ in range(8):
+        assert foreign_sessions(bouncer) == ("0", "", "off", True, 0, 0)
+
+
+def test_neighbours_never_see_each_other(worker, bouncer):
+    earn(worker)
+    wrong, done = [], threading.Event()
+
+    def stranger():
+        while not done.is_set():
+            row = foreign_sessions(bouncer)
+            if row != ("0", "", "off", True, 0, 0):
+                wrong.append(row)
+
+    def client(seed):
+        rnd = random.Random(seed)
+        with Connection(worker.listen, timeout=30) as c:
+            for i in range(150):
+                user, nonce, kind = f"u{rnd.randrange(100)}", f"{seed}-{i}", rnd.randrange(10)
+                if kind == 0:
+                    c.send_request(f"/who?nonce={nonce}&n=0", REMOTE_USER=user)
+                    ok = c.read_reply().status == 400
+                elif kind == 1:
+                    c.send_request("/anon")
+                    ok = c.read_reply().body == b'""'
+                else:
+                    c.send_request(f"/who?nonce={nonce}", REMOTE_USER=user)
+                    reply = c.read_reply()
+                    ok = reply.status == 200 and reply.json == {"u": user, "nonce": nonce, "q": 10}
+                if not ok:
+                    wrong.append((user, nonce, kind))
+    other = threading.Thread(target=stranger)
+    threads = [threading.Thread(target=client, args=(s,)) for s in range(12)]
+    other.start()
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    done.set()
+    other.join()
+    assert not wrong
+
+
+def test_descriptions_are_good_while_others_use_the_unnamed_statement(own_pg, site):
+    """One server session for all: what is not in one group can be cut in two by anybody."""
+    bouncer = PgBouncer(own_pg, pool_size=1).start()
+    own_pg.sql("CREATE TABLE item (k int PRIMARY KEY)", dbname="test")
+    done = threading.Event()
+
+    def hammer():
+        conn = psycopg2.connect(bouncer.conninfo("test"))
+        conn.autocommit = True
+        with conn.cursor() as cur:
+            while not done.is_set():
+                cur.execute("SELECT 1")  # a simple query drops the unnamed statement
+        conn.close()
+    threads = [threading.Thread(target=hammer) for _ in range(3)]
+    for t in threads:
+        t.start()
+    try:
+        s = site(bouncer.conninfo("test"), ENDPOINTS, OPTIONS)
+        for _ in range(5):
+            got = s.weird("-t")
+            assert got.returncode == 0, got.stderr
+    finally:
+        done.set()
+        for t in threads:
+            t.join()
+        bouncer.close()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL])
+def test_the_pooler_is_restarted_under_load(worker, bouncer, sig):
+    earn(worker)
+    done, bad = threading.Event(), []
+
+    def client():
+        with Connection(worker.listen, timeout=30) as c:
+            while not done.is_set():
+                c.send_request("/lane")
+                status = c.read_reply().status
+                if status != 200:
+                    bad.append(status)
+    threads = [threading.Thread(target=client) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for _ in range(2):
+        bouncer.stop(sig)
+        wait_for(lambda: worker.get("/lane").status == 503, 5, "503 without the pooler")
+        bouncer.start()
+        wait_for(lambda: worker.get("/lane").status == 200, 1.5, "service after the pooler is back")
+    done.set()
+    for t in threads:
+        t.join()
+    assert set(bad) <= {503}
+
+
+def test_the_server_behind_the_pooler_is_restarted(worker, bouncer):
+    assert worker.get("/lane").status == 200
+    bouncer.server.restart("fast")
+    wait_for(lambda: worker.get("/lane").status == 200, 3, "service after the server is back")
