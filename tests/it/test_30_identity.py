@@ -1,13 +1,15 @@
 """Who asks: tokens, API keys, the web server's word; what of it reaches the endpoint."""
 
-import base64
+import collections
 import hashlib
 import json
-import time
+import subprocess
+import threading
 
 import pytest
 
-from weirtest.jose import Key, b64, bearer, compact, key_set
+from weirtest.base import TOP, wait_for
+from weirtest.jose import Key, bearer, compact, key_set
 
 ENDPOINTS = {
     "open": "-- @route GET /open\n-- @param who from user optional\n-- @returns value\nSELECT coalesce(:who, 'nobody')\n",
@@ -161,3 +163,104 @@ def test_the_web_servers_word_comes_first(w, issuer):
     assert w.get("/me", REMOTE_USER="erin", headers=bearer(issuer.token())).json == "erin"
     assert w.get("/me", REMOTE_USER="").status == 401
     assert w.get("/me", REMOTE_USER=b"\xff").status == 401
+
+
+# Keys come and go by reload.
+
+def test_rotation_under_load(weir, pg):
+    """A new key is added, tokens move to it, the old one is taken away: no request with a good token is refused."""
+    old, new = Key("ES256", kid="old"), Key("EdDSA", kid="new")
+    w = weir(ENDPOINTS, {"workers": {"min": 2, "max": 2}})
+
+    def install(*keys):
+        (w.site.dir / "jwks.json").write_text(key_set(*keys))
+        answer = w.reload()
+        assert answer.ok, answer
+    w.site.write_conf({"auth": {"jwks": "jwks.json"}})
+    install(old)
+    current, stop, wrong, served = [old], threading.Event(), [], collections.Counter()
+
+    def client():
+        while not stop.is_set():
+            key = current[0]
+            answer = w.get("/me", headers=bearer(key.token()))
+            served[key.kid] += 1
+            if answer.status != 200:
+                wrong.append((key.kid, answer))
+    threads = [threading.Thread(target=client) for _ in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        wait_for(lambda: served["old"] > 50, 10, "tokens of the old key")
+        install(old, new)
+        current[0] = new
+        wait_for(lambda: served["new"] > 50, 10, "tokens of the new key")
+        old_token = old.token()
+        assert w.get("/me", headers=bearer(old_token)).status == 200
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    install(new)
+    assert not wrong, wrong[:3]
+    # also where it was remembered
+    for _ in range(4):
+        assert w.get("/me", headers=bearer(old_token)).status == 401
+        assert w.get("/me", headers=bearer(new.token())).status == 200
+
+
+def test_a_broken_key_file_changes_nothing(weir, pg):
+    key = Key("ES256", kid="a")
+    w = weir(ENDPOINTS, {"workers": {"min": 1, "max": 1}})
+    jwks = w.site.dir / "jwks.json"
+    jwks.write_text(key_set(key))
+    w.site.write_conf({"auth": {"jwks": "jwks.json"}})
+    assert w.reload().ok
+    off_curve = {**key.jwk, "y": key.jwk["x"]}
+    for text, says in ((key_set({**key.jwk, "x": "AAAA"}), '"x" has 3 bytes; expected 32'), ("{", "not a JWK Set"), ("", "the file is empty"),
+                       (key_set(off_curve), "is not a valid one for ES256")):
+        jwks.write_text(text)
+        checked = w.site.weird("-t")
+        assert checked.returncode != 0 and says in checked.stdout + checked.stderr, (text, checked)
+        assert str(jwks) in checked.stdout + checked.stderr
+        answer = w.reload()
+        assert not answer.ok, answer
+        assert w.get("/me", headers=bearer(key.token())).status == 200
+    jwks.unlink()
+    assert "No such file" in w.site.weird("-t").stderr
+    assert not w.reload().ok
+    assert w.get("/me", headers=bearer(key.token())).status == 200
+
+
+def test_what_the_check_says(site, pg):
+    s = site(pg.conninfo, ENDPOINTS, {"auth": {"hs256_file": "secret", "api_keys": "keys", "leeway": "1h"}})
+    (s.dir / "secret").write_text("short")
+    (s.dir / "keys").write_text(f"a {digest('x')} u -\n\nb the-key-itself u -\n")
+    said = s.weird("-t").stderr
+    assert "expected a duration with its unit" in said
+    assert f"{s.dir}/secret: the secret has 5 bytes; expected 32 to 4096" in said
+    assert f"{s.dir}/keys:3: key b: bad digest" in said
+    assert "the-key-itself" not in said
+    (s.dir / "secret").write_text("0123456789abcdef" * 2)
+    (s.dir / "secret").chmod(0o644)
+    (s.dir / "keys").write_text(f"a {digest('x')} u -\n")
+    s.write_conf({"auth": {"leeway": "1min"}})
+    checked = s.weird("-t")
+    assert checked.returncode == 0, checked
+    assert "others may read this secret" in checked.stdout
+    assert "0123456789abcdef" not in s.weird("-T").stdout + checked.stdout
+
+
+def test_the_documented_way_to_make_a_key(weir, pg, tmp_path):
+    """The two lines of doc/identity.md."""
+    text = (TOP / "doc/identity.md").read_text()
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith(("key=", "echo \"ci"))]
+    assert len(lines) == 2, lines
+    done = subprocess.run(["sh", "-ec", "\n".join([*lines, "echo $key"])], capture_output=True, text=True, check=True)
+    line, key = done.stdout.splitlines()
+    w = weir(ENDPOINTS, {"workers": {"min": 1, "max": 1}})
+    (w.site.dir / "api.keys").write_text(line + "\n")
+    w.site.write_conf({"auth": {"api_keys": "api.keys"}})
+    assert w.reload().ok
+    assert w.get("/me", headers={"X-API-Key": key}).json == "alice"
+    assert w.get("/admin", headers=bearer(key)).status == 200

@@ -100,11 +100,12 @@ class WebServer:
 
 
 class Nginx(WebServer):
-    """variant: keep, buffering, request_buffering, users ({name: password}), extra (text in the location)."""
+    """variant: keep, buffering, request_buffering, users ({name: password}), extra (text in the location), tls (folder
+    with server.crt, server.key and the clients' ca.crt)."""
 
     name = "nginx"
 
-    def configure(self, keep=True, buffering=True, request_buffering=True, users=None, extra=""):
+    def configure(self, keep=True, buffering=True, request_buffering=True, users=None, extra="", tls=None):
         upstream = [] if keep else [(r"    keepalive \d+;\n", "")]
         inside = "gzip off;"
         if not buffering:
@@ -118,6 +119,11 @@ class Nginx(WebServer):
             htpasswd = self.write("htpasswd", "".join(f"{u}:{{PLAIN}}{p}\n" for u, p in users.items()))
             locations += [(r"#(auth_basic )", r"\1"), (r"#(fastcgi_param REMOTE_USER)", r"\1"),
                           (r"#(auth_basic_user_file) [^;]*;", rf"\1 {htpasswd};")]
+        listen = ""
+        if tls:
+            locations.append((r"#(fastcgi_param SSL_)", r"\1"))
+            listen = (f"ssl;\n        ssl_certificate {tls}/server.crt; ssl_certificate_key {tls}/server.key;\n"
+                      f"        ssl_client_certificate {tls}/ca.crt; ssl_verify_client optional_no_ca")
         self.write("weir_params", self.snippet("nginx/weir_params"))
         self.write("weir_upstream.conf", self.snippet("nginx/weir_upstream.conf", *upstream))
         self.write("weir_locations.conf", self.snippet("nginx/weir_locations.conf", *locations))
@@ -135,7 +141,7 @@ http {{
 {temp}
     include weir_upstream.conf;
     server {{
-        listen {LOOPBACK}:{self.port};
+        listen {LOOPBACK}:{self.port} {listen};
         include weir_locations.conf;
     }}
 }}
