@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import json
+import re
 import subprocess
 import threading
 
@@ -264,3 +265,23 @@ def test_the_documented_way_to_make_a_key(weir, pg, tmp_path):
     assert w.reload().ok
     assert w.get("/me", headers={"X-API-Key": key}).json == "alice"
     assert w.get("/admin", headers=bearer(key)).status == 200
+
+
+def test_the_studio_takes_tokens(weir, pg):
+    """users.auth0_id is the sub of the issuer's tokens; the commented block of its weir.conf is all it needs."""
+    key = Key("RS256", kid="studio")
+    block = re.search(r"^#auth \{\n((?:#.*\n)*?)#\}", (TOP / "examples/studio/weir.conf").read_text(), re.M)[1]
+    auth = dict(re.findall(r'^#\s+(\w+)\s+= "(.*?)"', block, re.M))
+    assert set(auth) == {"jwks", "issuer", "audience", "api_keys"}, auth
+    me, name = pg.sql("SELECT auth0_id, display_name FROM users WHERE id = 20")[0]
+    w = weir("studio", {"workers": {"min": 1, "max": 1}})
+    (w.site.dir / "jwks.json").write_text(key_set(key))
+    (w.site.dir / "api.keys").write_text(f"robot {digest(API_KEY)} {me} -\n")
+    w.site.write_conf({"auth": auth})
+    assert w.reload().ok
+    token = key.token({"sub": me, "iss": auth["issuer"], "aud": [auth["audience"], "x"]})
+    for headers in (bearer(token), {"X-API-Key": API_KEY}):
+        answer = w.get("/api/me", headers=headers)
+        assert (answer.status, answer.json["display_name"]) == (200, name), answer
+    assert w.get("/api/me").status == 401
+    assert w.get("/api/models?limit=1", headers=bearer(token + "x")).status == 401

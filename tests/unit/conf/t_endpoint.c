@@ -367,3 +367,43 @@ Test(endpoint, methods_have_names)
 	cr_expect_eq(http_method_parse(SLICE("get")), HTTP_OTHER);
 	cr_expect_eq(http_method_parse(SLICE("")), HTTP_OTHER);
 }
+
+/* What cache keys are made of. */
+Test(endpoint, says_what_of_the_identity_it_depends_on)
+{
+	static const struct {
+		const char *text;
+		unsigned user, rls;
+		const char *claims;
+	} v[] = {
+	    {"SELECT 1", 0, 0, ""},
+	    {"-- @auth user\nSELECT 1", 1, 0, ""}, /* request.user is set */
+	    {"-- @auth role a claim b=c\nSELECT 1", 0, 0, ""}, /* who may call, not what the answer is */
+	    {"-- @param x from user optional\nSELECT :x", 1, 0, ""},
+	    {"-- @param x from claim a.b\n-- @param y from claim c\n-- @param z from claim a.b\nSELECT :x, :y, :z", 0, 0, "a.b c"},
+	    {"-- @rls\nSELECT 1", 1, 1, ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		struct endpoints set;
+		struct errs errs;
+		struct buf b;
+		char claims[100] = "";
+		const struct endpoint *e;
+
+		errs_init(&errs);
+		endpoints_init(&set);
+		buf_init(&b, 0);
+		buf_addf(&b, "-- @route GET /\n%s", v[i].text);
+		cr_assert_eq(endpoints_parse(&set, NULL, "f.sql", buf_slice(&b), &errs), 0, "%s", v[i].text);
+		e = set.v[0];
+		for (unsigned k = 0; k < e->n_identity_claims; k++)
+			snprintf(claims + strlen(claims), sizeof(claims) - strlen(claims), "%s%s", k ? " " : "", e->identity_claims[k]);
+		cr_expect_eq(e->identity_user, v[i].user, "%s", v[i].text);
+		cr_expect_eq(e->identity_rls, v[i].rls, "%s", v[i].text);
+		cr_expect_str_eq(claims, v[i].claims);
+		buf_done(&b);
+		endpoints_done(&set);
+		errs_done(&errs);
+	}
+}
