@@ -52,6 +52,19 @@ static void release_stamps(struct child *c)
 		log_info("worker %u had writes open under %u tags", c->number, n);
 }
 
+/* Whoever waits for what it was asking the database looks again, and one of them asks. */
+static void release_flights(struct child *c)
+{
+	struct weird *w = c->w;
+	struct flights f = region_flights(&w->region);
+	uint64_t mask[2], one = 1;
+
+	flights_void(&f, c->number, mask);
+	for (unsigned i = 0; i < w->n_numbers; i++)
+		if (mask[i / 64] >> (i % 64) & 1)
+			(void)!write(w->events[1 + i], &one, sizeof(one));
+}
+
 static const char *child_name(const struct child *c, char out[32])
 {
 	if (child_is_monitor(c))
@@ -473,8 +486,10 @@ static void child_died(struct child *c, int status)
 	atomic_store(&row->last_status, (uint32_t)status);
 	if (!is_ok)
 		atomic_fetch_add(&row->crashes, 1);
-	if (!child_is_monitor(c))
+	if (!child_is_monitor(c)) {
 		release_stamps(c);
+		release_flights(c);
+	}
 	slots = child_is_monitor(c) ? 0 : slots_release_dead(&w->region, c->number, clock_mono_ns());
 	if (child_is_monitor(c))
 		for (unsigned i = 0; i < w->region.h->plan.n_databases; i++)

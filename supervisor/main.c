@@ -262,7 +262,9 @@ static int make_region(struct weird *w, struct err *e)
 	struct region_plan plan = {.n_numbers = 2 * o->workers.max,
 				   .n_endpoints = n + n / 2 + 32,
 				   .n_databases = o->n_databases,
-				   .n_stamps = o->cache.memory ? o->cache.stamps : 0};
+				   .n_stamps = o->cache.memory ? o->cache.stamps : 0,
+				   .cache_bytes = o->cache.memory,
+				   .n_flights = o->cache.memory ? FLIGHT_SLOTS : 0};
 
 	if (plan.n_numbers > BOARD_MAX_NUMBERS)
 		plan.n_numbers = BOARD_MAX_NUMBERS;

@@ -116,7 +116,9 @@ static int make_region(struct worker *w, struct err *e)
 	const struct options *o = &w->snapshot.options;
 	struct region_plan plan = {.n_numbers = 1, .n_endpoints = w->snapshot.endpoints.n + 1,
 				   .n_databases = o->n_databases,
-				   .n_stamps = o->cache.memory ? o->cache.stamps : 0};
+				   .n_stamps = o->cache.memory ? o->cache.stamps : 0,
+				   .cache_bytes = o->cache.memory,
+				   .n_flights = o->cache.memory ? FLIGHT_SLOTS : 0};
 	unsigned *rows;
 	int rc;
 

@@ -9,15 +9,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/fdio.h"
+#include "lib/shm/cache.h"
 
 #define HEADER_SIZE 4096u
+#define PAGE 4096u
 #define MAX_SLOTS 1000u
+#define MAX_FLIGHTS (1u << 20)
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 _Static_assert(sizeof(struct region_header) <= HEADER_SIZE, "the header has one page");
@@ -40,7 +44,7 @@ static uint64_t layout_hash(void)
 	    sizeof(struct region_header), sizeof(struct region_endpoint), sizeof(struct express),
 	    sizeof(struct board_row),	  sizeof(struct metric_row),	  sizeof(struct metric_endpoint),
 	    sizeof(struct db_state),	  sizeof(struct slot),		  HISTO_BINS,
-	    sizeof(struct stamp),
+	    sizeof(struct stamp),	  sizeof(struct flight),	  CACHE_LAYOUT_VERSION,
 	};
 	uint64_t h = 0xcbf29ce484222325ull;
 
@@ -55,6 +59,11 @@ static uint64_t layout_hash(void)
 	for (int i = 0; i < STEP_COUNT; i++)
 		h = hash_text(h, board_step_name(i));
 	return h;
+}
+
+static void *at_offset(const struct region *r, size_t off)
+{
+	return (char *)r->h + off;
 }
 
 static size_t place(size_t *at, size_t n)
@@ -83,6 +92,11 @@ static int lay_out(struct region *r, const struct region_plan *plan)
 	if (plan->n_stamps && (plan->n_stamps < STAMPS_MIN || plan->n_stamps > STAMPS_MAX ||
 			       (plan->n_stamps & (plan->n_stamps - 1))))
 		return -1;
+	if (plan->n_flights && (plan->n_flights < 8 || plan->n_flights > MAX_FLIGHTS ||
+				(plan->n_flights & (plan->n_flights - 1))))
+		return -1;
+	if (plan->cache_bytes && !cache_size(plan->cache_bytes))
+		return -1;
 	r->row_size = 0;
 	place(&r->row_size, sizeof(struct metric_row) + plan->n_endpoints * sizeof(struct metric_endpoint));
 	r->off_endpoints = place(&at, plan->n_endpoints * sizeof(struct region_endpoint));
@@ -91,6 +105,12 @@ static int lay_out(struct region *r, const struct region_plan *plan)
 	r->off_dbs = place(&at, plan->n_databases * sizeof(struct db_state));
 	r->off_slots = place(&at, n_slots * sizeof(struct slot));
 	r->off_stamps = place(&at, plan->n_stamps * sizeof(struct stamp));
+	r->off_flights = place(&at, flights_size((uint32_t)plan->n_flights));
+	r->off_cache = at;
+	if (plan->cache_bytes) {
+		r->off_cache = at = (at + PAGE - 1) & ~(size_t)(PAGE - 1);
+		at += cache_size(plan->cache_bytes);
+	}
 	r->size = at;
 	return 0;
 }
@@ -117,6 +137,8 @@ static void fill_header(struct region *r)
 	h->off_dbs = r->off_dbs;
 	h->off_slots = r->off_slots;
 	h->off_stamps = r->off_stamps;
+	h->off_flights = r->off_flights;
+	h->off_cache = r->off_cache;
 	h->row_size = r->row_size;
 	buf_init(&id, 0);
 	if (fdio_read_file("/proc/sys/kernel/random/boot_id", 64, &id) == 0 && id.n)
@@ -129,6 +151,20 @@ static void fill_header(struct region *r)
 		atomic_store_explicit(&region_db(r, i)->lag_ms, UINT64_MAX, memory_order_relaxed);
 	}
 	h->magic = REGION_MAGIC;
+}
+
+/* 0 or -1. */
+static int make_cache(struct region *r)
+{
+	unsigned char *secret = r->h->cache_secret;
+	size_t size;
+	void *mem = region_cache(r, &size);
+
+	if (!mem)
+		return 0;
+	madvise(mem, size, MADV_HUGEPAGE); /* advice: it is right without */
+	cache_format(mem, size);
+	return getrandom(secret, sizeof(r->h->cache_secret), 0) == sizeof(r->h->cache_secret) ? 0 : -1;
 }
 
 int region_create(struct region *r, const struct region_plan *plan, struct err *e)
@@ -164,7 +200,11 @@ int region_create(struct region *r, const struct region_plan *plan, struct err *
 	}
 	r->h = at;
 	fill_header(r);
-	return 0;
+	if (make_cache(r) == 0)
+		return 0;
+	rc = err_set(e, E_io, "no random bytes for the cache: %s", strerror(errno));
+	munmap(at, r->size);
+	r->h = NULL;
 out:
 	close(r->fd);
 	r->fd = -1;
@@ -176,7 +216,8 @@ static int header_agrees(const struct region *r, const struct region_header *h)
 	return h->size == r->size && h->off_endpoints == r->off_endpoints &&
 	       h->off_board == r->off_board && h->off_rows == r->off_rows &&
 	       h->off_dbs == r->off_dbs && h->off_slots == r->off_slots &&
-	       h->off_stamps == r->off_stamps && h->row_size == r->row_size;
+	       h->off_stamps == r->off_stamps && h->off_flights == r->off_flights &&
+	       h->off_cache == r->off_cache && h->row_size == r->row_size;
 }
 
 int region_attach(struct region *r, int fd, struct err *e)
@@ -204,6 +245,8 @@ int region_attach(struct region *r, int fd, struct err *e)
 	} else {
 		r->h = h;
 		r->fd = fd;
+		if (plan.cache_bytes)
+			madvise(at_offset(r, r->off_cache), cache_size(plan.cache_bytes), MADV_HUGEPAGE);
 		return 0;
 	}
 	munmap(at, (size_t)st.st_size);
@@ -218,11 +261,6 @@ void region_close(struct region *r)
 		close(r->fd);
 	}
 	*r = (struct region){.fd = -1};
-}
-
-static void *at_offset(const struct region *r, size_t off)
-{
-	return (char *)r->h + off;
 }
 
 struct region_endpoint *region_endpoint(const struct region *r, unsigned i)
@@ -303,4 +341,15 @@ struct slot *region_slot(const struct region *r, unsigned db, unsigned i)
 struct stamps region_stamps(const struct region *r)
 {
 	return (struct stamps){at_offset(r, r->off_stamps), r->plan.n_stamps};
+}
+
+struct flights region_flights(const struct region *r)
+{
+	return (struct flights){.v = at_offset(r, r->off_flights), .n = (uint32_t)r->plan.n_flights};
+}
+
+void *region_cache(const struct region *r, size_t *ret_size)
+{
+	*ret_size = r->plan.cache_bytes ? cache_size(r->plan.cache_bytes) : 0;
+	return *ret_size ? at_offset(r, r->off_cache) : NULL;
 }

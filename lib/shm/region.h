@@ -1,7 +1,7 @@
 /* region: the shared memory of one instance: header, endpoint directory, board, metric rows,
- * database states and connection slots. A memfd; offsets only, no pointers inside.
+ * database states, connection slots, stamps, flights and the cache. A memfd; offsets only, no pointers inside.
  * Created by weird (or by a worker that was started alone); children attach by descriptor.
- * Who writes what is said at each struct. No locks.
+ * Who writes what is said at each struct. No locks but those inside the cache.
  * Layer: lib/shm. */
 #ifndef WEIR_SHM_REGION_H
 #define WEIR_SHM_REGION_H
@@ -12,6 +12,7 @@
 #include "lib/base/base.h"
 #include "lib/base/err.h"
 #include "lib/shm/board.h"
+#include "lib/shm/flight.h"
 #include "lib/shm/metrics.h"
 #include "lib/shm/slots.h"
 #include "lib/shm/stamps.h"
@@ -27,6 +28,8 @@ struct region_plan {
 	unsigned n_databases;
 	unsigned n_slots[REGION_MAX_DATABASES];	/* pool_max of each */
 	unsigned n_stamps;		/* a power of two, STAMPS_MIN … STAMPS_MAX; 0: no cache */
+	uint64_t cache_bytes;		/* of L1, all of it; 0: no cache */
+	uint64_t n_flights;		/* a power of two ≥ 8, or 0 */
 };
 
 /* One endpoint's row in the directory. Written by weird at load and reload; read by all.
@@ -49,6 +52,7 @@ struct region_header {
 	char boot_id[40];
 	struct region_plan plan;
 	uint64_t off_endpoints, off_board, off_rows, off_dbs, off_slots, off_stamps;
+	uint64_t off_flights, off_cache;
 	uint64_t row_size;		/* metric row of one number */
 	/* written by weird */
 	_Atomic uint64_t weird_heartbeat_ns;
@@ -63,6 +67,8 @@ struct region_header {
 	char last_failure[256];		/* text of the last failed reload; written before reloads_failed */
 	/* written by the holder of row `monitor` */
 	_Atomic uint64_t monitor_heartbeat_ns;
+	/* Drawn when the region is made: the seed of the cache's hash where no secret is configured. */
+	unsigned char cache_secret[32];
 };
 
 /* The plan and what follows from it are kept in private memory: a process that writes wildly into
@@ -72,7 +78,7 @@ struct region {
 	int fd;
 	struct region_plan plan;
 	size_t size, row_size;
-	size_t off_endpoints, off_board, off_rows, off_dbs, off_slots, off_stamps;
+	size_t off_endpoints, off_board, off_rows, off_dbs, off_slots, off_stamps, off_flights, off_cache;
 	unsigned slot_first[REGION_MAX_DATABASES];
 };
 
@@ -99,5 +105,9 @@ struct db_state *region_db(const struct region *r, unsigned db);
 struct slot *region_slot(const struct region *r, unsigned db, unsigned i);
 /* n == 0: the instance has no cache. */
 struct stamps region_stamps(const struct region *r);
+/* incarnation is the caller's to set, and with it arg. n == 0: none. */
+struct flights region_flights(const struct region *r);
+/* For cache_attach; NULL and 0 when the instance has no cache. */
+void *region_cache(const struct region *r, size_t *ret_size);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/shm/cache.h"
 #include "lib/shm/region.h"
 
 static const struct region_plan PLAN = {.n_numbers = 4, .n_endpoints = 3, .n_databases = 2, .n_slots = {5, 7}};
@@ -214,5 +215,41 @@ Test(region, clearing_a_row_keeps_what_belongs_to_weird)
 	cr_expect_str_eq(board_state_name(99), "unknown");
 	cr_expect_str_eq(board_step_name(STEP_render), "render");
 	cr_expect_str_eq(board_step_name(STEP_COUNT), "idle");
+	region_close(&r);
+}
+
+Test(region, the_cache_has_pages_and_a_secret_of_its_own)
+{
+	struct region_plan plan = {.n_numbers = 2, .n_stamps = STAMPS_MIN, .cache_bytes = (2u << 20) + 5, .n_flights = 64};
+	struct region r, s;
+	struct err e = {0};
+	struct cache c;
+	static const unsigned char zero[32];
+	size_t size, other;
+	void *mem;
+
+	cr_assert(region_create(&r, &plan, &e) == 0, "%s", e.text);
+	mem = region_cache(&r, &size);
+	cr_expect(size == 2u << 20 && (uintptr_t)mem % 4096 == 0);
+	cr_expect((char *)mem + size <= (char *)r.h + r.size);
+	cr_expect(region_flights(&r).n == 64 && (uintptr_t)region_flights(&r).v % 64 == 0);
+	cr_expect((char *)(region_flights(&r).v + 64) <= (char *)mem);
+	cr_expect((char *)(region_stamps(&r).v + STAMPS_MIN) <= (char *)region_flights(&r).v);
+	cr_expect(memcmp(r.h->cache_secret, zero, 32) != 0);
+	cr_assert(region_attach(&s, dup(r.fd), &e) == 0, "%s", e.text);
+	mem = region_cache(&s, &other);
+	cr_expect(other == size && cache_attach(&c, mem, other, SLICE("")) == 0);
+	region_close(&s);
+	region_close(&r);
+	plan.cache_bytes = 4096;
+	cr_expect(region_size(&plan) == 0);
+	plan.cache_bytes = UINT64_MAX;
+	cr_expect(region_size(&plan) == 0);
+	plan.cache_bytes = 0;
+	plan.n_flights = 63;
+	cr_expect(region_size(&plan) == 0);
+	plan.n_flights = 0;
+	cr_assert(region_create(&r, &plan, &e) == 0, "%s", e.text);
+	cr_expect(region_cache(&r, &size) == NULL && size == 0 && region_flights(&r).n == 0);
 	region_close(&r);
 }

@@ -1,0 +1,74 @@
+/* flight: at most one query at a time for one cache key, across the workers of a host.
+ *
+ * The first that misses owns the flight; others follow: they park, and their worker's number is put
+ * into the flight's mask, to be woken through that number's eventfd (by the caller: nothing here blocks or
+ * does I/O). A follower joins only a flight whose stamps are the present ones and that began, and is now,
+ * without an intent: anything else breaks the promise (tests/unit/shm/t_stamps_model.c). An owner that died
+ * is noticed by its number's incarnation; the first that looks takes the flight over.
+ *
+ * A finished flight is kept for a while when its outcome says something: an error (1 s: followers do not
+ * retry in series), an answer that cannot be cached (hit-for-miss 30–120 s: nobody waits for anybody).
+ *
+ * Slots by hash, a probe window of 8; a full window means flying alone. One line each; CAS on one
+ * control word (sequence, owner, state, a few bits of the hash); no locks. Only who has put BUSY into the
+ * word writes the rest; readers look at the word before and after. A mask is only ever added to, and
+ * exchanged for 0 by who wakes: bits left over cost a needless wake-up, none is lost. Two flights of one key are
+ * possible when slots of its window come free between two scans; they cost a query, not the promise.
+ * Layer: lib/shm. */
+#ifndef WEIR_SHM_FLIGHT_H
+#define WEIR_SHM_FLIGHT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "lib/base/base.h"
+
+#define FLIGHT_SLOTS 4096u
+
+struct flight {
+	_Atomic uint64_t ctl;		/* see flight.c; zeroed = free */
+	_Atomic uint64_t h[2], digest;
+	_Atomic uint64_t mask[2];	/* workers that wait */
+	_Atomic uint64_t until_ms;	/* ENDED: the outcome is remembered until then */
+	_Atomic uint32_t error, spare;
+};
+
+struct flights {
+	struct flight *v;
+	uint32_t n;			/* a power of two ≥ 8; 0: none, everybody flies alone */
+	/* incarnation of a worker number now, usually the board's */
+	uint32_t (*incarnation)(void *arg, unsigned number);
+	void *arg;
+};
+size_t flights_size(uint32_t n);
+
+struct flight_ref {
+	uint32_t index, seq;
+};
+
+enum flight_role {
+	FLIGHT_OWN,		/* run the query, then flight_finish */
+	FLIGHT_FOLLOW,		/* wait to be woken, then flight_look */
+	FLIGHT_PASS,		/* run the query alone, finish nothing: hit-for-miss, an intent, no slot, may not follow */
+	FLIGHT_FAILED		/* it has just failed: *ret_error says how */
+};
+enum flight_end { FLIGHT_STORED = 1, FLIGHT_ERROR, FLIGHT_UNCACHEABLE, FLIGHT_TOO_BIG, FLIGHT_ABANDONED };
+enum flight_view { FLIGHT_RUNNING, FLIGHT_ENDED, FLIGHT_VOID };
+
+/* quiet: stamps_load said 1. Without it nobody owns or follows; kept outcomes are still told. digest:
+ * stamps_digest; a running flight with another one is replaced, its followers stay in the mask and
+ * find it VOID. can_follow 0: OWN or PASS only (a refresh in the background). error: the caller's small
+ * number, kept by flight_finish(FLIGHT_ERROR). */
+enum flight_role flight_join(const struct flights *f, const uint64_t h[2], uint64_t digest, int quiet, int can_follow,
+			     unsigned number, uint64_t now_ms, struct flight_ref *ret, unsigned *ret_error);
+/* Owner's. keep_ms: how long an ERROR, UNCACHEABLE or TOO_BIG outcome is remembered. The workers to wake, as a
+ * bit mask of numbers 0–127 in mask[2]; zero when the flight was taken from us. */
+void flight_finish(const struct flights *f, struct flight_ref ref, unsigned number, enum flight_end end, unsigned error,
+		   uint64_t keep_ms, uint64_t now_ms, uint64_t mask[2]);
+/* Follower's: RUNNING: go on waiting (a spurious wake-up); ENDED: *ret_end and *ret_error; VOID: the owner is
+ * dead or the slot has another flight: look in the cache, then flight_join again. */
+enum flight_view flight_look(const struct flights *f, struct flight_ref ref, enum flight_end *ret_end, unsigned *ret_error);
+/* weird's, for a dead number, before it is used again: its flights become void; followers to wake. */
+void flights_void(const struct flights *f, unsigned number, uint64_t mask[2]);
+
+#endif
