@@ -572,7 +572,7 @@ void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, 
 	struct db_pool *p = c->pool;
 	int dead = 0, left;
 
-	p->now_ns = now_ns;
+	p->now_ns = p->heard_ns = now_ns;
 	if (is_broken) {
 		last_words(c, now_ns);
 		return;
@@ -711,6 +711,24 @@ void db_conn_cancel(struct db_conn *c, uint64_t now_ns)
 	}
 }
 
+/* c said nothing for too long. When no other has spoken either since its head was sent, the link is dead rather
+ * than a statement slow: what is idle would cost the next requests their deadlines. New connections find out. */
+static void close_silent(struct db_conn *c, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	uint64_t since = c->progress_ns;
+
+	if (p->heard_ns <= since)
+		LIST_FOR(l, &p->conns)
+		{
+			struct db_conn *other = LIST_ENTRY(l, struct db_conn, node);
+
+			if (other != c && other->state == DB_C_OPEN)
+				other->is_draining = 1;
+		}
+	db_conn_close(c, now_ns);
+}
+
 void db_conn_tick(struct db_conn *c, uint64_t now_ns)
 {
 	struct db_pool *p = c->pool;
@@ -721,18 +739,18 @@ void db_conn_tick(struct db_conn *c, uint64_t now_ns)
 	if (c->state == DB_C_CANCELLING) {
 		cancel_over(c, now_ns);
 		if (c->state == DB_C_CANCELLING && now_ns - c->cancel_ns > DB_CANCEL_GRACE_NS)
-			db_conn_close(c, now_ns);
+			close_silent(c, now_ns);
 		return;
 	}
 	if (c->state != DB_C_OPEN)
 		return;
 	if (e && c->lane == LANE_EXPRESS && now_ns > c->progress_ns + guard + 500 * CLOCK_MS) {
-		db_conn_close(c, now_ns);
+		close_silent(c, now_ns);
 		return;
 	}
 	/* a write whose deadline passed long ago on a connection that says nothing */
 	if (e && c->lane == LANE_EXCLUSIVE && !e->q && now_ns > c->progress_ns + 5 * CLOCK_S) {
-		db_conn_close(c, now_ns);
+		close_silent(c, now_ns);
 		return;
 	}
 	if (c->n_fifo == 0 && c->is_draining)

@@ -93,6 +93,7 @@ struct db_pool {
 	uint64_t retry_ns;		/* no connect before that */
 	unsigned failures;		/* connects in a row */
 	uint64_t express_off_until_ns, given_up_ns;
+	uint64_t heard_ns;		/* last byte from any connection */
 	char why[256];
 	uint32_t rng;
 };
