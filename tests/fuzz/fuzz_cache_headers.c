@@ -1,4 +1,5 @@
-/* fuzz_cache_headers: any bytes as the headers that caching reads: dates, entity tags, Cache-Control, codings, groups.
+/* fuzz_cache_headers: any bytes as the headers that caching reads: dates, entity tags, Cache-Control, codings, groups, and as whole
+ * requests and responses for the rules of storing.
  * Whatever is understood is written again and reads the same. The first byte divides the rest in two. */
 #include "config.h"
 
@@ -8,6 +9,8 @@
 #include "lib/http/http_cc.h"
 #include "lib/http/http_date.h"
 #include "lib/http/http_etag.h"
+#include "lib/http/http_store.h"
+#include "lib/http/http_vary.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -71,6 +74,61 @@ static void groups(struct slice a, struct slice b)
 	check(len < HTTP_CACHE_STATUS_ROOM && http_value_is_safe(slice_of(out, len)));
 }
 
+/* Lines of "Name: value". */
+static struct http_fields fields(struct slice text, struct http_field *room, unsigned max)
+{
+	struct http_fields f = {room, 0};
+
+	while (text.p && f.n < max) {
+		struct slice line = slice_cut(&text, '\n'), name = slice_cut(&line, ':');
+
+		room[f.n++] = (struct http_field){name, slice_trim(line)};
+	}
+	return f;
+}
+
+static void storing(struct slice a, struct slice b)
+{
+	struct http_field req_room[16], resp_room[16], merged_room[32], fresh_room[16];
+	struct http_fields req = fields(a, req_room, 16), resp = fields(b, resp_room, 16);
+	struct http_fields merged = fields(b, merged_room, 16), fresh = fields(a, fresh_room, 16);
+	struct http_policy p;
+	AUTO(buf) struct buf names;
+	struct arena_pool pool;
+	struct arena arena;
+	struct slice target;
+
+	if (http_policy_make(&(struct http_exchange){SLICE("GET"), &req, 200, &resp, 1794873600, 1794873605}, &p)) {
+		enum http_reuse bold = http_policy_reuse(&p, &req, 1, 100), plain = http_policy_reuse(&p, &req, 0, 100);
+
+		check(p.lifetime >= 0 && p.initial_age >= 0);
+		/* a stale answer is only used when the request says so */
+		check(bold != HTTP_REUSE_FRESH || plain == HTTP_REUSE_FRESH);
+		check(plain != HTTP_REUSE_STALE);
+	}
+	buf_init(&names, 0);
+	if (http_vary_names(&resp, &names) == 0) {
+		AUTO(buf) struct buf x;
+		size_t n;
+
+		buf_init(&x, 0);
+		http_vary_key(buf_slice(&names), &req, &x);
+		n = x.n;
+		http_vary_key(buf_slice(&names), &req, &x);
+		check(x.n == 2 * n);
+		check(!n || memcmp(x.p, x.p + n, n) == 0);
+	}
+	http_fields_clean(&fresh);
+	http_fields_update_304(&merged, &fresh);
+	check(merged.n <= 32);
+	arena_pool_init(&pool, 1);
+	arena_init(&arena, &pool);
+	target = http_same_origin(SLICE("http"), SLICE("h"), SLICE("/a/b?c"), b, &arena);
+	check(!target.p || (target.n && target.p[0] == '/'));
+	arena_done(&arena);
+	arena_pool_done(&pool);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice a, b, state;
@@ -84,6 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	dates(b);
 	cache_control(a, b);
 	groups(a, b);
+	storing(a, b);
 	state = http_etag_state(b);
 	check(!state.p || http_if_none_match(b, b));
 	/* a strong match is a weak one too */

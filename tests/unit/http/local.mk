@@ -1,7 +1,8 @@
 if HAVE_CRITERION
 HTTP_TESTS = tests/unit/http/t_query tests/unit/http/t_media tests/unit/http/t_status \
 	tests/unit/http/t_http_date tests/unit/http/t_http_etag tests/unit/http/t_http_cc \
-	tests/unit/http/t_http_cache_status tests/unit/http/t_http_encode
+	tests/unit/http/t_http_cache_status tests/unit/http/t_http_encode tests/unit/http/t_http_store \
+	tests/unit/http/t_http_vary
 check_PROGRAMS += $(HTTP_TESTS)
 TESTS += $(HTTP_TESTS)
 HTTP_TEST_LIBS = lib/libhttp.a lib/libbase.a $(UNIT_LIBS)
@@ -30,4 +31,10 @@ tests_unit_http_t_http_cache_status_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_t_http_encode_SOURCES = %D%/t_http_encode.c
 tests_unit_http_t_http_encode_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_http_t_http_encode_LDADD = $(HTTP_TEST_LIBS) $(ZLIB_LIBS) $(BROTLI_LIBS) $(BROTLIDEC_LIBS)
+tests_unit_http_t_http_store_SOURCES = %D%/t_http_store.c
+tests_unit_http_t_http_store_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_http_t_http_store_LDADD = $(HTTP_TEST_LIBS)
+tests_unit_http_t_http_vary_SOURCES = %D%/t_http_vary.c
+tests_unit_http_t_http_vary_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_http_t_http_vary_LDADD = $(HTTP_TEST_LIBS)
 endif

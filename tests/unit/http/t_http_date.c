@@ -8,7 +8,7 @@
 #include "lib/http/http.h"
 #include "lib/http/http_date.h"
 
-#define NOW 1794873600u	/* 2026-11-16 */
+#define NOW 1794873600u	/* 2026-11-17 */
 
 Test(date, is_imf_fixdate)
 {
