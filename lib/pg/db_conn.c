@@ -625,7 +625,7 @@ static void settle_lost(struct db_conn *c, struct db_entry *e, int is_head, uint
 		db_fail(p, q, E_outcome_unknown, "connection lost", now_ns);
 		return;
 	}
-	if (is_head && !c->is_admin_shutdown && !exclusive && s->express) {
+	if (is_head && PQstatus(c->pg) == CONNECTION_BAD && !c->is_admin_shutdown && !exclusive && s->express) {
 		/* it may have killed its backend: alone from now on */
 		express_hold(s->express, now_ns / CLOCK_MS);
 		exclusive = 1;

@@ -372,3 +372,80 @@ def test_a_backend_that_dies_with_the_statement_unread(server, tcp):
         assert time.monotonic() - start < 1 * PATIENCE
         wait_for(lambda: len(sessions(server)) >= 2, 5, "new warm connections")
     w.stop()
+
+
+def in_one_turn(worker, conns, paths):
+    """Everything is there when the worker looks: sent while it is stopped."""
+    os.kill(worker.pid, signal.SIGSTOP)
+    for c, path in zip(conns, paths):
+        c.send_request(path)
+    os.kill(worker.pid, signal.SIGCONT)
+
+
+def lone(server, endpoints, **database):
+    options = {"database": {"main": {**OPTIONS["database"]["main"], **database}}}
+    return LoneWorker(Site(server.conninfo_for("test", user="postgres"), {**ENDPOINTS, **endpoints}, options))
+
+
+def test_a_second_express_connection_only_while_the_first_is_at_work(server):
+    w = lone(server, {"pid": "-- @route GET /pid\n-- @returns row\nSELECT pg_backend_pid() AS pid, "
+                             "current_setting('default_transaction_read_only') AS ro"}, express=2)
+    try:
+        earn(w, "/nap")
+        earn(w, "/pid")
+        pids = set()
+        for _ in range(50):
+            reply = w.get("/pid").json
+            assert reply["ro"] == "on"
+            pids.add(reply["pid"])
+        assert len(pids) == 1
+        for _ in range(5):
+            with Connection(w.listen) as c:
+                c.send_request("/nap?ms=40")
+                wait_for(lambda: server.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep%%' "
+                                              "AND state = 'active' AND pid <> pg_backend_pid()", dbname="test"), 1,
+                         "the nap", interval=0)
+                reply = w.get("/pid").json
+                assert reply["ro"] == "on"
+                pids.add(reply["pid"])
+                assert c.read_reply().status == 200
+        assert len(pids) == 2
+    finally:
+        w.stop()
+
+
+def test_a_lane_that_meets_its_guard_twice_is_given_up(server):
+    """Behind a lock every statement in flight would cost the ones behind it a guard."""
+    guard, n = 0.3, 8
+    w = lone(server, {"locked": "-- @route GET /locked\n-- @timeout 10s\n-- @returns row\nSELECT count(*) AS n, "
+                                "current_setting('default_transaction_read_only') AS ro FROM item"},
+             express_guard="300ms", pool_max=14)
+    conns = [Connection(w.listen, timeout=30) for _ in range(2 * n)]
+    paths = ["/locked"] * n + ["/lane"] * n
+    holder = server.connect("test")
+    try:
+        earn(w, "/locked")
+        assert w.get("/locked").json["ro"] == "on"
+        for c in conns:
+            c.send_request("/lane")
+            assert c.read_reply().body == b'"on"'
+        holder.autocommit = False
+        with holder.cursor() as cur:
+            cur.execute("LOCK TABLE item")
+        start = time.monotonic()
+        in_one_turn(w, conns, paths)
+        for c in conns[n:]:
+            assert c.read_reply().status == 200
+        took = time.monotonic() - start
+        holder.rollback()
+        for c in conns[:n]:
+            reply = c.read_reply()
+            assert reply.status == 200 and reply.json["ro"] == "off"
+        assert 2 * guard < took < 2 * guard + 0.4 * PATIENCE
+        assert w.get("/locked").json["ro"] == "off"
+        wait_for(lambda: w.get("/lane").body == b'"on"', 2, "the innocent endpoint to keep its lane")
+    finally:
+        holder.close()
+        for c in conns:
+            c.close()
+        w.stop()

@@ -201,3 +201,28 @@ class Postgres:
         """Terminate every connection of a role; how many there were."""
         return len(self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
                             (user,), "postgres"))
+
+    def promote(self):
+        self.sql("SELECT pg_promote(true, 30)", dbname="postgres")
+
+
+class Standby(Postgres):
+    """A streaming hot standby of a running cluster, made by pg_basebackup."""
+
+    def __init__(self, primary, settings=None):
+        self.primary = primary
+        super().__init__(settings)
+        self.dbname = primary.dbname
+
+    def _initdb(self):
+        if self.user:
+            shutil.chown(self.dir, self.user, self.user)
+        as_user = ["runuser", "-u", self.user, "--"] if self.user else []
+        done = subprocess.run(
+            [*as_user, bin_dir() / "pg_basebackup", "-D", self.data, "-h", self.primary.dir, "-p",
+             str(self.primary.port), "-U", "postgres", "-R", "-c", "fast"], cwd="/", capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(f"pg_basebackup: {done.stderr}{done.stdout}")
+        with open(self.data / "postgresql.conf", "a") as f:
+            for key, value in self.settings.items():
+                f.write(f"{key} = '{value}'\n")
