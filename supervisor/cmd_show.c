@@ -20,7 +20,7 @@
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
 
 /* {"name": rows} or the aligned table, as the client asked; ends the table. */
-static void show_table(struct call *c, struct table *t, const char *name)
+void call_table(struct call *c, struct table *t, const char *name)
 {
 	struct jw w;
 
@@ -376,7 +376,7 @@ void cmd_workers(struct call *c)
 	for (unsigned i = 0; i <= w->n_numbers; i++)
 		if (w->children[i].state != STATE_empty)
 			add_process(&t, &w->children[i], now);
-	show_table(c, &t, "workers");
+	call_table(c, &t, "workers");
 }
 
 /* ---- database ---- */
@@ -471,7 +471,7 @@ void cmd_database(struct call *c)
 		snprintf(c->text, sizeof(c->text), "%u of %u databases not reachable", n_down,
 			 w->region.h->plan.n_databases);
 	}
-	show_table(c, &t, "databases");
+	call_table(c, &t, "databases");
 }
 
 /* ---- endpoints ---- */
@@ -569,5 +569,5 @@ void cmd_endpoints(struct call *c)
 	table_init(&t, endpoint_cols, ARRAY_LEN(endpoint_cols));
 	for (unsigned i = 0; i < eps->n; i++)
 		add_endpoint(&t, c->w, eps->v[i]);
-	show_table(c, &t, "endpoints");
+	call_table(c, &t, "endpoints");
 }

@@ -136,6 +136,7 @@ static void run_command(struct client *c, const struct ctl_command *cmd)
 	struct call call = {.w = c->w,
 			    .cmd = cmd,
 			    .asker = {.client = c->id, .wants_json = cmd->wants_json},
+			    .role = c->role,
 			    .severity = CTL_DONE,
 			    .text = "ok"};
 	AUTO(buf) struct buf why;

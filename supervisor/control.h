@@ -13,6 +13,7 @@
 
 struct weird;
 struct listener;
+struct table;
 
 /* Who waits for an answer. */
 struct asker {
@@ -25,12 +26,15 @@ struct call {
 	struct weird *w;
 	const struct ctl_command *cmd;
 	struct asker asker;
+	enum ctl_role role;
 	enum ctl_severity severity;	/* CTL_DONE unless the handler says otherwise */
 	char text[512];			/* first line; "ok" unless … */
 	struct buf body;
 	int is_async;			/* the handler answers later, through control_answer */
 };
 typedef void (*cmd_f)(struct call *c);
+/* The table as the body, text or JSON; frees it. */
+void call_table(struct call *c, struct table *t, const char *name);
 
 #define CMD(id, ...) void cmd_##id(struct call *c);
 #include "lib/tbl/commands.h"

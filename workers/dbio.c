@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/base/check.h"
+#include "workers/intent.h"
 #include "workers/worker.h"
 
 struct db_watch {
@@ -102,7 +103,21 @@ static void wake_monitor(void *ctx)
 	(void)!write(w->monitor_fd, &one, sizeof(one));
 }
 
-const struct db_ops dbio_ops = {
+static void on_intent_begin(void *ctx, void *intent)
+{
+	(void)ctx;
+	intent_begin(intent);
+}
+
+static void on_intent_over(void *ctx, void *intent, int is_known)
+{
+	struct intent *i = intent;
+
+	(void)ctx;
+	intent_end(&i, is_known);
+}
+
+const struct db_ops dbio_ops = {.intent_begin = on_intent_begin, .intent_over = on_intent_over, 
     .watch = watch, .unwatch = unwatch, .run = run, .wake_monitor = wake_monitor};
 
 void dbio_resume(struct worker *w)

@@ -318,6 +318,7 @@ static void on_turn(uv_check_t *h)
 		if (w->pools[i])
 			db_pool_flush(w->pools[i], now);
 	dbio_resume(w);
+	cache_wake(w);
 	check_ready(w);
 	publish(w);
 	if (w->access.n)
@@ -401,6 +402,19 @@ static void on_channel(uv_poll_t *h, int status, int events)
 		close(fd);
 }
 
+/* Somebody's flight has ended, or weird says that its owner is dead. */
+static void on_event(uv_poll_t *h, int status, int events)
+{
+	struct worker *w = h->data;
+	uint64_t n;
+
+	(void)status;
+	(void)events;
+	front_now(&w->front);
+	if (read(HERITAGE_EVENT_WORKER + (int)w->number, &n, sizeof(n)) == sizeof(n))
+		w->has_woken = 1;
+}
+
 static void on_signal(uv_signal_t *h, int signum)
 {
 	struct worker *w = h->data;
@@ -448,6 +462,11 @@ int worker_loop_init(struct worker *w)
 	uv_signal_start(&w->sigterm, on_signal, SIGTERM);
 	if (w->is_alone)
 		uv_signal_start(&w->sigint, on_signal, SIGINT);
+	if (!w->is_alone && w->stamps.n) {
+		w->event.data = w;
+		uv_poll_init(&w->loop, &w->event, HERITAGE_EVENT_WORKER + (int)w->number);
+		uv_poll_start(&w->event, UV_READABLE, on_event);
+	}
 	if (w->channel_fd >= 0) {
 		uv_poll_init(&w->loop, &w->channel, w->channel_fd);
 		uv_poll_start(&w->channel, UV_READABLE, on_channel);

@@ -223,6 +223,39 @@ static int parse_args(int argc, char **argv, struct args *a)
 	return 0;
 }
 
+static uint32_t incarnation(void *arg, unsigned number)
+{
+	const struct worker *w = arg;
+
+	if (w->is_alone)
+		return 1;
+	return number < w->region.plan.n_numbers ? atomic_load(&region_board(&w->region, number)->incarnation) : 0;
+}
+
+static int open_cache(struct worker *w, struct err *e)
+{
+	const char *secret = w->snapshot.options.cache.secret;
+	struct slice seed = secret[0] ? slice_str(secret)
+				      : slice_of((const char *)w->region.h->cache_secret, sizeof(w->region.h->cache_secret));
+	size_t size;
+	void *mem = region_cache(&w->region, &size);
+
+	list_init(&w->followers);
+	list_init(&w->refreshes);
+	buf_init(&w->scratch, 0);
+	w->rng = (uint32_t)clock_mono_ns() | 1;
+	w->stamps = region_stamps(&w->region);
+	if (!w->stamps.n)
+		return 0;
+	if (cache_attach(&w->cache, mem, size, seed))
+		return err_set(e, E_internal, "the shared memory of the cache is damaged");
+	w->flights = region_flights(&w->region);
+	w->flights.incarnation = incarnation;
+	w->flights.arg = w;
+	stamps_writer_init(&w->writer, &w->stamps, w->number);
+	return 0;
+}
+
 static int open_memory(struct worker *w, struct err *e)
 {
 	int rc = w->is_alone ? make_region(w, e) : region_attach(&w->region, HERITAGE_SHM, e);
@@ -241,7 +274,7 @@ static int open_memory(struct worker *w, struct err *e)
 	atomic_store(&w->board->running_step, STEP_COUNT);
 	if (w->is_alone)
 		atomic_store(&w->board->state, STATE_ready);
-	return 0;
+	return open_cache(w, e);
 }
 
 static void listen_all(struct worker *w, const struct args *a)

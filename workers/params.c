@@ -371,7 +371,7 @@ void params_bind(struct req *r)
 	pick_variant(r, found);
 	if (r->error == E_bad_json)
 		return;
-	r->values = arena_zalloc(&r->arena, sizeof(*r->values) * (ep->n_bound + 1));
+	r->values = arena_zalloc(&r->arena, sizeof(*r->values) * (ep->n_values + 1));
 	for (unsigned i = 0; i < ep->n_params; i++) {
 		const struct param *p = &ep->params[i];
 		struct found *f = &found[i];

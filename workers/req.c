@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "lib/base/check.h"
+#include "workers/include.h"
+#include "workers/intent.h"
 #include "workers/worker.h"
 
 typedef enum step_result (*req_step_f)(struct req *r);
@@ -41,6 +43,13 @@ static void on_deadline(struct wheel_timer *t)
 {
 	struct req *r = CONTAINER_OF(t, struct req, timer);
 
+	if (r->is_following) {
+		/* it takes too long: ask the database ourselves */
+		cache_unfollow(r);
+		r->step = STEP_admit;
+		req_run(r);
+		return;
+	}
 	if (r->is_replying || !r->is_submitted || r->is_query_done)
 		return;
 	if (r->q.state == DB_Q_QUEUED) {
@@ -58,7 +67,7 @@ static void on_deadline(struct wheel_timer *t)
 	req_run(r);
 }
 
-struct req *req_new(struct worker *w, struct front_conn *c)
+static struct req *take(struct worker *w)
 {
 	struct list *l = list_first(&w->free_reqs);
 	struct req *r;
@@ -70,18 +79,50 @@ struct req *req_new(struct worker *w, struct front_conn *c)
 	} else if (!(r = malloc(sizeof(*r)))) {
 		abort();
 	}
-	memset(r, 0, offsetof(struct req, path_values));
+	memset(r, 0, offsetof(struct req, key));
 	r->w = w;
-	r->conn = c;
-	c->req = r;
 	arena_init(&r->arena, &w->arenas);
 	wheel_timer_init(&r->timer, on_deadline);
 	list_add_tail(&w->reqs, &r->node);
 	w->n_reqs++;
-	r->number = ++w->requests;
-	r->t0_ns = c->begin_ns ? c->begin_ns : w->front.now_ns;
 	r->content_length = -1;
 	buf_init(&r->body, 0);
+	return r;
+}
+
+struct req *req_new(struct worker *w, struct front_conn *c)
+{
+	struct req *r = take(w);
+
+	r->conn = c;
+	c->req = r;
+	r->number = ++w->requests;
+	r->t0_ns = c->begin_ns ? c->begin_ns : w->front.now_ns;
+	return r;
+}
+
+struct req *req_new_part(struct req *whole)
+{
+	struct req *r = take(whole->w);
+
+	r->parent = whole;
+	r->is_part = 1;
+	r->number = whole->number;
+	r->t0_ns = whole->w->front.now_ns;
+	r->deadline_ns = whole->deadline_ns;
+	r->method = HTTP_GET;
+	r->method_text = SLICE("GET");
+	/* the whole may end before its part: nothing of its arena is kept */
+	r->params = arena_alloc(&r->arena, whole->n_params * sizeof(*r->params) + 1);
+	r->n_params = whole->n_params;
+	for (unsigned i = 0; i < r->n_params; i++) {
+		r->params[i].name = slice_of(arena_strn(&r->arena, whole->params[i].name.p, whole->params[i].name.n),
+					     whole->params[i].name.n);
+		r->params[i].value = slice_of(arena_strn(&r->arena, whole->params[i].value.p, whole->params[i].value.n),
+					      whole->params[i].value.n);
+	}
+	r->cookie = slice_of(arena_strn(&r->arena, whole->cookie.p ? whole->cookie.p : "", whole->cookie.n), whole->cookie.n);
+	r->is_body_done = 1;
 	return r;
 }
 
@@ -95,8 +136,16 @@ void req_abandon_query(struct req *r)
 void req_free(struct req *r)
 {
 	struct worker *w = r->w;
+	struct intent *i;
 
+	include_ended(r);
+	include_forget(r);
 	req_abandon_query(r);
+	cache_unfollow(r);
+	cache_land(r, FLIGHT_ABANDONED);
+	i = r->q.intent;
+	r->q.intent = NULL;
+	intent_end(&i, r->q.error != E_outcome_unknown);	/* nothing of it was sent, or it has ended */
 	db_query_clear(&r->q);
 	wheel_stop(&w->wheel, &r->timer);
 	w->bodies_bytes -= r->body.n;
@@ -144,7 +193,7 @@ void req_run(struct req *r)
 		atomic_store_explicit(&board->running_step, step, memory_order_relaxed);
 		rc = steps[step](r);
 		if (step == STEP_account)
-			return;		/* r is gone */
+			return;		/* r is gone, or will refresh its entry later */
 		check(r->step == step);
 		if (rc == STEP_WAIT)
 			break;

@@ -15,8 +15,12 @@
 #include "lib/conf/endpoint.h"
 #include "lib/fcgi/fcgi_req.h"
 #include "lib/http/http.h"
+#include "lib/http/http_etag.h"
 #include "lib/pg/db.h"
 #include "lib/shm/board.h"
+#include "lib/shm/cache.h"
+#include "lib/shm/flight.h"
+#include "lib/shm/stamps.h"
 #include "workers/front.h"
 
 struct worker;
@@ -33,6 +37,11 @@ struct req_fault {
 	const char *source;	/* "query", "body", … */
 	const char *detail;
 };
+
+/* Why an answer was not found in the cache, for Cache-Status (RFC 9211 2.2). */
+enum req_fwd { FWD_NONE, FWD_MISS, FWD_STALE, FWD_INVALID };
+/* Which layer of the cache answered. */
+enum req_layer { LAYER_NONE, LAYER_L1, LAYER_L2 };
 
 struct req {
 	struct worker *w;
@@ -52,7 +61,7 @@ struct req {
 	enum http_method method;
 	int is_head;
 	struct slice method_text, uri, path, query;
-	struct slice content_type, cookie, accept, remote_addr, request_id;
+	struct slice content_type, cookie, accept, if_none_match, remote_addr, request_id;
 	int64_t content_length;		/* -1: not announced */
 	struct http_pair *pairs;
 	unsigned n_pairs;
@@ -70,6 +79,21 @@ struct req {
 	enum err_id late_error;		/* known already, answered when the body has been dropped */
 	const char **values;
 	unsigned variant;
+	/* cache: valid when has_key (stamps also for a write that invalidates) */
+	unsigned char has_key, is_quiet, has_flight, is_following, is_collapsed, is_stored, wants_refresh, is_refresh;
+	unsigned char is_not_modified, has_made, is_stale;
+	uint64_t fill_ms;		/* boot clock, when the stamps were loaded */
+	enum req_fwd fwd;
+	enum req_layer layer;
+	enum err_id rescued;		/* the error that a stale answer stands in for */
+	struct flight_ref flight;
+	struct list follow_node;	/* in w->followers or w->refreshes */
+	/* include */
+	struct req *parent;		/* of a part; NULL: none, or it has gone */
+	unsigned part_index;
+	struct part *parts;
+	unsigned n_parts, n_pending;
+	unsigned char is_part;
 	/* query */
 	struct db_query q;
 	int is_submitted, is_query_done;
@@ -79,22 +103,46 @@ struct req {
 	const char *detail;		/* a sentence for the client, or NULL */
 	unsigned n_faults;
 	unsigned retry_after_s;
-	struct buf out;			/* body of the answer */
+	struct buf out;			/* body of the answer, behind lines_n bytes of header lines */
+	size_t lines_n;
 	struct buf head;
 	int is_replying, in_run;
 	int is_outcome_unknown;		/* a write was sent and its end was not awaited */
 
-	/* not zeroed for each request: n_faults and the template say what is valid */
+	/* not zeroed for each request: n_faults, has_key and the template say what is valid */
+	struct cache_key key;
+	struct stamp_set stamps;
+	struct cache_meta meta;		/* of the entry that answers, or that was made */
 	struct slice path_values[ENDPOINT_MAX_PARAMS];	/* by parameter index */
 	struct req_fault faults[REQ_MAX_FAULTS];
 };
 
 struct req *req_new(struct worker *w, struct front_conn *c);
+/* A part of r: a GET by the same caller, with r's headers and deadline and no connection. */
+struct req *req_new_part(struct req *r);
 /* Go on from the step where the request stands. The request may be gone when this returns. */
 void req_run(struct req *r);
 /* The peer left or its deadline passed: give up what is under way. */
 void req_abandon_query(struct req *r);
 void req_free(struct req *r);
+
+/* step_reply.c: the lines of @header, as a cached answer keeps them. 0, or -1 with an error set. */
+int reply_lines(struct req *r, struct buf *out);
+/* reply_cache.c: Cache-Control, ETag, Age, Cache-Status and Vary of a cached endpoint's answer. */
+void reply_cache_head(struct req *r);
+/* step_cache.c */
+void cache_unfollow(struct req *r);
+/* May an entry be believed: it was made after the last purge, and its tags have not moved? */
+int cache_holds(const struct req *r, const struct cache_meta *m);
+/* step_store.c: store a new answer (or a 404); end its flight; put an older answer in an error's place (1: done). */
+void cache_store(struct req *r);
+void cache_land(struct req *r, enum flight_end end);
+int cache_rescue(struct req *r);
+/* Does If-None-Match name the answer of r->meta? */
+int cache_is_condition_met(const struct req *r);
+/* What the cache still has to do before the reply: a 404 is stored, an error rescued, the flight ended, a
+ * conditional request answered. */
+void cache_settle(struct req *r);
 
 /* The answer is an error: DONE. */
 enum step_result req_fail(struct req *r, enum err_id id, const char *detail);

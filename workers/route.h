@@ -7,6 +7,7 @@
 
 struct db_pool;
 struct metric_endpoint;
+struct region_endpoint;
 
 /* An endpoint as the worker runs it. */
 struct endpoint_run {
@@ -14,6 +15,8 @@ struct endpoint_run {
 	struct db_pool *pool;		/* NULL: no SQL */
 	unsigned first_stmt;		/* + variant */
 	uint64_t timeout_ns, slow_ns;
+	const struct region_endpoint *shared;	/* NULL: weir-worker -t */
+	uint8_t cache_id[16];		/* of its definition; part of each key */
 	struct metric_endpoint *metrics;
 	/* by parameter index; which are looked up where */
 	struct slice *param_names;

@@ -7,6 +7,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "workers/cachekey.h"
 #include "workers/worker.h"
 
 /* Statements whose value depends on when their transaction began keep a Sync of their own. */
@@ -79,6 +80,7 @@ void worker_setup(struct worker *w)
 		uint64_t timeout_ms = ep->timeout_ms;
 
 		run->ep = ep;
+		cachekey_of_endpoint(ep, run->cache_id);
 		if (ep->has_sql) {
 			if (!w->pools[ep->database])
 				w->pools[ep->database] = worker_pool(w, ep->database, n_workers);
@@ -95,6 +97,7 @@ void worker_setup(struct worker *w)
 		}
 		run->timeout_ns = (timeout_ms ? timeout_ms : 2000) * CLOCK_MS;
 		run->slow_ns = ep->slow_ms * CLOCK_MS;
+		run->shared = w->region.h ? region_endpoint(&w->region, ep->metric) : NULL;
 		if (w->metrics)
 			run->metrics = &w->metrics->endpoint[ep->metric];
 		route_add(&w->route, run);

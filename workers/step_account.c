@@ -1,6 +1,7 @@
 /* account: what is left of a request when its answer is out: counters, a log line; then it ends. */
 #include "config.h"
 
+#include "workers/include.h"
 #include "workers/worker.h"
 
 #include "lib/base/clock.h"
@@ -16,6 +17,71 @@ static metric_counter_t *failure(struct metric_row *m, enum err_id id)
 	if (id == E_db_down || id == E_outcome_unknown)
 		return &m->failed_db;
 	return id == E_sql || id == E_internal ? &m->failed_internal : NULL;
+}
+
+static void count_query(struct req *r)
+{
+	struct metric_endpoint *m = r->run->metrics;
+
+	if (!r->q.done_ns || !r->q.sent_ns)
+		return;
+	metric_add(r->q.lane == LANE_EXPRESS ? &m->express_runs : &m->exclusive_runs, 1);
+	histo_add(&m->db_duration, r->q.done_ns - r->q.sent_ns);
+	if (r->q.error)
+		metric_add(&m->db_errors, 1);
+	else
+		metric_add(&m->rows, db_rows(&r->q));
+}
+
+static void count_cache(struct req *r)
+{
+	struct metric_endpoint *m = r->run->metrics;
+
+	if (r->is_stored)
+		metric_add(&m->cache_stores, 1);
+	if (!r->has_key || r->is_refresh)
+		return;
+	if (!r->layer)
+		metric_add(&m->cache_misses, 1);
+	else if (r->rescued || r->is_stale)
+		metric_add(&m->cache_stale, 1);
+	else
+		metric_add(&m->cache_hits, 1);
+}
+
+/* A refresh, or a part of a composed answer: no request of a client. */
+static void count_behind(struct req *r)
+{
+	if (!r->run)
+		return;
+	count_query(r);
+	count_cache(r);
+}
+
+/* The reply is out; the same request asks the database again, for nobody. It runs in the next turn. */
+static void refresh(struct req *r)
+{
+	struct worker *w = r->w;
+
+	metric_add(&r->run->metrics->cache_refreshes, 1);
+	buf_clear(&r->out);
+	buf_clear(&r->head);
+	r->conn = NULL;
+	include_forget(r);
+	r->n_pending = 0;
+	r->lines_n = 0;
+	r->wants_refresh = r->is_not_modified = 0;
+	r->is_replying = r->in_run = 0;
+	r->is_refresh = 1;
+	r->is_query_done = r->is_submitted = 0;
+	r->layer = LAYER_NONE;
+	r->error = E_ok;
+	r->status = 0;
+	r->detail = NULL;
+	r->t0_ns = clock_mono_ns();
+	r->deadline_ns = r->t0_ns + r->run->timeout_ns;
+	r->step = STEP_admit;
+	list_add_tail(&w->refreshes, &r->follow_node);
 }
 
 static void count(struct req *r, uint64_t now_ns)
@@ -42,14 +108,8 @@ static void count(struct req *r, uint64_t now_ns)
 		metric_add(&m->request_bytes, r->body_bytes);
 	metric_add(&m->response_bytes, r->out.n);
 	histo_add(&m->duration, took);
-	if (r->q.done_ns && r->q.sent_ns) {
-		metric_add(r->q.lane == LANE_EXPRESS ? &m->express_runs : &m->exclusive_runs, 1);
-		histo_add(&m->db_duration, r->q.done_ns - r->q.sent_ns);
-		if (r->q.error)
-			metric_add(&m->db_errors, 1);
-		else
-			metric_add(&m->rows, db_rows(&r->q));
-	}
+	count_query(r);
+	count_cache(r);
 	if (r->run->slow_ns && took > r->run->slow_ns)
 		metric_add(&m->slow, 1);
 }
@@ -77,13 +137,24 @@ enum step_result step_account(struct req *r)
 	struct front_conn *c = r->conn;
 	uint64_t now_ns = clock_mono_ns();
 
-	if (!c)
+	if (r->is_refresh || r->is_part)
+		count_behind(r);
+	else if (!c)
 		metric_add(&w->metrics->client_gone, 1);
 	else
 		count(r, now_ns);
 	if (c)
 		log_trouble(r, now_ns);
-	if (w->access_fd >= 0)
+	if (r->wants_refresh && (c || r->is_part) && !w->is_draining) {
+		if (w->access_fd >= 0 && c)
+			access_line(w, r);
+		include_ended(r);
+		refresh(r);
+		if (c)
+			front_finish(c);
+		return STEP_NEXT;
+	}
+	if (w->access_fd >= 0 && !r->is_refresh && !r->is_part)
 		access_line(w, r);
 	req_free(r);
 	if (c)

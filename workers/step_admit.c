@@ -1,6 +1,8 @@
 /* admit: a place in the database's queue, or an answer at once. */
 #include "config.h"
 
+#include "workers/include.h"
+#include "workers/intent.h"
 #include "workers/worker.h"
 
 enum step_result step_admit(struct req *r)
@@ -8,6 +10,8 @@ enum step_result step_admit(struct req *r)
 	struct endpoint_run *run = r->run;
 	int rc;
 
+	if (run->ep->n_includes)
+		include_start(r);
 	if (!run->pool) {
 		r->is_query_done = 1;
 		return STEP_NEXT;
@@ -17,12 +21,16 @@ enum step_result step_admit(struct req *r)
 	r->q.stmt = run->first_stmt + r->variant;
 	r->q.n_values = run->ep->n_bound;
 	r->q.values = r->values;
-	r->q.user = run->ep->identity_user ? r->user : NULL;
+	/* What is not in a cached answer's key does not reach the query. */
+	r->q.user = run->ep->identity_user && (!run->ep->cache.is_on || run->ep->cache.is_per_user) ? r->user : NULL;
 	r->q.claims = run->ep->identity_rls && r->id ? identity_json(r->id, &r->arena) : NULL;
 	r->q.deadline_ns = r->deadline_ns;
 	r->q.is_write = run->ep->method != HTTP_GET;
+	r->q.group = r->is_part || r->n_parts ? r->number : 0;
 	r->q.owner = r;
 	r->q.queued_ns = r->w->front.now_ns;
+	if (run->ep->n_invalidates && r->w->stamps.n)
+		r->q.intent = intent_new(r->w, &r->stamps);
 	rc = db_submit(run->pool, &r->q);
 	if (rc) {
 		if (rc == -E_sql)

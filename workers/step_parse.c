@@ -7,7 +7,7 @@
 #include "lib/base/num.h"
 
 enum wanted { W_METHOD, W_URI, W_QUERY, W_TYPE, W_LENGTH, W_ADDR, W_ACCEPT, W_COOKIE, W_REQUEST_ID,
-	      W_SCRIPT, W_PATH_INFO, W_COUNT };
+	      W_SCRIPT, W_PATH_INFO, W_IF_NONE_MATCH, W_COUNT };
 
 static const struct slice names[W_COUNT] = {
     [W_METHOD] = {"REQUEST_METHOD", 14}, [W_URI] = {"REQUEST_URI", 11},
@@ -15,7 +15,8 @@ static const struct slice names[W_COUNT] = {
     [W_LENGTH] = {"CONTENT_LENGTH", 14},
     [W_ADDR] = {"REMOTE_ADDR", 11},	 [W_ACCEPT] = {"HTTP_ACCEPT", 11},
     [W_COOKIE] = {"HTTP_COOKIE", 11},	 [W_REQUEST_ID] = {"HTTP_X_REQUEST_ID", 17},
-    [W_SCRIPT] = {"SCRIPT_NAME", 11},	 [W_PATH_INFO] = {"PATH_INFO", 9}};
+    [W_SCRIPT] = {"SCRIPT_NAME", 11},	 [W_PATH_INFO] = {"PATH_INFO", 9},
+    [W_IF_NONE_MATCH] = {"HTTP_IF_NONE_MATCH", 18}};
 
 /* Scheme and authority of an absolute-form target. */
 static struct slice origin_form(struct slice uri)
@@ -56,6 +57,7 @@ enum step_result step_parse(struct req *r)
 	r->remote_addr = got[W_ADDR];
 	r->accept = got[W_ACCEPT];
 	r->cookie = got[W_COOKIE];
+	r->if_none_match = got[W_IF_NONE_MATCH];
 	r->request_id = got[W_REQUEST_ID];
 	if (!got[W_METHOD].n)
 		return req_fail(r, E_bad_request, "REQUEST_METHOD is missing.");

@@ -1,15 +1,26 @@
 /* query: wait until the statement's outcome is known. */
 #include "config.h"
 
+#include "workers/intent.h"
 #include "workers/worker.h"
+
+/* Before the reply leaves. A write that was abandoned has left its intent to the pool. */
+static void intent_finish(struct req *r)
+{
+	struct intent *i = r->q.intent;
+
+	r->q.intent = NULL;
+	intent_end(&i, r->q.error != E_outcome_unknown);
+}
 
 enum step_result step_query(struct req *r)
 {
-	if (!r->is_query_done)
+	if (!r->is_query_done || r->n_pending)
 		return STEP_WAIT;
+	wheel_stop(&r->w->wheel, &r->timer);
 	if (!r->run->pool)
 		return STEP_NEXT;
-	wheel_stop(&r->w->wheel, &r->timer);
+	intent_finish(r);
 	if (r->q.error == E_ok)
 		return STEP_NEXT;
 	if (r->q.bad_param && r->q.bad_param <= r->run->ep->n_bound) {

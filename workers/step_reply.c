@@ -21,28 +21,40 @@ static void add_allow(struct req *r)
 }
 
 /* The value of a @header rule, {column} replaced by the first row's. 0, or -1: not safe to send. */
-static int add_header(struct req *r, const struct header_rule *h)
+static int add_header(struct req *r, const struct header_rule *h, struct buf *out)
 {
 	size_t start;
 
-	buf_addf(&r->head, "%s: ", h->name);
-	start = r->head.n;
+	buf_addf(out, "%s: ", h->name);
+	start = out->n;
 	for (const char *p = h->value; *p;) {
 		const char *end = *p == '{' ? strchr(p, '}') : NULL;
 
 		if (!end) {
-			buf_addc(&r->head, *p++);
+			buf_addc(out, *p++);
 			continue;
 		}
 		struct slice v = db_text(&r->q, slice_of(p + 1, (size_t)(end - p - 1)));
 
 		if (v.p)
-			buf_add(&r->head, v.p, v.n);
+			buf_add(out, v.p, v.n);
 		p = end + 1;
 	}
-	if (!http_value_is_safe(slice_of(r->head.p + start, r->head.n - start)))
+	if (!http_value_is_safe(slice_of(out->p + start, out->n - start)))
 		return -1;
-	buf_adds(&r->head, "\r\n");
+	buf_adds(out, "\r\n");
+	return 0;
+}
+
+int reply_lines(struct req *r, struct buf *out)
+{
+	const struct endpoint *ep = r->run->ep;
+
+	for (unsigned i = 0; i < ep->n_headers; i++)
+		if (add_header(r, &ep->headers[i], out)) {
+			req_fail(r, E_internal, "A header of the answer would hold control characters.");
+			return -1;
+		}
 	return 0;
 }
 
@@ -63,20 +75,20 @@ static void write_success(struct req *r)
 	char text[24];
 
 	if (!r->status)
-		r->status = ep->status ? ep->status : ep->returns == RETURNS_NONE ? 204 : 200;
+		r->status = r->is_not_modified ? 304 : ep->status ? ep->status : ep->returns == RETURNS_NONE ? 204 : 200;
 	add_status(r);
 	if (r->method == HTTP_OPTIONS) {
 		add_allow(r);
 	} else {
-		for (unsigned i = 0; ep && i < ep->n_headers; i++)
-			if (add_header(r, &ep->headers[i])) {
-				r->error = E_internal;
-				r->detail = "A header of the answer would hold control characters.";
-				return;
-			}
-		if (r->out.n) {
+		if (r->lines_n)
+			buf_add(&r->head, r->out.p, r->lines_n);
+		else if (ep && !r->layer && reply_lines(r, &r->head))
+			return;
+		if (r->has_key)
+			reply_cache_head(r);
+		if (r->out.n > r->lines_n && r->status != 304) {
 			buf_adds(&r->head, "Content-Type: application/json\r\nContent-Length: ");
-			buf_add(&r->head, text, num_put_u64(text, r->out.n));
+			buf_add(&r->head, text, num_put_u64(text, r->out.n - r->lines_n));
 			buf_adds(&r->head, "\r\n");
 		}
 	}
@@ -111,6 +123,7 @@ static void write_problem(struct req *r)
 {
 	buf_clear(&r->head);
 	buf_clear(&r->out);
+	r->lines_n = 0;
 	r->status = err_row(r->error)->status;
 	if (err_row(r->error)->is_retryable && r->status != 504 && r->status != 408)
 		r->retry_after_s = retry_after(r);
@@ -123,7 +136,11 @@ static void write_problem(struct req *r)
 		add_allow(r);
 	if (r->status == 401 || (r->error == E_forbidden && r->id && r->id->kind == IDENTITY_TOKEN))
 		add_challenge(r);
-	buf_adds(&r->head, "Cache-Control: no-store\r\n\r\n");
+	if (r->has_key && r->error == E_no_row)
+		reply_cache_head(r);
+	else
+		buf_adds(&r->head, "Cache-Control: no-store\r\n");
+	buf_adds(&r->head, "\r\n");
 }
 
 enum step_result step_reply(struct req *r)
@@ -133,6 +150,8 @@ enum step_result step_reply(struct req *r)
 
 	if (r->is_replying)
 		return STEP_NEXT;	/* on_sent */
+	if (r->has_key)
+		cache_settle(r);
 	if (!r->conn)
 		return STEP_NEXT;
 	r->is_replying = 1;
@@ -144,7 +163,7 @@ enum step_result step_reply(struct req *r)
 	if (r->error)
 		write_problem(r);
 	check(r->head.n <= RESPONSE_MAX_HEAD);
-	body = buf_slice(&r->out);
+	body = slice_of(r->out.p + r->lines_n, r->out.n - r->lines_n);
 	if (r->is_head || r->status == 204 || r->status == 304)
 		body.n = 0;
 	rc = front_send(r->conn, buf_slice(&r->head), body);

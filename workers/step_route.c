@@ -37,7 +37,8 @@ enum step_result step_route(struct req *r)
 	r->run = m.run;
 	ep = m.run->ep;
 	atomic_store_explicit(&w->board->running_endpoint, ep->metric, memory_order_relaxed);
-	r->deadline_ns = r->t0_ns + m.run->timeout_ns;
+	if (!r->is_part)
+		r->deadline_ns = r->t0_ns + m.run->timeout_ns;
 	for (unsigned i = 0; i < ep->n_segments; i++) {
 		struct slice raw;
 		struct err e;

@@ -9,13 +9,17 @@
 #include "lib/conf/snapshot.h"
 #include "lib/fcgi/fcgi_req.h"
 #include "lib/pg/db.h"
+#include "lib/shm/cache.h"
+#include "lib/shm/flight.h"
 #include "lib/shm/region.h"
+#include "lib/shm/stamps.h"
 #include "workers/front.h"
 #include "workers/req.h"
 #include "workers/route.h"
 #include "workers/wheel.h"
 
 #define WORKER_MAX_FREE 1024u
+#define WORKER_MAX_FOLLOWERS 4096u
 #define WORKER_BUF_KEEP (64u * 1024)
 
 struct worker {
@@ -33,6 +37,19 @@ struct worker {
 	struct metric_row *metrics;
 	struct route route;
 	struct auth *auth;
+	/* cache: stamps.n == 0: none */
+	struct stamps stamps;
+	struct stamps_writer writer;
+	struct cache cache;
+	struct flights flights;
+	struct list followers;		/* requests that wait for somebody's query */
+	struct list refreshes;		/* answered; they ask the database again in the next turn */
+	unsigned n_followers;
+	int has_woken;			/* a flight of this process ended */
+	uint64_t boot_ms;		/* clock of the cache, as last read */
+	uint32_t rng;
+	struct buf scratch;		/* of one function at a time */
+	uv_poll_t event;
 	struct endpoint_run *runs;
 	struct db_pool *pools[OPTIONS_MAX_DATABASES];
 	struct fcgi_req *fcgi;
@@ -55,6 +72,17 @@ struct worker {
 /* A buffer with its old allocation, and back. */
 struct buf worker_buf_take(struct worker *w);
 void worker_buf_give(struct worker *w, struct buf *b);
+
+/* Not for secrets. */
+static inline uint32_t worker_random(struct worker *w)
+{
+	w->rng ^= w->rng << 13;
+	w->rng ^= w->rng >> 17;
+	w->rng ^= w->rng << 5;
+	return w->rng;
+}
+/* Run the requests whose flight has ended. */
+void cache_wake(struct worker *w);
 
 /* dbio.c: the pools' descriptors and jobs on the loop. */
 extern const struct db_ops dbio_ops;

@@ -75,6 +75,11 @@ int dir_is_token(struct slice s);
 struct param *dir_find_param(struct endpoint *e, struct slice name);
 struct param *dir_add_param(struct dir *d, struct slice name, unsigned line, unsigned col);
 
+/* directive_cache.c: the names in tags, and the rules of @cache; when the whole file has been read. */
+void dir_cache_finish(struct dir *d);
+/* directive_include.c: the endpoint of each part; when the whole set has been read. How many errors. */
+int dir_include_finish(struct endpoints *set, struct errs *errs);
+
 #define DIR(id, ...) void dir_##id(struct dir *d);
 #include "lib/tbl/directives.h"
 

@@ -6,18 +6,6 @@
 
 #define DAY (24ull * 3600 * 1000)
 
-static int is_tag(struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		      (c && strchr("_.:-{}", c))))
-			return 0;
-	}
-	return s.n > 0 && s.n <= 128;
-}
-
 /* The index of w in words, or -1. */
 static int find(const struct dir_word *w, const char *const *words)
 {
@@ -25,61 +13,6 @@ static int find(const struct dir_word *w, const char *const *words)
 		if (slice_eq(w->text, slice_str(words[i])))
 			return i;
 	return -1;
-}
-
-void dir_cache(struct dir *d)
-{
-	static const char *const words[] = {"stale", "stale-if-error", "negative", "tags",
-					    "per",   "public",         "private",  NULL};
-	unsigned seen = 0;
-	struct dir_word w;
-	uint64_t ms;
-	int is_open = -1; /* tags or per, which take words until the next keyword */
-	int n = 0;
-
-	if (!dir_need(d, &w, "how long, such as 60s") || dir_msec(d, &w, 0, 365 * DAY, &ms))
-		return;
-	while (dir_next(d, &w)) {
-		int i = find(&w, words);
-
-		if (i < 0 && is_open >= 0 && is_tag(w.text)) {
-			n++;
-			continue;
-		}
-		if (i < 0) {
-			dir_one_of(d, &w, "attribute", words);
-			return;
-		}
-		if (is_open >= 0 && n == 0)
-			break;
-		if (seen & (1u << i) || (i >= 5 && seen & (3u << 5))) {
-			dir_error(d, w.col, "%s is given twice, or public beside private",
-				  words[i]);
-			return;
-		}
-		seen |= 1u << i;
-		is_open = i == 3 || i == 4 ? i : -1;
-		n = 0;
-		if (i < 3 && (!dir_need(d, &w, "a duration") || dir_msec(d, &w, 0, 365 * DAY, &ms)))
-			return;
-	}
-	if (is_open >= 0 && n == 0)
-		dir_error(d, w.col, "expected a word after '%s'", words[is_open]);
-}
-
-void dir_invalidates(struct dir *d)
-{
-	struct dir_word w;
-
-	if (!dir_need(d, &w, "a tag"))
-		return;
-	do {
-		if (!is_tag(w.text)) {
-			dir_error(d, w.col, "bad tag '%.*s'; expected letters, digits and _.:-{}",
-				  SLICE_ARG(w.text));
-			return;
-		}
-	} while (dir_next(d, &w));
 }
 
 /* N/s, N/min, N/h, N/d */
@@ -158,28 +91,6 @@ void dir_compress(struct dir *d)
 
 void dir_stream(struct dir *d)
 {
-	dir_end(d);
-}
-
-void dir_include(struct dir *d)
-{
-	static const char *const equals[] = {"=", NULL}, *const get[] = {"GET", NULL};
-	struct dir_word w;
-
-	if (!dir_need(d, &w, "NAME = GET PATH"))
-		return;
-	if (!dir_is_name(w.text)) {
-		dir_error(d, w.col, "bad name '%.*s'; expected letters, digits and _",
-			  SLICE_ARG(w.text));
-		return;
-	}
-	if (!dir_need(d, &w, "'= GET PATH' after the name") ||
-	    dir_one_of(d, &w, "word", equals) < 0 || !dir_need(d, &w, "GET") ||
-	    dir_one_of(d, &w, "method", get) < 0 || !dir_need(d, &w, "a path that begins with '/'"))
-		return;
-	if (w.text.p[0] != '/')
-		dir_error(d, w.col, "bad path '%.*s'; expected a path that begins with '/'",
-			  SLICE_ARG(w.text));
 	dir_end(d);
 }
 

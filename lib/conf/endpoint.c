@@ -282,6 +282,26 @@ static void resolve_path(struct parser *p)
 }
 
 /* Numbers in order of first appearance. */
+/* Parameters that a part's path names. */
+static void mark_names(struct endpoint *e, const char *path, unsigned char *used)
+{
+	struct slice rest = slice_str(path);
+
+	for (;;) {
+		struct param *param;
+
+		slice_cut(&rest, '{');
+		if (!rest.p)
+			return;
+		param = dir_find_param(e, slice_cut(&rest, '}'));
+		if (!param || param->flags & PARAM_CHOICE)
+			continue;
+		used[index_of(e, param)] = 1;
+		if (!param->number)
+			param->number = ++e->n_values;
+	}
+}
+
 static void resolve_sql(struct parser *p)
 {
 	struct endpoint *e = p->d.e;
@@ -308,6 +328,9 @@ static void resolve_sql(struct parser *p)
 		if (!param->number && !(param->flags & PARAM_CHOICE))
 			param->number = ++e->n_bound;
 	}
+	e->n_values = e->n_bound;
+	for (unsigned i = 0; i < e->n_includes; i++)
+		mark_names(e, e->includes[i].path.text, used);
 	for (unsigned i = 0; i < e->n_params; i++) {
 		const struct param *param = &e->params[i];
 
@@ -349,7 +372,9 @@ static void check_answer(struct parser *p)
 	struct endpoint *e = p->d.e;
 	unsigned at = p->d.seen[DIR_status] ? p->d.seen[DIR_status] : p->d.seen[DIR_returns];
 
-	if (!e->has_sql && e->returns != RETURNS_NONE)
+	if (!e->has_sql && e->n_includes)
+		e->returns = RETURNS_ROW;
+	else if (!e->has_sql && e->returns != RETURNS_NONE)
 		complain(p, 0, 0, "no SQL; expected a statement, or @returns none");
 	if (e->returns != RETURNS_NONE && (e->status == 204 || e->status == 205))
 		complain(p, at, 0, "@status %d has no body; expected @returns none with it",
@@ -515,6 +540,7 @@ static void finish(struct parser *p)
 		return;
 	resolve_sources(p);
 	collect_identity(e);
+	dir_cache_finish(&p->d);
 	check_answer(p);
 	make_variants(p);
 	choose_lane(p);
@@ -630,5 +656,5 @@ int endpoints_finish(struct endpoints *set, struct errs *errs)
 	}
 	hash_done(&shapes);
 	hash_done(&ids);
-	return n;
+	return n + dir_include_finish(set, errs);
 }

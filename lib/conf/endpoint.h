@@ -67,6 +67,47 @@ struct header_rule {
 	const char *name, *value;	/* value may hold {column} */
 };
 
+/* A tag of the cache, "user:{user_id}:images": literal text and values. */
+enum tag_part_kind { TAG_TEXT, TAG_PARAM, TAG_USER, TAG_CLAIM };
+struct tag_part {
+	enum tag_part_kind kind;
+	struct slice text;		/* TAG_TEXT; TAG_CLAIM: the claim's path, NUL-terminated */
+	unsigned param;			/* TAG_PARAM: index in params */
+};
+#define ENDPOINT_MAX_TAGS 16		/* of @cache, of @invalidates: lib/shm/stamps.h holds no more of one entry */
+#define ENDPOINT_MAX_TAG_PARTS 16
+#define ENDPOINT_MAX_TAG 256		/* bytes of a tag, values filled in; a longer one is cut to its hash */
+struct tag_template {
+	const char *text;		/* as written */
+	unsigned line, col;
+	unsigned n_parts;
+	struct tag_part *parts;
+};
+
+/* @cache. Times in milliseconds. */
+struct cache_policy {
+	int is_on;
+	uint64_t ttl_ms;		/* fresh for so long */
+	uint64_t stale_ms;		/* then so long stale while it is refreshed */
+	uint64_t error_ms;		/* then so long on errors */
+	uint64_t negative_ms;		/* a 404 or an empty answer; 0: not kept */
+	int is_public, is_private;	/* as written; neither: private if per anything of the identity */
+	int is_per_user;
+	unsigned n_per_claims, n_per_headers;
+	const char *per_claims[ENDPOINT_MAX_TAGS];
+	const char *per_headers[ENDPOINT_MAX_TAGS];	/* names as Vary says them */
+	unsigned n_tags;
+	struct tag_template *tags;
+};
+
+/* @include: a part of a composed endpoint, answered by another endpoint. */
+#define ENDPOINT_MAX_INCLUDES 32
+struct include {
+	const char *name;		/* member of the document */
+	struct tag_template path;	/* path and query, {parameter} in it */
+	struct endpoint *target;	/* by endpoints_finish */
+};
+
 /* A directive that this build keeps and does not act on yet. */
 struct kept_directive {
 	const char *word, *args;
@@ -89,7 +130,8 @@ struct endpoint {
 	struct segment segments[ENDPOINT_MAX_SEGMENTS];
 	unsigned n_params;
 	struct param params[ENDPOINT_MAX_PARAMS];
-	unsigned n_bound;		/* parameters with a number */
+	unsigned n_bound;		/* parameters of the statement: numbers 1 … n_bound */
+	unsigned n_values;		/* and those that only its parts are given, numbered behind */
 	int admits_unknown;		/* @param * */
 	int needs_body;			/* some parameter may come from the body */
 	enum endpoint_returns returns;
@@ -108,6 +150,11 @@ struct endpoint {
 	int status;			/* 0: 200, or 204 for none */
 	unsigned n_headers;
 	struct header_rule *headers;
+	struct cache_policy cache;
+	unsigned n_invalidates;
+	struct tag_template *invalidates;
+	unsigned n_includes;
+	struct include *includes;
 	unsigned n_kept;
 	struct kept_directive *kept;
 	/* see endpoint_variant */

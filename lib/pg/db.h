@@ -90,7 +90,11 @@ struct db_query {
 	const char *claims;		/* becomes request.jwt.claims, JSON text; NULL = none */
 	uint64_t deadline_ns;
 	int is_write;
+	uint64_t group;			/* queries of one request: they may share a Sync; 0 = of none */
 	void *owner;
+	/* What the write makes void, for db_ops.intent_*; NULL: nothing. The pool takes it over when a query that
+	 * was sent is abandoned (and sets NULL); else it stays the caller's. */
+	void *intent;
 	/* result */
 	enum err_id error;		/* E_ok, or what the client is told */
 	char sqlstate[6];
@@ -117,6 +121,10 @@ struct db_ops {
 	void (*run)(void *ctx, struct db_job *job);
 	/* Tell weir-monitor to look at the slots' cancel words. */
 	void (*wake_monitor)(void *ctx);
+	/* Just before a write with an intent is sent, each time. */
+	void (*intent_begin)(void *ctx, void *intent);
+	/* An abandoned write has ended; is_known: by the server's word, else its connection was lost. */
+	void (*intent_over)(void *ctx, void *intent, int is_known);
 };
 
 struct db_pool_conf {

@@ -111,6 +111,8 @@ static void entry_free(struct db_conn *c, struct db_entry *e)
 	list_del(&e->node);
 	c->n_fifo--;
 	PQclear(e->result);
+	if (e->intent)
+		c->pool->conf.ops->intent_over(c->pool->conf.ctx, e->intent, e->is_settled);
 	db_desc_free(&e->desc);
 	list_add_head(&c->pool->free_entries, &e->node);
 }
@@ -219,6 +221,8 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 	int n;
 
 	check(q->state == DB_Q_QUEUED && c->state == DB_C_OPEN);
+	if (q->intent)
+		c->pool->conf.ops->intent_begin(c->pool->conf.ctx, q->intent);
 	if (!pooler && c->prepared[q->stmt] != s->serial && send_prepare(c, q->stmt, now_ns))
 		with_sync = -1;
 	e = entry_new(c, DB_E_QUERY, q->stmt, now_ns);
@@ -450,6 +454,7 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 	}
 	if (e->has_sync)
 		c->last_sync_ns = now_ns;
+	e->is_settled = 1;
 	entry_free(c, e);
 	if (c->n_fifo == 0) {
 		c->work_us = 0;

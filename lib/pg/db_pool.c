@@ -180,6 +180,8 @@ void db_abandon(struct db_pool *p, struct db_query *q)
 		/* the entry stays as an orphan; never cancelled on express: a cancel hits whatever runs.
 		 * A write that was sent may be committing: it is left to end by its own timeout. */
 		q->entry->q = NULL;
+		q->entry->intent = q->intent;
+		q->intent = NULL;
 		if (c->lane == LANE_EXCLUSIVE && !q->is_write && c->state == DB_C_OPEN &&
 		    !p->conf.opts->pooler)
 			db_conn_cancel(c, q->deadline_ns > p->now_ns ? p->now_ns : q->deadline_ns);
@@ -261,13 +263,14 @@ static int is_shareable(const struct db_pool *p, const struct db_query *q, uint6
 	const struct db_stmt *s = &p->stmts[q->stmt];
 
 	/* a request with settings never shares a Sync; 1 run in 16 is measured alone */
-	return p->conf.opts->batch && !p->conf.opts->pooler && !q->user && !q->claims && !q->wants_own_sync && !s->is_time_bound &&
+	return (p->conf.opts->batch || q->group) && !p->conf.opts->pooler && !q->user && !q->claims && !q->wants_own_sync && !s->is_time_bound &&
 	       s->mean_us <= BATCH_WORK_US && s->runs % 16 != 0 &&
 	       (!s->failed_ns || now_ns - s->failed_ns > 60 * CLOCK_S);
 }
 
 struct batch {
 	struct db_conn *c;
+	uint64_t group;			/* 0: whoever comes in this turn */
 	struct db_entry *last;
 	unsigned n;
 	uint64_t work_us;
@@ -292,9 +295,10 @@ static void send_on(struct db_pool *p, struct db_conn *c, struct db_query *q, st
 {
 	int shared = c->lane == LANE_EXPRESS && is_shareable(p, q, now_ns) &&
 		     c->prepared[q->stmt] == p->stmts[q->stmt].serial;
+	uint64_t group = p->conf.opts->batch ? 0 : q->group;
 
 	unqueue(p, q);
-	if (b->c && (b->c != c || !shared)) {
+	if (b->c && (b->c != c || !shared || b->group != group)) {
 		int was_c = b->c == c;
 
 		if (batch_end(b, now_ns) && was_c) {
@@ -313,6 +317,7 @@ static void send_on(struct db_pool *p, struct db_conn *c, struct db_query *q, st
 		return;
 	if (!b->c) {
 		b->c = c;
+		b->group = group;
 		b->n = 0;
 		b->work_us = 0;
 	}

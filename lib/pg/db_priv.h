@@ -53,6 +53,8 @@ struct db_entry {
 	uint64_t sent_ns;
 	struct db_desc *desc;		/* counted */
 	PGresult *result;		/* kept until the entry is settled */
+	void *intent;			/* of an abandoned write */
+	unsigned char is_settled;
 };
 enum db_entry_kind { DB_E_PREPARE, DB_E_QUERY };
 

@@ -40,6 +40,8 @@ struct region_endpoint {
 	uint64_t guid;			/* hash of the whole route: what the row is found by over reloads */
 	char id[64];			/* label in metrics */
 	char route[184];		/* "GET /api/models/{id}", cut to fit */
+	/* weird's, boot clock: what was made until then is void; is stale. */
+	_Atomic uint64_t purged_ms, softened_ms;
 	/* Express rights and the samples they are earned by: see express in slots.h. */
 	struct express express;
 };
@@ -63,6 +65,7 @@ struct region_header {
 	_Atomic uint32_t n_endpoints_used;	/* rows 0 … n-1 have been used */
 	_Atomic uint32_t queue_length, queue_limit, queue_peak;	/* accept queue of the listeners */
 	_Atomic uint32_t log_level;	/* enum log_level for everybody; workers follow at each heartbeat */
+	_Atomic uint64_t purged_ms, softened_ms;	/* as for an endpoint, for all */
 	_Atomic uint64_t orphan_epoch;	/* deaths; raised before stamps_orphan */
 	char last_failure[256];		/* text of the last failed reload; written before reloads_failed */
 	/* written by the holder of row `monitor` */

@@ -68,10 +68,10 @@ def test_offline_needs_no_database(site):
 
 
 def test_directives_that_do_nothing_yet_are_named(pg, site):
-    done = site(pg.conninfo, {"a": "-- @route GET /a\n-- @cache 60s\nSELECT 1 AS n\n"}).weird("-t")
+    done = site(pg.conninfo, {"a": "-- @route GET /a\n-- @stream\nSELECT 1 AS n\n"}).weird("-t")
     assert done.returncode == 0
     assert "a.sql:2" in done.stdout + done.stderr
-    assert "@cache" in done.stdout + done.stderr
+    assert "@stream" in done.stdout + done.stderr
 
 
 BAD_CONF = [

@@ -195,6 +195,44 @@ def test_every_command_has_its_test():
         assert f"def test_{name}" in here, word
 
 
+def test_cache(module_weir):
+    w = module_weir(endpoints={"kept": "-- @route GET /kept/{id}\n-- @returns row\n-- @cache 60s tags kept:{id}\n"
+                                        "SELECT :id::int AS id\n"})
+    w.get("/kept/1")
+    w.get("/kept/1")
+
+    def counted():
+        answer = w.ctl("cache", json=True).json
+        return answer["endpoints"][0]["hits"] == 1 and answer
+
+    # a request is counted when its last byte has left, which the client may see first
+    shown = wait_for(counted, 5, "the requests to be counted")
+    row = shown["endpoints"][0]
+    assert row["endpoint"] == "kept" and row["misses"] == 1 and row["hit_ratio"] == 0.5
+    zones = {z["zone"]: z for z in shown["zones"]}
+    assert zones["data"]["entries"] >= 1 and zones["data"]["bytes_used"] <= zones["data"]["bytes_total"] <= 64 << 20
+    assert "kept" in w.ctl("cache").body
+    entries = w.ctl("cache keys kept", json=True).json["entries"]
+    assert len(entries) == 1 and entries[0]["status"] == 200 and re.fullmatch("[0-9a-f]{32}", entries[0]["key"])
+    got = w.ctl("cache get " + entries[0]["key"], json=True).json
+    assert json.loads(got["content"])["id"] == 1 and got["entry"]["endpoint"] == "kept"
+    assert w.ctl("cache get " + "0" * 32).severity == 3
+    assert w.ctl("cache keys nosuch").severity == 3
+
+    def is_hit():
+        return "hit" in w.get("/kept/1").header("cache-status")
+
+    for words in ("purge key " + entries[0]["key"], "purge endpoint kept", "purge all", "purge tag kept:1"):
+        assert is_hit()
+        assert w.ctl("cache " + words).ok, words
+        assert not is_hit(), words
+    assert w.ctl("cache purge endpoint kept soft").ok
+    assert "ttl=-" in w.get("/kept/1").header("cache-status")
+    for words in ("purge", "purge it", "purge tag", "purge tag a b", "purge tag a soft", "show", "get", "purge all now"):
+        answer = w.ctl("cache " + words)
+        assert answer.severity == 3 and "usage" in answer.text, words
+
+
 def test_help(w):
     body = w.ctl("help").body
     for _, word, _ in commands():

@@ -199,20 +199,6 @@ Test(directive, choices_are_checked)
 Test(directive, those_not_acted_on_are_checked_and_kept)
 {
 	static const struct line v[] = {
-	    {"-- @cache 60s stale 5m stale-if-error 1h tags models models:{id} per user private", ""},
-	    {"-- @cache 0 negative 5s public", ""},
-	    {"-- @cache", "f.sql:2:10: @cache: expected how long, such as 60s\n"},
-	    {"-- @cache 60",
-	     "f.sql:2:11: @cache: bad duration '60'; expected a number with a unit (ms, s, min, h, d), from 0 to 365d\n"},
-	    {"-- @cache 60s stael 5m",
-	     "f.sql:2:15: @cache: unknown attribute 'stael'; expected stale, stale-if-error, negative, tags, per, public, "
-	     "private (did you mean 'stale'?)\n"},
-	    {"-- @cache 60s tags", "f.sql:2:19: @cache: expected a word after 'tags'\n"},
-	    {"-- @cache 60s tags per user", "f.sql:2:20: @cache: expected a word after 'tags'\n"},
-	    {"-- @cache 60s public private",
-	     "f.sql:2:22: @cache: private is given twice, or public beside private\n"},
-	    {"-- @invalidates models models:{id}\n-- @invalidates other", ""},
-	    {"-- @invalidates a;b", "f.sql:2:17: @invalidates: bad tag 'a;b'; expected letters, digits and _.:-{}\n"},
 	    {"-- @limit 100/s burst 200 per user\n-- @limit 5/min per address", ""},
 	    {"-- @limit 100",
 	     "f.sql:2:11: @limit: bad rate '100'; expected a number per s, min, h or d, such as 100/s\n"},
@@ -226,7 +212,7 @@ Test(directive, those_not_acted_on_are_checked_and_kept)
 	     "f.sql:2:14: @priority: unknown word 'bach'; expected interactive, default, batch (did you mean 'batch'?)\n"},
 	    {"-- @compress off\n-- @stream\n-- @rls", ""},
 	    {"-- @stream on", "f.sql:2:12: @stream: unexpected 'on'; expected @stream\n"},
-	    {"-- @include images = GET /api/users/{id}/images", ""},
+	    {"-- @returns row\n-- @include images = GET /api/users/7/images", ""},
 	    {"-- @include images /api",
 	     "f.sql:2:20: @include: unknown word '/api'; expected =\n"},
 	    {"-- @include images = POST /api",
@@ -244,6 +230,35 @@ Test(directive, those_not_acted_on_are_checked_and_kept)
 	check_lines(v, ARRAY_LEN(v), "SELECT 1");
 }
 
+Test(directive, a_cache_policy_is_read_and_judged)
+{
+	static const struct line v[] = {
+	    {"-- @cache 60s stale 5m stale-if-error 1h negative 5s tags models models:{id} per user private", ""},
+	    {"-- @cache 60s tags a:{id}:b:{claim.org.id} {user}", ""},
+	    {"-- @cache 60s per user claim org header Accept-Language tags x", ""},
+	    {"-- @cache 1s negative 5s public", ""},
+	    {"-- @cache", "f.sql:2:10: @cache: expected how long, such as 60s\n"},
+	    {"-- @cache 60",
+	     "f.sql:2:11: @cache: bad duration '60'; expected a number with a unit (ms, s, min, h, d), from 1ms to 365d\n"},
+	    {"-- @cache 60s stael 5m",
+	     "f.sql:2:15: @cache: unknown attribute 'stael'; expected stale, stale-if-error, negative, tags, per, public, "
+	     "private (did you mean 'stale'?)\n"},
+	    {"-- @cache 60s tags", "f.sql:2:19: @cache: expected a word after 'tags'\n"},
+	    {"-- @cache 60s tags per user", "f.sql:2:20: @cache: expected a word after 'tags'\n"},
+	    {"-- @cache 60s tags a{", "f.sql:2:20: @cache: bad tag 'a{'; expected letters, digits, _.:- and {parameter}\n"},
+	    {"-- @cache 60s tags a:{nope}", "f.sql:2:20: a:{nope}: expected a parameter, user or claim.NAME in place of 'nope'\n"},
+	    {"-- @cache 60s per shoe", "f.sql:2:19: @cache: bad word 'shoe' after per; expected user, claim NAME or header NAME\n"},
+	    {"-- @cache 60s public private",
+	     "f.sql:2:22: @cache: private is given twice, or public beside private\n"},
+	    {"-- @cache 60s\n-- @header Cache-Control: no-store",
+	     "f.sql:2: @cache: the header Cache-Control follows from it; remove the line with @header\n"},
+	    {"-- @invalidates a;b", "f.sql:2:17: @invalidates: bad tag 'a;b'; expected letters, digits, _.:- and {parameter}\n"},
+	    {"-- @invalidates a", "f.sql:2: @invalidates: it stands on a POST, PUT, PATCH or DELETE\n"},
+	};
+
+	check_lines(v, ARRAY_LEN(v), "SELECT :id::int");
+}
+
 Test(directive, what_is_kept_has_word_arguments_and_line)
 {
 	struct endpoints set;
@@ -251,12 +266,12 @@ Test(directive, what_is_kept_has_word_arguments_and_line)
 
 	errs_init(&errs);
 	endpoints_init(&set);
-	endpoints_parse(&set, NULL, "f.sql", SLICE("-- @route GET /\n-- @cache 60s  tags a \n-- @stream\nSELECT 1"), &errs);
+	endpoints_parse(&set, NULL, "f.sql", SLICE("-- @route GET /\n-- @limit 100/s  burst 200 \n-- @stream\nSELECT 1"), &errs);
 	same_errors("kept", &errs, "");
 	cr_assert_eq(set.n, 1u);
 	cr_assert_eq(set.v[0]->n_kept, 2u);
-	cr_expect_str_eq(set.v[0]->kept[0].word, "cache");
-	cr_expect_str_eq(set.v[0]->kept[0].args, "60s  tags a");
+	cr_expect_str_eq(set.v[0]->kept[0].word, "limit");
+	cr_expect_str_eq(set.v[0]->kept[0].args, "100/s  burst 200");
 	cr_expect_eq(set.v[0]->kept[0].line, 2u);
 	cr_expect_str_eq(set.v[0]->kept[1].args, "");
 	endpoints_done(&set);

@@ -68,7 +68,10 @@ Test(endpoint, the_design_s_example_is_read_whole)
 	cr_expect_str_eq(e->params[1].def, "20");
 	cr_expect_str_eq(e->params[1].range_max, "100");
 	cr_expect_eq(e->params[1].flags, PARAM_HAS_DEFAULT | PARAM_HAS_MIN | PARAM_HAS_MAX | PARAM_DECLARED);
-	cr_expect_eq(e->n_kept, 2u);
+	cr_expect_eq(e->n_kept, 1u);
+	cr_expect(e->cache.is_on && e->cache.ttl_ms == 60000 && e->cache.stale_ms == 300000 && e->cache.error_ms == 3600000);
+	cr_assert_eq(e->cache.n_tags, 1u);
+	cr_expect_str_eq(e->cache.tags[0].text, "models");
 	cr_expect_eq(e->returns, RETURNS_ROWS);
 	cr_expect_eq(e->n_variants, 1u);
 	cr_expect_str_eq(e->variants[0].sql,

@@ -42,7 +42,7 @@ static void setup(void)
 	folder("e/sub");
 	folder("e/.git");
 	put("w.conf", "endpoints = e\n" MAIN_DB);
-	put("e/b.sql", "-- @route GET /b\n-- @cache 1s\nSELECT 1");
+	put("e/b.sql", "-- @route GET /b\n-- @stream\nSELECT 1");
 	put("e/sub/a.sql", "-- @route GET /a/{x}\nSELECT :x");
 	put("e/a.sql", "-- @route GET /a\nSELECT 1");
 	put("e/README.md", "no endpoint");
@@ -111,7 +111,7 @@ Test(snapshot, files_are_found_sorted_and_hidden_ones_ignored)
 	cr_expect_str_eq(s.endpoints.v[2]->id, "sub.a");
 	buf_init(&notes, 0);
 	snapshot_notes(&s, &notes);
-	snprintf(want, sizeof(want), "%s/e/b.sql:2: @cache is not acted on yet\n", dir);
+	snprintf(want, sizeof(want), "%s/e/b.sql:2: @stream is not acted on yet\n", dir);
 	cr_expect_str_eq(buf_str(&notes), want);
 	buf_done(&notes);
 	snapshot_done(&s);

@@ -1,7 +1,6 @@
 -- @route   GET /api/users/{id}
 -- A public profile as one document, made by the database.
 -- @returns json
--- @header  Cache-Control: public, max-age=30
 -- @cache   30s  tags images
 SELECT json_build_object(
            'id', u.id, 'name', u.display_name, 'since', u.created_at::date,

@@ -1,0 +1,14 @@
+#include "config.h"
+
+#include "lib/shm/digest.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+void digest_128(struct slice bytes, uint8_t out[16])
+{
+	XXH128_canonical_t c;
+
+	XXH128_canonicalFromHash(&c, XXH3_128bits(bytes.p, bytes.n));
+	memcpy(out, c.digest, 16);
+}

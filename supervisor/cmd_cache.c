@@ -1,0 +1,387 @@
+/* cmd_cache: what is in the cache and how it does; purges. weird looks at shards with a trylock and never waits for
+ * one: an entry in a shard that is busy is not shown. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/json/jw.h"
+#include "lib/shm/cache.h"
+#include "supervisor/control.h"
+#include "supervisor/table.h"
+#include "supervisor/weird.h"
+
+#define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+#define KEYS_MAX 1000u	/* entries that `cache keys` lists */
+
+static int open_cache(struct call *c, struct cache *cache)
+{
+	const char *secret = c->w->gen->s.options.cache.secret;
+	struct region *r = &c->w->region;
+	struct slice seed = secret[0] ? slice_str(secret)
+				      : slice_of((const char *)r->h->cache_secret, sizeof(r->h->cache_secret));
+	size_t size;
+	void *mem = region_cache(r, &size);
+
+	if (mem && cache_attach(cache, mem, size, seed) == 0)
+		return 0;
+	c->severity = CTL_FAILED;
+	snprintf(c->text, sizeof(c->text), mem ? "the shared memory of the cache is damaged" : "the cache is off (cache.memory = 0)");
+	return -1;
+}
+
+static void usage(struct call *c)
+{
+	c->severity = CTL_FAILED;
+	snprintf(c->text, sizeof(c->text), CTL_SAYS_USAGE "%s %s", cmd_table[CMD_cache].word, cmd_table[CMD_cache].args);
+}
+
+/* ---- sizes and hits ---- */
+
+static const struct table_col zone_cols[] = {
+	{"zone", "zone", CELL_TEXT},	    {"bytes_total", "size", CELL_BYTES}, {"bytes_used", "used", CELL_BYTES},
+	{"entries", "entries", CELL_COUNT}, {"shards", "shards", CELL_COUNT},	 {"oldest_s", "oldest", CELL_AGE},
+	{"evicted", "evicted", CELL_COUNT}, {"expired", "expired", CELL_COUNT}, {"wiped", "wiped", CELL_COUNT},
+};
+
+static const struct table_col hit_cols[] = {
+	{"endpoint", "endpoint", CELL_TEXT},  {"hits", "hits", CELL_COUNT},	{"stale", "stale", CELL_COUNT},
+	{"misses", "misses", CELL_COUNT},     {"hit_ratio", "hit ratio", CELL_PERMILLE},
+	{"collapsed", "waited", CELL_COUNT},  {"stores", "stored", CELL_COUNT}, {"refreshes", "refreshed", CELL_COUNT},
+};
+
+static void add_zones(struct table *t, struct cache *cache)
+{
+	static const char *const names[CACHE_ZONES] = {"data", "negative"};
+	uint64_t now = clock_boot_ms();
+
+	for (int z = 0; z < CACHE_ZONES; z++) {
+		struct cache_stat s;
+
+		cache_stat(cache, (enum cache_zone)z, &s);
+		table_text(t, names[z]);
+		table_num(t, s.bytes_total);
+		table_num(t, s.bytes_used);
+		table_num(t, s.entries);
+		table_num(t, s.n_shards);
+		if (s.entries)
+			table_num(t, (now - s.oldest_created_ms) * CLOCK_MS);
+		else
+			table_null(t);
+		table_num(t, s.evicted);
+		table_num(t, s.expired);
+		table_num(t, s.wiped);
+	}
+}
+
+static void add_hits(struct table *t, const struct weird *w, const struct endpoint *ep)
+{
+	uint64_t hits = 0, stale = 0, misses = 0, collapsed = 0, stores = 0, refreshes = 0, all;
+
+	for (unsigned i = 0; i < w->n_numbers; i++) {
+		const struct metric_endpoint *m = &region_row(&w->region, i)->endpoint[ep->metric];
+
+		hits += LOAD(m->cache_hits);
+		stale += LOAD(m->cache_stale);
+		misses += LOAD(m->cache_misses);
+		collapsed += LOAD(m->cache_collapsed);
+		stores += LOAD(m->cache_stores);
+		refreshes += LOAD(m->cache_refreshes);
+	}
+	all = hits + stale + misses;
+	table_text(t, ep->id);
+	table_num(t, hits);
+	table_num(t, stale);
+	table_num(t, misses);
+	if (all)
+		table_num(t, (hits + stale) * 1000 / all);
+	else
+		table_null(t);
+	table_num(t, collapsed);
+	table_num(t, stores);
+	table_num(t, refreshes);
+}
+
+static void show(struct call *c, struct cache *cache)
+{
+	const struct endpoints *eps = &c->w->gen->s.endpoints;
+	struct table zones, hits;
+	struct jw w;
+
+	table_init(&zones, zone_cols, ARRAY_LEN(zone_cols));
+	table_init(&hits, hit_cols, ARRAY_LEN(hit_cols));
+	add_zones(&zones, cache);
+	for (unsigned i = 0; i < eps->n; i++)
+		if (eps->v[i]->cache.is_on)
+			add_hits(&hits, c->w, eps->v[i]);
+	if (c->asker.wants_json) {
+		jw_init(&w, &c->body);
+		jw_object(&w);
+		jw_key(&w, "zones");
+		table_to_json(&zones, &w);
+		jw_key(&w, "endpoints");
+		table_to_json(&hits, &w);
+		jw_object_end(&w);
+		buf_addc(&c->body, '\n');
+	} else {
+		table_to_text(&zones, &c->body);
+		buf_addc(&c->body, '\n');
+		table_to_text(&hits, &c->body);
+	}
+	table_done(&zones);
+	table_done(&hits);
+}
+
+/* ---- entries ---- */
+
+static const struct table_col key_cols[] = {
+	{"key", "key", CELL_TEXT},     {"endpoint", "endpoint", CELL_TEXT}, {"status", "status", CELL_COUNT},
+	{"bytes", "bytes", CELL_BYTES}, {"age_s", "age", CELL_AGE},	    {"fresh_s", "fresh for", CELL_AGE},
+	{"cost_ms", "cost", CELL_NS},  {"tags", "tags", CELL_COUNT},
+};
+
+struct search {
+	struct call *c;
+	struct cache *cache;
+	struct table t;
+	uint64_t now;
+	unsigned endpoint;	/* metric row, UINT32_MAX: any */
+	struct slice key;	/* hex, or .p NULL */
+	unsigned n;
+	enum cache_zone zone;
+	/* of the one that was found by its key */
+	char *text;
+	size_t text_n;
+};
+
+static void hex_of(const uint64_t h[2], char out[33])
+{
+	snprintf(out, 33, "%016llx%016llx", (unsigned long long)h[0], (unsigned long long)h[1]);
+}
+
+static const char *endpoint_name(const struct weird *w, unsigned row)
+{
+	return row < region_endpoints_used(&w->region) ? region_endpoint(&w->region, row)->id : NULL;
+}
+
+static int visit(void *arg, struct slice key, const struct cache_meta *m, size_t bytes)
+{
+	struct search *s = arg;
+	struct cache_key k = {.text = key};
+	char hex[33];
+
+	if (s->endpoint != UINT32_MAX && m->endpoint != s->endpoint)
+		return 1;
+	cache_hash(s->cache, &k);
+	hex_of(k.h, hex);
+	if (s->key.p && !slice_eq(s->key, slice_str(hex)))
+		return 1;
+	s->n++;
+	table_text(&s->t, hex);
+	table_text(&s->t, endpoint_name(s->c->w, m->endpoint));
+	table_num(&s->t, m->status);
+	table_num(&s->t, bytes);
+	table_num(&s->t, (s->now > m->created_ms ? s->now - m->created_ms : 0) * CLOCK_MS);
+	if (m->soft_ms > s->now)
+		table_num(&s->t, (m->soft_ms - s->now) * CLOCK_MS);
+	else
+		table_null(&s->t);
+	table_num(&s->t, m->delta_us * 1000ull);
+	table_num(&s->t, m->stamps.n);
+	if (s->key.p) {
+		s->text = malloc(key.n + 1);
+		check(s->text);
+		memcpy(s->text, key.p, key.n);
+		s->text_n = key.n;
+		return 0;
+	}
+	return s->n < KEYS_MAX;
+}
+
+static void search(struct search *s)
+{
+	table_init(&s->t, key_cols, ARRAY_LEN(key_cols));
+	s->now = clock_boot_ms();
+	for (s->zone = CACHE_DATA; s->zone < CACHE_ZONES; s->zone++) {
+		cache_each(s->cache, s->zone, visit, s);
+		if (s->text)
+			return;
+	}
+}
+
+static int find_endpoint(struct call *c, struct slice id, unsigned *ret)
+{
+	const struct endpoints *eps = &c->w->gen->s.endpoints;
+
+	for (unsigned i = 0; i < eps->n; i++)
+		if (slice_eq(id, slice_str(eps->v[i]->id))) {
+			*ret = eps->v[i]->metric;
+			return 0;
+		}
+	c->severity = CTL_FAILED;
+	snprintf(c->text, sizeof(c->text), "no endpoint is called %.*s; weirctl endpoints names them", SLICE_ARG(id));
+	return -1;
+}
+
+static void keys(struct call *c, struct cache *cache)
+{
+	struct search s = {.c = c, .cache = cache};
+
+	if (find_endpoint(c, c->cmd->words[2], &s.endpoint))
+		return;
+	search(&s);
+	if (s.n == KEYS_MAX)
+		snprintf(c->text, sizeof(c->text), "the first %u entries", KEYS_MAX);
+	call_table(c, &s.t, "entries");
+}
+
+static int find_key(struct call *c, struct search *s)
+{
+	search(s);
+	if (s->text)
+		return 0;
+	table_done(&s->t);
+	c->severity = CTL_FAILED;
+	snprintf(c->text, sizeof(c->text), "no entry has the key %.*s; weirctl cache keys ENDPOINT lists them", SLICE_ARG(s->key));
+	return -1;
+}
+
+static void get(struct call *c, struct cache *cache)
+{
+	struct search s = {.c = c, .cache = cache, .endpoint = UINT32_MAX, .key = c->cmd->words[2]};
+	struct cache_meta meta;
+	struct cache_key key;
+	AUTO(buf) struct buf out;
+	struct jw w;
+
+	buf_init(&out, 0);
+	if (find_key(c, &s))
+		return;
+	key.text = slice_of(s.text, s.text_n);
+	cache_hash(cache, &key);
+	(void)cache_get(cache, s.zone, &key, s.now, &meta, &out);
+	if (c->asker.wants_json) {
+		jw_init(&w, &c->body);
+		jw_object(&w);
+		jw_key(&w, "entry");
+		table_to_object(&s.t, &w);
+		jw_key(&w, "content");
+		jw_slice(&w, buf_slice(&out));
+		jw_object_end(&w);
+	} else {
+		table_to_list(&s.t, &c->body);
+		buf_add(&c->body, out.p ? out.p : "", out.n);
+	}
+	buf_addc(&c->body, '\n');
+	table_done(&s.t);
+	free(s.text);
+}
+
+/* ---- purges ---- */
+
+static void purge_key(struct call *c, struct cache *cache)
+{
+	struct search s = {.c = c, .cache = cache, .endpoint = UINT32_MAX, .key = c->cmd->words[3]};
+	struct cache_key key;
+
+	if (find_key(c, &s))
+		return;
+	key.text = slice_of(s.text, s.text_n);
+	cache_hash(cache, &key);
+	cache_drop(cache, s.zone, &key, NULL);
+	table_done(&s.t);
+	free(s.text);
+}
+
+/* Later than whatever was made by now: in the millisecond of a purge, entries are dated behind it. */
+static uint64_t purge_time(const struct region *r)
+{
+	uint64_t t = clock_boot_ms(), last = LOAD(r->h->purged_ms);
+
+	last = LOAD(r->h->softened_ms) > last ? LOAD(r->h->softened_ms) : last;
+	for (unsigned i = 0; i < region_endpoints_used(r); i++) {
+		const struct region_endpoint *e = region_endpoint(r, i);
+
+		last = LOAD(e->purged_ms) > last ? LOAD(e->purged_ms) : last;
+		last = LOAD(e->softened_ms) > last ? LOAD(e->softened_ms) : last;
+	}
+	return t > last ? t : last + 1;
+}
+
+static void purge(struct call *c, struct cache *cache)
+{
+	static const char *const kinds[] = {"all", "endpoint", "tag", "key"};
+	const struct ctl_command *m = c->cmd;
+	struct region_header *h = c->w->region.h;
+	uint64_t now = purge_time(&c->w->region);
+	unsigned kind = 0, words, row;
+	int soft;
+
+	while (kind < 4 && (m->n_words < 3 || !slice_eq(m->words[2], slice_str(kinds[kind]))))
+		kind++;
+	words = kind == 0 ? 3 : 4;
+	soft = m->n_words == words + 1 && slice_eq(m->words[words], SLICE("soft"));
+	if (kind == 4 || (m->n_words != words && !soft)) {
+		usage(c);
+		return;
+	}
+	if (soft && kind >= 2) {
+		c->severity = CTL_FAILED;
+		snprintf(c->text, sizeof(c->text), CTL_SAYS_USAGE "soft goes with all and endpoint: a tag or key that is purged is void");
+		return;
+	}
+	if (kind == 0) {
+		atomic_store(soft ? &h->softened_ms : &h->purged_ms, now);
+	} else if (kind == 1) {
+		struct region_endpoint *e;
+
+		if (find_endpoint(c, m->words[3], &row))
+			return;
+		e = region_endpoint(&c->w->region, row);
+		atomic_store(soft ? &e->softened_ms : &e->purged_ms, now);
+	} else if (kind == 2) {
+		struct stamps s = region_stamps(&c->w->region);
+		struct stamp_set set = {.n = 0};
+
+		if (stamps_add(&s, &set, m->words[3]) == 0)
+			stamps_bump(&s, &set, 0);
+	} else {
+		purge_key(c, cache);
+	}
+	if (c->severity == CTL_FAILED)
+		return;
+	log_info("cache: purged %s %.*s%s", kinds[kind], SLICE_ARG(kind ? m->words[3] : SLICE("")), soft ? " (soft)" : "");
+	snprintf(c->text, sizeof(c->text), soft ? "what was cached is stale now" : "purged");
+	if (c->asker.wants_json)
+		buf_adds(&c->body, "{\"purged\":true}\n");
+}
+
+void cmd_cache(struct call *c)
+{
+	const struct ctl_command *m = c->cmd;
+	struct slice word = m->n_words > 1 ? m->words[1] : SLICE("");
+	struct cache cache;
+
+	if (m->n_words > 1 && slice_eq(word, SLICE("purge")) && c->role < ROLE_operator) {
+		c->severity = CTL_FAILED;
+		snprintf(c->text, sizeof(c->text), CTL_SAYS_NOT_ALLOWED "cache purge needs the %s", ctl_role_name(ROLE_operator));
+		return;
+	}
+	if (open_cache(c, &cache))
+		return;
+	if (m->n_words == 1)
+		show(c, &cache);
+	else if (m->n_words == 3 && slice_eq(word, SLICE("keys")))
+		keys(c, &cache);
+	else if (m->n_words == 3 && slice_eq(word, SLICE("get")))
+		get(c, &cache);
+	else if (slice_eq(word, SLICE("purge")))
+		purge(c, &cache);
+	else
+		usage(c);
+	cache_detach(&cache);
+}

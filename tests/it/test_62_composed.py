@@ -1,0 +1,101 @@
+"""Composed endpoints: parts cached apart, those that miss fetched together, the whole void with any part."""
+
+import json
+
+import pytest
+
+from weirtest.weir import Site, Weird
+
+from test_61_cache import is_hit, queries, status_of
+
+SETUP = """
+CREATE TABLE person (id int PRIMARY KEY, name text NOT NULL);
+CREATE TABLE image (id int PRIMARY KEY, person int NOT NULL, title text NOT NULL);
+INSERT INTO person SELECT i, 'p' || i FROM generate_series(1, 50) i;
+INSERT INTO image SELECT i, 1 + i % 50, 'i' || i FROM generate_series(1, 200) i;
+"""
+
+ENDPOINTS = {
+    "person": "-- @route GET /person/{id}\n-- @returns row\n-- @cache 60s tags person:{id}\n"
+              "SELECT id, name FROM person WHERE id = :id::int",
+    "images": "-- @route GET /person/{id}/images\n-- @param limit default 3\n-- @cache 60s tags images:{id}\n"
+              "SELECT id, title FROM image WHERE person = :id::int ORDER BY id LIMIT :limit::int",
+    "count": "-- @route GET /count\n-- @returns value\n-- @param person\nSELECT count(*) FROM image WHERE person = :person::int",
+    "page": "-- @route GET /page/{id}\n-- @returns row\n-- @cache 60s tags page\n"
+            "-- @include images = GET /person/{id}/images?limit=2\n-- @include self = GET /person/{id}\n"
+            "SELECT id, name AS \"the name\" FROM person WHERE id = :id::int",
+    "bare": "-- @route GET /bare/{id}\n-- @include person = GET /person/{id}\n-- @include n = GET /count?person={id}\n",
+    "bad": "-- @route GET /bad\n-- @param q\n-- @include person = GET /person/{q}\n",
+    "rename": "-- @route PUT /person/{id}\n-- @returns none\n-- @param name\n-- @invalidates person:{id}\n"
+              "UPDATE person SET name = :name WHERE id = :id::int",
+    "many": "-- @route GET /many\n" + "".join(f"-- @include p{i} = GET /person/{i}\n" for i in range(1, 21)),
+}
+
+
+@pytest.fixture
+def weird(db):
+    db.sql(SETUP)
+    running = Weird(Site(db.conninfo, ENDPOINTS, {"workers": {"min": 2, "max": 2}}))
+    yield running
+    running.stop()
+
+
+def test_parts_become_members_behind_the_own_row(weird):
+    reply = weird.get("/page/1")
+    assert reply.status == 200
+    assert reply.body == (b'{"id":1,"the name":"p1","images":[{"id":50,"title":"i50"},{"id":100,"title":"i100"}],'
+                          b'"self":{"id":1,"name":"p1"}}')
+    assert weird.get("/bare/2").body == b'{"person":{"id":2,"name":"p2"},"n":4}'
+    many = weird.get("/many")
+    assert many.json == {f"p{i}": {"id": i, "name": f"p{i}"} for i in range(1, 21)}
+    assert list(many.json) == [f"p{i}" for i in range(1, 21)]
+
+
+def test_parts_are_cached_apart_and_the_whole_for_itself(weird):
+    weird.get("/person/1")
+    assert queries(weird, "person") == 1
+    first = weird.get("/page/1")
+    assert status_of(first) == "weir; fwd=uri-miss; stored"
+    assert queries(weird, "person") == 1 and queries(weird, "images") == 1
+    for _ in range(10):
+        again = weird.get("/page/1")
+        assert is_hit(again) and again.body == first.body
+    assert queries(weird, "page") == 1
+    assert is_hit(weird.get("/person/1/images", QUERY_STRING="limit=2", REQUEST_URI="/person/1/images?limit=2"))
+
+
+def test_changing_a_part_makes_the_whole_void(weird):
+    weird.get("/page/1")
+    weird.get("/page/2")
+    reply = weird.get("/person/1", "PUT", body=json.dumps({"name": "new"}), headers=[("Content-Type", "application/json")])
+    assert reply.status == 204
+    whole = weird.get("/page/1")
+    assert not is_hit(whole) and whole.json["self"]["name"] == "new" and whole.json["the name"] == "new"
+    assert is_hit(weird.get("/page/2"))
+    assert queries(weird, "images") == 2     # the other part stayed
+
+
+def test_a_part_without_a_row_is_null_and_a_fault_of_a_part_is_the_whole_s(weird):
+    assert weird.get("/bare/99").body == b'{"person":null,"n":0}'
+    assert weird.get("/page/99").status == 404
+    reply = weird.get("/bad", QUERY_STRING="q=x%2Fy", REQUEST_URI="/bad?q=x%2Fy")
+    assert reply.status == 400 and b"x/y" not in reply.body
+    assert weird.get("/bad", QUERY_STRING="q=3", REQUEST_URI="/bad?q=3").json == {"person": {"id": 3, "name": "p3"}}
+
+
+@pytest.mark.parametrize("files, want", [
+    ({"x": "-- @route GET /x\n-- @include a = GET /nowhere\n"}, "no endpoint answers GET there"),
+    ({"x": "-- @route GET /x\n-- @include a = GET /x\n"}, "a part cannot have parts"),
+    ({"x": "-- @route GET /x\n-- @include a = GET /y\n-- @include a = GET /y\n", "y": "-- @route GET /y\nSELECT 1 AS n"},
+     "included twice"),
+    ({"x": "-- @route GET /x\n-- @include a = GET /y/{z}\n", "y": "-- @route GET /y/{id}\nSELECT :id::int AS n"},
+     "expected a parameter"),
+    ({"x": "-- @route GET /x\n-- @cache 1s\n-- @include a = GET /y\n", "y": "-- @route GET /y\nSELECT 1 AS n"},
+     "the part is not cached"),
+    ({"x": "-- @route GET /x\n-- @cache 1s\n-- @include a = GET /y\n",
+      "y": "-- @route GET /y\n-- @auth user\n-- @cache 1s per user\nSELECT 1 AS n"}, "depends on who asks"),
+    ({"x": "-- @route POST /x\n-- @include a = GET /y\n", "y": "-- @route GET /y\nSELECT 1 AS n"}, "stands on a GET"),
+])
+def test_what_cannot_be_composed_is_refused_at_load(db, files, want):
+    found = Site(db.conninfo, files).weird("-t", "--offline")
+    assert found.returncode == 78 and want in found.stderr + found.stdout, found

@@ -1,0 +1,24 @@
+/* cachekey: what a cached answer is found by, and the tags it depends on.
+ * The key holds everything that reaches the statement: the endpoint as it is defined, the variant, every
+ * value, and the caller's identity as far as the endpoint is declared to depend on it. What is not in
+ * the key does not reach the query.
+ * Layer: workers. */
+#ifndef WEIR_WORKERS_CACHEKEY_H
+#define WEIR_WORKERS_CACHEKEY_H
+
+#include "lib/base/buf.h"
+#include "lib/conf/endpoint.h"
+#include "lib/shm/stamps.h"
+
+struct req;
+
+/* 16 bytes that change whenever the endpoint's answer could by an edit of its file. */
+void cachekey_of_endpoint(const struct endpoint *ep, uint8_t out[16]);
+/* Fill r->key (text and hash) and r->stamps; after params_bind. 0, or -1: the key would be too long. */
+int cachekey_make(struct req *r);
+/* What stands in place of one part of a template; empty for NULL. */
+struct slice cachekey_value(const struct req *r, const struct tag_part *part);
+/* The slots of tags, values of this request filled in. */
+void cachekey_tags(struct req *r, const struct tag_template *tags, unsigned n, struct stamp_set *set);
+
+#endif

@@ -1,0 +1,165 @@
+#include "config.h"
+
+#include "workers/include.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "lib/base/check.h"
+#include "lib/json/jw.h"
+#include "workers/cachekey.h"
+#include "workers/worker.h"
+
+static void put_encoded(struct buf *b, struct slice v)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < v.n; i++) {
+		unsigned char c = (unsigned char)v.p[i];
+
+		if (isalnum(c) || strchr("-._~", c)) {
+			buf_addc(b, (char)c);
+		} else {
+			buf_addc(b, '%');
+			buf_addc(b, hex[c >> 4]);
+			buf_addc(b, hex[c & 15]);
+		}
+	}
+}
+
+static struct slice target_of(struct req *r, const struct tag_template *t)
+{
+	struct buf *b = &r->w->scratch;
+
+	buf_clear(b);
+	for (unsigned i = 0; i < t->n_parts; i++) {
+		if (t->parts[i].kind == TAG_TEXT) {
+			buf_add(b, t->parts[i].text.p, t->parts[i].text.n);
+			continue;
+		}
+		put_encoded(b, cachekey_value(r, &t->parts[i]));
+	}
+	return slice_of(arena_strn(&r->arena, b->p ? b->p : "", b->n), b->n);
+}
+
+static void start_one(struct req *r, unsigned i)
+{
+	struct req *p = req_new_part(r);
+	struct slice target = target_of(r, &r->run->ep->includes[i].path);
+	struct err e;
+
+	r->parts[i].req = p;
+	p->part_index = i;
+	p->uri = target;
+	p->path = slice_cut(&target, '?');
+	p->query = target.p ? target : (struct slice){NULL, 0};
+	p->step = STEP_identify;	/* with the whole's headers: a verified token is found again */
+	if (p->query.n && http_query_parse(p->query, &p->arena, REQ_MAX_PAIRS, &p->pairs, &p->n_pairs, &e)) {
+		req_fail(p, e.id, NULL);
+		p->step = STEP_reply;
+	}
+	req_run(p);
+}
+
+void include_start(struct req *r)
+{
+	unsigned n = r->run->ep->n_includes;
+
+	r->parts = arena_zalloc(&r->arena, n * sizeof(*r->parts));
+	r->n_parts = n;
+	r->n_pending = n;
+	for (unsigned i = 0; i < n; i++)
+		start_one(r, i);
+}
+
+void include_ended(struct req *p)
+{
+	struct req *r = p->parent;
+	struct part *part;
+
+	if (!r)
+		return;
+	p->parent = NULL;
+	part = &r->parts[p->part_index];
+	part->req = NULL;
+	part->error = p->error;
+	part->out = p->out;
+	part->skip = p->lines_n;
+	buf_init(&p->out, 0);
+	if (p->has_key && (p->layer || p->is_stored)) {
+		part->is_kept = 1;
+		part->stamps = p->meta.stamps;
+		part->soft_ms = p->meta.soft_ms;
+		part->xmin = p->meta.xmin;
+	}
+	if (--r->n_pending == 0 && !r->in_run && r->step == STEP_query)
+		req_run(r);
+}
+
+void include_forget(struct req *r)
+{
+	for (unsigned i = 0; i < r->n_parts; i++) {
+		if (r->parts[i].req)
+			r->parts[i].req->parent = NULL;
+		worker_buf_give(r->w, &r->parts[i].out);
+	}
+	r->n_parts = 0;
+}
+
+int include_render(struct req *r)
+{
+	const struct endpoint *ep = r->run->ep;
+	struct buf *out = &r->out;
+	int is_empty;
+
+	if (!ep->has_sql)
+		buf_adds(out, "{}");
+	check(out->n >= 2 && out->p[out->n - 1] == '}');
+	is_empty = out->n == 2;
+	out->n--;
+	for (unsigned i = 0; i < r->n_parts; i++) {
+		struct part *part = &r->parts[i];
+
+		if (part->error && part->error != E_no_row) {
+			req_fail(r, part->error == E_not_found ? E_internal : part->error, NULL);
+			return -1;
+		}
+		buf_addf(out, "%s\"%s\":", is_empty ? "" : ",", ep->includes[i].name);
+		is_empty = 0;
+		if (part->error || part->out.n == part->skip)
+			buf_adds(out, "null");
+		else
+			buf_add(out, part->out.p + part->skip, part->out.n - part->skip);
+	}
+	buf_addc(out, '}');
+	return 0;
+}
+
+int include_join_stamps(struct req *r, uint64_t *ret_soft_ms)
+{
+	struct stamp_set *set = &r->stamps;
+
+	for (unsigned i = 0; i < r->n_parts; i++) {
+		const struct part *part = &r->parts[i];
+
+		if (!part->is_kept)
+			return 0;
+		if (part->soft_ms < *ret_soft_ms)
+			*ret_soft_ms = part->soft_ms;
+		for (uint32_t k = 0; k < part->stamps.n; k++) {
+			uint32_t at = 0;
+
+			while (at < set->n && set->slot[at] != part->stamps.slot[k])
+				at++;
+			if (at == set->n && set->n == STAMPS_MAX_TAGS)
+				return 0;
+			if (at == set->n) {
+				set->slot[set->n] = part->stamps.slot[k];
+				set->gen[set->n++] = part->stamps.gen[k];
+			} else if (set->gen[at] != part->stamps.gen[k]) {
+				return 0;
+			}
+		}
+	}
+	return 1;
+}

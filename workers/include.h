@@ -1,0 +1,36 @@
+/* include: a composed endpoint's parts: requests of their own, without a client, that go from route to
+ * store like any other and leave their document with the whole.
+ * Layer: workers. */
+#ifndef WEIR_WORKERS_INCLUDE_H
+#define WEIR_WORKERS_INCLUDE_H
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/shm/stamps.h"
+
+struct req;
+
+struct part {
+	struct req *req;	/* NULL once it has ended */
+	struct buf out;
+	size_t skip;		/* header lines in front of the document */
+	enum err_id error;
+	/* what the whole inherits */
+	int is_kept;		/* made or found under stamps that may be relied on */
+	struct stamp_set stamps;
+	uint64_t soft_ms, xmin;
+};
+
+/* Start the parts of r->run->ep; some may have ended when this returns. */
+void include_start(struct req *r);
+/* A part has ended, just before its request is freed. */
+void include_ended(struct req *part);
+/* The whole ends before its parts do: they go on for the cache's sake, unheard. */
+void include_forget(struct req *r);
+/* The members, behind those of the own row in r->out; the first error of a part fails the whole, a part without a
+ * row is null. 0, or -1 with an error set. */
+int include_render(struct req *r);
+/* May the whole be stored, by its parts' stamps? Adds them to r->stamps. */
+int include_join_stamps(struct req *r, uint64_t *ret_soft_ms);
+
+#endif

@@ -1,0 +1,225 @@
+/* cache: a fresh answer in shared memory goes straight to the reply; a stale one too, and is refreshed
+ * behind it; who misses while somebody else asks the database waits for that answer. */
+#include "config.h"
+
+#include <math.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "workers/cachekey.h"
+#include "workers/worker.h"
+
+#define FOLLOW_MIN_NS (100 * CLOCK_MS)
+#define XFETCH_BETA 1.0
+
+static uint64_t remaining_ns(const struct req *r)
+{
+	uint64_t now = r->w->front.now_ns;
+
+	return r->deadline_ns > now ? r->deadline_ns - now : 0;
+}
+
+static uint64_t at(const _Atomic uint64_t *ms)
+{
+	return atomic_load_explicit(ms, memory_order_acquire);
+}
+
+int cache_holds(const struct req *r, const struct cache_meta *m)
+{
+	const struct region_header *h = r->w->region.h;
+
+	return m->created_ms > at(&h->purged_ms) && m->created_ms > at(&r->run->shared->purged_ms) &&
+	       stamps_hold(&r->w->stamps, &m->stamps);
+}
+
+/* A soft purge makes stale what it meets. */
+static int is_fresh(const struct req *r, const struct cache_meta *m)
+{
+	return r->w->boot_ms < m->soft_ms && m->created_ms > at(&r->w->region.h->softened_ms) &&
+	       m->created_ms > at(&r->run->shared->softened_ms);
+}
+
+/* What is made from now on is later than every purge that is seen by now, in the same millisecond too. */
+static void begin_fill(struct req *r)
+{
+	const struct region_header *h = r->w->region.h;
+	const _Atomic uint64_t *all[] = {&h->purged_ms, &h->softened_ms, &r->run->shared->purged_ms,
+					 &r->run->shared->softened_ms};
+
+	r->fill_ms = r->w->boot_ms;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (at(all[i]) >= r->fill_ms)
+			r->fill_ms = at(all[i]) + 1;
+}
+
+/* Refresh ahead of expiry with a probability that grows as it nears (XFetch, VLDB 2015). */
+static int is_early(struct req *r, uint64_t now_ms)
+{
+	double u = ((double)(worker_random(r->w) >> 8) + 1) / (double)(1 << 24);
+
+	return (double)now_ms - (double)r->meta.delta_us / 1000 * XFETCH_BETA * log(u) >= (double)r->meta.soft_ms;
+}
+
+static void want_refresh(struct req *r)
+{
+	struct stamp_set set = r->stamps;
+	int quiet = stamps_load(&r->w->stamps, &set);
+	unsigned error;
+
+	if (flight_join(&r->w->flights, r->key.h, stamps_digest(&set), quiet, 0, r->w->number, r->w->boot_ms,
+			&r->flight, &error) != FLIGHT_OWN)
+		return;
+	r->stamps = set;
+	begin_fill(r);
+	r->is_quiet = (unsigned char)quiet;
+	r->has_flight = 1;
+	r->wants_refresh = 1;
+}
+
+/* 1 when the request is answered. */
+static int look(struct req *r)
+{
+	struct worker *w = r->w;
+	const struct cache_policy *c = &r->run->ep->cache;
+	enum cache_zone zone = CACHE_DATA;
+	enum cache_found found;
+
+	r->out = r->out.cap ? r->out : worker_buf_take(w);
+	buf_clear(&r->out);
+	/* a conditional request may need no body */
+	found = cache_get(&w->cache, zone, &r->key, w->boot_ms, &r->meta, r->if_none_match.n ? NULL : &r->out);
+	if (found == CACHE_FOUND && r->if_none_match.n && !cache_is_condition_met(r))
+		found = cache_get(&w->cache, zone, &r->key, w->boot_ms, &r->meta, &r->out);
+	if (found == CACHE_MISS && c->negative_ms) {
+		zone = CACHE_NEGATIVE;
+		found = cache_get(&w->cache, zone, &r->key, w->boot_ms, &r->meta, &r->out);
+	}
+	if (found == CACHE_MISS) {
+		r->fwd = FWD_MISS;
+		return 0;
+	}
+	if (!cache_holds(r, &r->meta)) {
+		cache_drop(&w->cache, zone, &r->key, &r->meta);
+		r->fwd = FWD_INVALID;
+		return 0;
+	}
+	if (w->boot_ms >= r->meta.hard_ms) {
+		r->fwd = FWD_STALE;	/* kept for errors only */
+		return 0;
+	}
+	r->layer = LAYER_L1;
+	r->is_stale = !is_fresh(r, &r->meta);
+	r->lines_n = r->out.n ? r->meta.head_n : 0;
+	if (r->is_stale || is_early(r, w->boot_ms))
+		want_refresh(r);
+	if (r->meta.status == 404)
+		req_fail(r, E_no_row, NULL);
+	return 1;
+}
+
+static enum step_result miss(struct req *r)
+{
+	uint64_t wait;
+	unsigned error = 0;
+
+	buf_clear(&r->out);
+	begin_fill(r);
+	r->is_quiet = (unsigned char)stamps_load(&r->w->stamps, &r->stamps);
+	switch (flight_join(&r->w->flights, r->key.h, stamps_digest(&r->stamps), r->is_quiet, 1, r->w->number,
+			    r->w->boot_ms, &r->flight, &error)) {
+	case FLIGHT_OWN:
+		r->has_flight = 1;
+		return STEP_NEXT;
+	case FLIGHT_FOLLOW:
+		if (r->w->n_followers >= WORKER_MAX_FOLLOWERS)
+			return req_fail(r, E_overloaded, NULL);
+		wait = remaining_ns(r) / 2;
+		r->is_following = r->is_collapsed = 1;
+		list_add_tail(&r->w->followers, &r->follow_node);
+		r->w->n_followers++;
+		wheel_start(&r->w->wheel, &r->timer, r->w->front.now_ns + (wait > FOLLOW_MIN_NS ? wait : FOLLOW_MIN_NS));
+		metric_add(&r->run->metrics->cache_collapsed, 1);
+		return STEP_WAIT;
+	case FLIGHT_FAILED:
+		return req_fail(r, (enum err_id)error, NULL);
+	case FLIGHT_PASS:
+		break;
+	}
+	return STEP_NEXT;
+}
+
+void cache_unfollow(struct req *r)
+{
+	if (!r->is_following)
+		return;
+	r->is_following = 0;
+	list_del(&r->follow_node);
+	r->w->n_followers--;
+	wheel_stop(&r->w->wheel, &r->timer);
+}
+
+/* A follower was woken: its flight has ended, or its owner is dead. */
+static enum step_result woken(struct req *r)
+{
+	enum flight_end end = FLIGHT_STORED;
+	unsigned error = 0;
+	enum flight_view view = flight_look(&r->w->flights, r->flight, &end, &error);
+
+	if (view == FLIGHT_RUNNING)
+		return STEP_WAIT;
+	cache_unfollow(r);
+	if (view == FLIGHT_ENDED && end == FLIGHT_ERROR)
+		return req_fail(r, (enum err_id)error, NULL);
+	if (view == FLIGHT_ENDED && end != FLIGHT_STORED && end != FLIGHT_ABANDONED) {
+		r->is_quiet = (unsigned char)stamps_load(&r->w->stamps, &r->stamps);
+		return STEP_NEXT;
+	}
+	return look(r) ? STEP_DONE : miss(r);
+}
+
+void cache_wake(struct worker *w)
+{
+	struct list *first;
+
+	while ((first = list_first(&w->refreshes))) {
+		list_del(first);
+		req_run(LIST_ENTRY(first, struct req, follow_node));
+	}
+	if (!w->has_woken)
+		return;
+	w->has_woken = 0;
+	LIST_FOR_SAFE(l, next, &w->followers)
+	{
+		struct req *r = LIST_ENTRY(l, struct req, follow_node);
+		enum flight_end end;
+		unsigned error;
+
+		if (flight_look(&w->flights, r->flight, &end, &error) != FLIGHT_RUNNING)
+			req_run(r);
+	}
+}
+
+enum step_result step_cache(struct req *r)
+{
+	struct worker *w = r->w;
+	const struct endpoint *ep = r->run->ep;
+
+	if (!w->stamps.n)
+		return STEP_NEXT;
+	if (ep->n_invalidates) {
+		r->stamps.n = 0;
+		cachekey_tags(r, ep->invalidates, ep->n_invalidates, &r->stamps);
+		return STEP_NEXT;
+	}
+	if (!ep->cache.is_on)
+		return STEP_NEXT;
+	if (r->is_following)
+		return woken(r);
+	w->boot_ms = clock_boot_ms();
+	if (cachekey_make(r))
+		return STEP_NEXT;
+	r->has_key = 1;
+	if (!look(r))
+		return miss(r);
+	return STEP_DONE;
+}
