@@ -486,11 +486,11 @@ static void child_died(struct child *c, int status)
 	atomic_store(&row->last_status, (uint32_t)status);
 	if (!is_ok)
 		atomic_fetch_add(&row->crashes, 1);
+	slots = child_is_monitor(c) ? 0 : slots_release_dead(&w->region, c->number, clock_mono_ns());
 	if (!child_is_monitor(c)) {
-		release_stamps(c);
+		release_stamps(c);	/* behind its slots: whoever settles them must not take its backends for live ones */
 		release_flights(c);
 	}
-	slots = child_is_monitor(c) ? 0 : slots_release_dead(&w->region, c->number, clock_mono_ns());
 	if (child_is_monitor(c))
 		for (unsigned i = 0; i < w->region.h->plan.n_databases; i++)
 			db_state_mend(region_db(&w->region, i));

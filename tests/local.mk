@@ -33,6 +33,7 @@ include tests/fuzz/http.mk
 include tests/fuzz/ctl.mk
 include tests/fuzz/json.mk
 include tests/fuzz/auth.mk
+include tests/fuzz/pg.mk
 include tests/stress/local.mk
 include tests/style/local.mk
 include tests/it/local.mk

@@ -37,9 +37,11 @@ void intent_end(struct intent **ip, int is_known)
 	*ip = NULL;
 	if (!i)
 		return;
-	if (i->is_begun && is_known)
+	if (i->is_begun && is_known) {
 		stamps_end(&i->w->writer, &i->set, 0);
-	else if (i->is_begun)
+	} else if (i->is_begun) {
+		atomic_fetch_add(&i->w->region.h->orphan_epoch, 1);
 		stamps_give_up(&i->w->writer, &i->set);
+	}
 	free(i);
 }

@@ -24,11 +24,28 @@ static uint64_t at(const _Atomic uint64_t *ms)
 	return atomic_load_explicit(ms, memory_order_acquire);
 }
 
+/* When weir-monitor last began to hear of every write (cache_floor_ms); of parts, their databases count too. */
+static uint64_t floor_ms(const struct req *r)
+{
+	const struct region *g = &r->w->region;
+	const struct endpoint *ep = r->run->ep;
+	uint64_t floor = 0;
+
+	for (unsigned i = 0; i < g->plan.n_databases; i++)
+		if (i == ep->database || ep->n_includes) {
+			uint64_t ms = at(&region_db(g, i)->cache_floor_ms);
+
+			floor = ms > floor ? ms : floor;
+		}
+	return floor;
+}
+
 int cache_holds(const struct req *r, const struct cache_meta *m)
 {
 	const struct region_header *h = r->w->region.h;
 
 	return m->created_ms > at(&h->purged_ms) && m->created_ms > at(&r->run->shared->purged_ms) &&
+	       (!m->stamps.n || m->created_ms > floor_ms(r)) &&
 	       stamps_hold(&r->w->stamps, &m->stamps);
 }
 
@@ -46,7 +63,7 @@ static void begin_fill(struct req *r)
 	const _Atomic uint64_t *all[] = {&h->purged_ms, &h->softened_ms, &r->run->shared->purged_ms,
 					 &r->run->shared->softened_ms};
 
-	r->fill_ms = r->w->boot_ms;
+	r->fill_ms = floor_ms(r) >= r->w->boot_ms ? floor_ms(r) + 1 : r->w->boot_ms;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (at(all[i]) >= r->fill_ms)
 			r->fill_ms = at(all[i]) + 1;

@@ -191,6 +191,19 @@ void db_query_clear(struct db_query *q);
  * errs, or -1 when the database cannot be reached (why in ret_why). */
 int db_check(struct db_pool *p, struct errs *errs, struct buf *ret_why);
 
+/* Asked of a probe: which backends of our name may still be at work for a worker that is dead. */
+struct db_orphans {
+	int wanted, is_late;		/* is_late: idle ones count no more */
+	unsigned round;			/* the asker's */
+	uint64_t age_ms;		/* backends that began later are none */
+	unsigned n_live;
+	uint32_t live[1000];		/* pids of live workers' backends */
+	/* out */
+	int is_answered;
+	unsigned n_left;
+	uint64_t xmax;			/* of a snapshot taken after none was left */
+};
+
 /* For weir-monitor: blocking, in a thread. */
 struct db_probe {
 	/* in */
@@ -199,8 +212,11 @@ struct db_probe {
 	int is_up, is_standby;
 	unsigned server_version, max_connections;
 	uint64_t lag_ms, took_us;
+	uint64_t xmax;		/* the next transaction's id, about */
+	struct db_orphans orphans;
 	int wants_reload;	/* a NOTIFY weir_reload came since the last call */
 	char error[256], where[120];
+	char name[64];		/* application_name of the workers' sessions */
 	void *conn;		/* kept between calls; db_probe_close */
 };
 void db_probe_run(struct db_probe *p);

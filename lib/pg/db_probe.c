@@ -13,15 +13,24 @@ static const char probe_sql[] =
     "SELECT pg_is_in_recovery(), current_setting('max_connections'),"
     " CASE WHEN pg_is_in_recovery() THEN"
     "  CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0"
-    "       ELSE (extract(epoch FROM now() - pg_last_xact_replay_timestamp()) * 1000)::bigint END END";
+    "       ELSE (extract(epoch FROM now() - pg_last_xact_replay_timestamp()) * 1000)::bigint END END,"
+    " txid_snapshot_xmax(txid_current_snapshot())";
+
+/* The two are separate statements: a snapshot from before the look at the backends would not do. */
+static const char orphans_sql[] =
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
+    " AND backend_type = 'client backend' AND application_name = $4"
+    " AND pid <> pg_backend_pid() AND pid <> ALL ($1::int[])"
+    " AND backend_start < clock_timestamp() - $2::bigint * interval '1 ms'"
+    " AND ($3 = 'f' OR (state <> 'idle' AND xact_start < clock_timestamp() - $2::bigint * interval '1 ms'))";
+static const char xmax_sql[] = "SELECT txid_snapshot_xmax(txid_current_snapshot())";
 
 int db_libpq_version(void)
 {
 	return PQlibVersion();
 }
 
-/* PQexec with a deadline, so that a stopped server does not hold the prober for ever. */
-static PGresult *exec_within(PGconn *pg, const char *sql, const char *const *values, int n, int timeout_ms)
+PGresult *db_exec_within(PGconn *pg, const char *sql, const char *const *values, int n, int timeout_ms)
 {
 	uint64_t deadline = clock_mono_ns() + (uint64_t)(unsigned)timeout_ms * CLOCK_MS;
 	PGresult *last = NULL, *res;
@@ -49,6 +58,11 @@ static void drop_notice(void *arg, const PGresult *res)
 	(void)res;
 }
 
+void db_name_monitor(PGconn *pg)
+{
+	PQclear(db_exec_within(pg, "SET application_name = 'weir-monitor'", NULL, 0, 400));
+}
+
 static void take_notifies(struct db_probe *p)
 {
 	PGnotify *n;
@@ -73,11 +87,44 @@ static PGconn *probe_conn(struct db_probe *p)
 			PQsetNoticeReceiver(p->conn, drop_notice, NULL);
 			/* Refused on a standby; through a pooler it would stay with a server that others use, too.
 			 * Reloads are asked for otherwise there. */
-			if (!p->opts->pooler)
-				PQclear(exec_within(p->conn, "LISTEN weir_reload", NULL, 0, 400));
+			snprintf(p->name, sizeof(p->name), "%s", PQparameterStatus(p->conn, "application_name"));
+			if (!p->opts->pooler) {
+				db_name_monitor(p->conn);
+				PQclear(db_exec_within(p->conn, "LISTEN weir_reload", NULL, 0, 400));
+			}
 		}
 	}
 	return p->conn;
+}
+
+static int one_number(PGconn *pg, const char *sql, const char *const *values, int n, uint64_t *ret)
+{
+	PGresult *res = db_exec_within(pg, sql, values, n, 400);
+	int ok = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1;
+
+	if (ok)
+		*ret = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+	PQclear(res);
+	return ok ? 0 : -1;
+}
+
+static void look_for_orphans(PGconn *pg, const char *name, struct db_orphans *o)
+{
+	AUTO(buf) struct buf pids;
+	char age[24];
+	const char *values[4] = {NULL, age, o->is_late ? "t" : "f", name};
+	uint64_t left;
+
+	buf_init(&pids, 0);
+	for (unsigned i = 0; i < o->n_live; i++)
+		buf_addf(&pids, "%c%u", i ? ',' : '{', o->live[i]);
+	buf_adds(&pids, o->n_live ? "}" : "{}");
+	values[0] = buf_str(&pids);
+	snprintf(age, sizeof(age), "%llu", (unsigned long long)o->age_ms);
+	if (one_number(pg, orphans_sql, values, 4, &left))
+		return;
+	o->n_left = left < UINT32_MAX ? (unsigned)left : UINT32_MAX;
+	o->is_answered = o->n_left || one_number(pg, xmax_sql, NULL, 0, &o->xmax) == 0;
 }
 
 void db_probe_run(struct db_probe *p)
@@ -88,10 +135,11 @@ void db_probe_run(struct db_probe *p)
 
 	p->is_up = 0;
 	p->wants_reload = 0;
+	p->orphans.is_answered = 0;
 	if (!pg)
 		return;
 	snprintf(p->where, sizeof(p->where), "%s:%s/%s", PQhost(pg) ? PQhost(pg) : "", PQport(pg), PQdb(pg));
-	res = exec_within(pg, probe_sql, NULL, 0, (int)p->opts->connect_timeout);
+	res = db_exec_within(pg, probe_sql, NULL, 0, (int)p->opts->connect_timeout);
 	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1) {
 		p->is_up = 1;
 		p->error[0] = 0;
@@ -101,6 +149,7 @@ void db_probe_run(struct db_probe *p)
 						   : (uint64_t)strtoull(PQgetvalue(res, 0, 2), NULL, 10);
 		p->server_version = (unsigned)PQserverVersion(pg);
 		p->took_us = (clock_mono_ns() - start) / 1000;
+		p->xmax = strtoull(PQgetvalue(res, 0, 3), NULL, 10);
 		take_notifies(p);
 	} else {
 		if (res)
@@ -112,6 +161,8 @@ void db_probe_run(struct db_probe *p)
 		db_probe_close(p);
 	}
 	PQclear(res);
+	if (p->is_up && p->orphans.wanted)
+		look_for_orphans(pg, p->name, &p->orphans);
 }
 
 int db_probe_cancel(struct db_probe *p, uint32_t pid)
@@ -125,7 +176,7 @@ int db_probe_cancel(struct db_probe *p, uint32_t pid)
 	if (!pg)
 		return -1;
 	snprintf(text, sizeof(text), "%u", pid);
-	res = exec_within(pg, "SELECT pg_cancel_backend($1::int)", values, 1, 400);
+	res = db_exec_within(pg, "SELECT pg_cancel_backend($1::int)", values, 1, 400);
 	ok = PQresultStatus(res) == PGRES_TUPLES_OK;
 	if (!ok && !res)
 		db_probe_close(p);

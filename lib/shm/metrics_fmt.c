@@ -357,6 +357,48 @@ static void put_slots(struct fmt *f)
 	}
 }
 
+static void put_events(struct fmt *f)
+{
+	static const struct {
+		const char *name, *type, *help;
+		size_t offset;
+	} rows[] = {
+#define ROW(field, name, help) {name, "counter", help, offsetof(struct db_state, field)}
+	    ROW(events, "weir_cache_invalidation_events_total", "Events of writes that weir-monitor has heard."),
+	    ROW(event_tags, "weir_cache_invalidation_tags_total", "Tags in these events."),
+	    ROW(events_bad, "weir_cache_invalidation_bad_total", "Events that were not understood and did nothing."),
+	    ROW(events_all, "weir_cache_invalidation_all_total",
+		"Events after which every answer under a tag was distrusted: TRUNCATE, very many tags, a column that is gone."),
+	    ROW(event_gaps, "weir_cache_invalidation_gaps_total",
+		"Times that events may have been missed; what was cached under tags before was distrusted then."),
+#undef ROW
+	};
+	struct histo_sum sum;
+
+	family(f, "weir_cache_invalidation_listening", "gauge", "1 while weir-monitor hears events of writes.");
+	for (unsigned db = 0; db < f->r->plan.n_databases; db++) {
+		db_label(f, db);
+		put_gauge(f, "weir_cache_invalidation_listening", LOAD(region_db(f->r, db)->is_listening) != 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		family(f, rows[i].name, rows[i].type, rows[i].help);
+		for (unsigned db = 0; db < f->r->plan.n_databases; db++) {
+			const char *at = (const char *)region_db(f->r, db) + rows[i].offset;
+
+			db_label(f, db);
+			put_counter(f, rows[i].name, LOAD(*(const metric_counter_t *)(const void *)at), 0);
+		}
+	}
+	family(f, "weir_cache_invalidation_lag_seconds", "histogram",
+	       "Time from a write's statement to its event: the rest of its transaction, and the way here.");
+	for (unsigned db = 0; db < f->r->plan.n_databases; db++) {
+		memset(&sum, 0, sizeof(sum));
+		histo_merge(&sum, &region_db(f->r, db)->event_lag);
+		db_label(f, db);
+		put_histogram(f, "weir_cache_invalidation_lag_seconds", &sum);
+	}
+}
+
 /* What is not known is left out: a false 0 would fire alerts. */
 static void put_databases(struct fmt *f)
 {
@@ -398,6 +440,8 @@ static void put_databases(struct fmt *f)
 		put_counter(f, "weir_db_outages_total", LOAD(region_db(f->r, db)->outages), 0);
 	}
 	put_slots(f);
+	if (f->r->plan.cache_bytes)
+		put_events(f);
 }
 
 static void put_instance(struct fmt *f)

@@ -66,7 +66,7 @@ struct region_header {
 	_Atomic uint32_t queue_length, queue_limit, queue_peak;	/* accept queue of the listeners */
 	_Atomic uint32_t log_level;	/* enum log_level for everybody; workers follow at each heartbeat */
 	_Atomic uint64_t purged_ms, softened_ms;	/* as for an endpoint, for all */
-	_Atomic uint64_t orphan_epoch;	/* deaths; raised before stamps_orphan */
+	_Atomic uint64_t orphan_epoch;	/* raised by whoever makes orphan bits, before it does */
 	char last_failure[256];		/* text of the last failed reload; written before reloads_failed */
 	/* written by the holder of row `monitor` */
 	_Atomic uint64_t monitor_heartbeat_ns;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lib/base/base.h"
+#include "lib/shm/histo.h"
 
 enum slot_use { SLOT_FREE, SLOT_CONNECTING, SLOT_IDLE, SLOT_BUSY, SLOT_CANCELLING, SLOT_CLOSING, SLOT_ZOMBIE };
 enum slot_lane { LANE_EXPRESS, LANE_EXCLUSIVE };
@@ -49,6 +50,14 @@ struct db_state {
 	char error[200];			/* last failure, one line, no secrets */
 	char where[120];			/* host:port/dbname */
 	char name[40];				/* of the block; written by weird at creation */
+	/* Written by weir-monitor, read at every hit: answers under tags that were made by then (boot clock), or
+	 * read in a snapshot whose xmin is below the transaction, may have missed an event. */
+	_Alignas(WEIR_CACHE_LINE) _Atomic uint64_t cache_floor_ms;
+	_Atomic uint64_t cache_floor_xid;
+	/* Events of writes, counted by weir-monitor. */
+	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t is_listening;
+	_Atomic uint64_t events, event_tags, events_bad, events_all, event_gaps;
+	struct histo event_lag;
 	/* CAS by any worker. */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t generation;	/* raised when a connection was lost: others validate */
 	_Atomic uint32_t wanted;		/* somebody waits for a slot */

@@ -38,7 +38,9 @@ static void on_timer(uv_timer_t *t)
 	atomic_store(&m->region.h->monitor_heartbeat_ns, now);
 	atomic_store(&m->board->heartbeat_ns, now);
 	log_set_level((enum log_level)atomic_load(&m->region.h->log_level));
+	orphans_tick(m, now);
 	watch_tick(m, now);
+	events_tick(m, now);
 	watch_cancels(m);
 	front_accept(&m->front, 1);	/* after a pause for want of descriptors */
 }
@@ -194,7 +196,8 @@ int main(int argc, char **argv)
 	arena_pool_init(&m.arenas, 16);
 	for (unsigned i = 0; i < m.snapshot.options.n_databases; i++) {
 		m.dbs[i] = (struct monitor_db){.m = &m, .db = i};
-		m.dbs[i].probe.opts = m.dbs[i].cancel.opts = &m.snapshot.options.databases[i];
+		m.dbs[i].probe.opts = m.dbs[i].cancel.opts = m.dbs[i].listen.opts =
+		    &m.snapshot.options.databases[i];
 	}
 	if (loop_init(&m))
 		return EXIT_HERITAGE;

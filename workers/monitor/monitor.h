@@ -9,6 +9,7 @@
 #include "lib/conf/snapshot.h"
 #include "lib/fcgi/fcgi_req.h"
 #include "lib/pg/db.h"
+#include "lib/pg/db_listen.h"
 #include "lib/shm/region.h"
 #include "workers/front.h"
 #include "workers/wheel.h"
@@ -24,6 +25,14 @@ struct monitor_db {
 	struct db_probe probe, cancel;
 	int is_probing, is_cancelling;
 	uint64_t next_probe_ns;
+	/* events.c: a third session, for events; the thread pool's while is_connecting. */
+	uv_work_t listen_work;
+	struct db_listen listen;
+	uv_poll_t *listen_poll;		/* while it listens */
+	int is_connecting, listen_failed;
+	unsigned listen_failures;
+	uint64_t next_listen_ns;
+	int orphans_gone;		/* in this round */
 	unsigned n_cancels;
 	unsigned cancels[64];	/* slots */
 };
@@ -43,6 +52,12 @@ struct monitor {
 	struct arena_pool arenas;
 	struct monitor_db dbs[OPTIONS_MAX_DATABASES];
 	unsigned number;
+	/* orphans.c: a round ends when every database has answered, or when somebody else dies. */
+	struct {
+		int is_open;
+		unsigned round;
+		uint64_t epoch, epoch_seen, since_ns, moved_ns, looked_ns, next_ns;
+	} orphans;
 };
 
 /* status.c: the ops of the status socket. */
@@ -50,6 +65,12 @@ extern const struct front_ops status_ops;
 /* watch.c: probes and cancels. */
 void watch_tick(struct monitor *m, uint64_t now_ns);
 void watch_cancels(struct monitor *m);
+/* events.c: what others write. */
+void events_tick(struct monitor *m, uint64_t now_ns);
+/* orphans.c: writes with an unknown end. Around a probe: what it is to ask, and what it was told. */
+void orphans_tick(struct monitor *m, uint64_t now_ns);
+void orphans_ask(struct monitor_db *d, uint64_t now_ns);
+void orphans_answer(struct monitor_db *d);
 /* main.c */
 void monitor_wants_reload(struct monitor *m);
 

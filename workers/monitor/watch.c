@@ -16,10 +16,10 @@ static void on_probe(uv_work_t *w)
 	db_probe_run(&d->probe);
 }
 
-/* The budget must fit into the server: pool, this process's two sessions, and three to spare for people. */
+/* The budget must fit into the server: pool, this process's three sessions, and three to spare for people. */
 static void check_budget(const struct monitor_db *d)
 {
-	unsigned wanted = d->m->region.h->plan.n_slots[d->db] + 2 + 3;
+	unsigned wanted = d->m->region.h->plan.n_slots[d->db] + 3 + 3;
 
 	if (wanted > d->probe.max_connections)
 		log_warn("database %s: pool_max and weir-monitor may want %u connections, the server has "
@@ -62,6 +62,7 @@ static void on_probe_done(uv_work_t *w, int status)
 	if (status == UV_ECANCELED)
 		return;
 	publish(d, now);
+	orphans_answer(d);
 	d->next_probe_ns = now + PROBE_NS;
 	if (d->probe.wants_reload)
 		monitor_wants_reload(d->m);
@@ -75,6 +76,7 @@ void watch_tick(struct monitor *m, uint64_t now_ns)
 		if (d->is_probing || now_ns < d->next_probe_ns)
 			continue;
 		d->is_probing = 1;
+		orphans_ask(d, now_ns);
 		d->probe_work.data = d;
 		check(uv_queue_work(&m->loop, &d->probe_work, on_probe, on_probe_done) == 0);
 	}

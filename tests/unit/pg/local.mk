@@ -1,8 +1,11 @@
 if HAVE_CRITERION
-check_PROGRAMS += tests/unit/pg/t_db_type
-TESTS += tests/unit/pg/t_db_type
+check_PROGRAMS += tests/unit/pg/t_db_type tests/unit/pg/t_db_event
+TESTS += tests/unit/pg/t_db_type tests/unit/pg/t_db_event
 endif
 tests_unit_pg_t_db_type_SOURCES = %D%/t_db_type.c
 tests_unit_pg_t_db_type_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_pg_t_db_type_LDADD = lib/libpg.a lib/libshm.a lib/libconf.a lib/libjson.a lib/libbase.a \
 	$(LIBPQ_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS) -lm
+tests_unit_pg_t_db_event_SOURCES = %D%/t_db_event.c
+tests_unit_pg_t_db_event_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_pg_t_db_event_LDADD = lib/libpg.a lib/libjson.a lib/libbase.a $(JANSSON_LIBS) $(UNIT_LIBS)

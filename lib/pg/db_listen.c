@@ -1,0 +1,108 @@
+#include "config.h"
+
+#include "lib/pg/db_listen.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/conf/options.h"
+#include "lib/pg/db_event.h"
+#include "lib/pg/db_priv.h"
+
+static void drop_notice(void *arg, const PGresult *res)
+{
+	(void)arg;
+	(void)res;
+}
+
+static void say(struct db_listen *l, const PGresult *res)
+{
+	PGconn *pg = l->conn;
+
+	if (res)
+		db_one_line(l->error, sizeof(l->error), PQresultErrorMessage(res));
+	else if (PQstatus(pg) == CONNECTION_OK)
+		snprintf(l->error, sizeof(l->error), "no answer within connect_timeout");
+	else
+		db_one_line(l->error, sizeof(l->error), PQerrorMessage(pg));
+}
+
+static int listen_on(struct db_listen *l)
+{
+	int ms = (int)l->opts->connect_timeout, ok;
+	PGresult *res = db_exec_within(l->conn, "LISTEN " DB_EVENT_CHANNEL, NULL, 0, ms);
+
+	ok = PQresultStatus(res) == PGRES_COMMAND_OK;
+	if (!ok)
+		say(l, res);
+	PQclear(res);
+	return ok ? 0 : -1;
+}
+
+/* After LISTEN has committed: whatever commits later is heard of. */
+static int take_floor(struct db_listen *l)
+{
+	PGresult *res = db_exec_within(l->conn, "SELECT txid_snapshot_xmax(txid_current_snapshot())", NULL, 0,
+				       (int)l->opts->connect_timeout);
+	int ok = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1;
+
+	if (ok) {
+		l->xmax = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+		l->since_ms = clock_boot_ms();
+	} else {
+		say(l, res);
+	}
+	PQclear(res);
+	return ok ? 0 : -1;
+}
+
+int db_listen_open(struct db_listen *l)
+{
+	int is_config_error;
+
+	if (l->opts->pooler) {
+		snprintf(l->error, sizeof(l->error), "a transaction pooler passes no NOTIFY on");
+		return -1;
+	}
+	l->conn = db_connect(l->opts, LANE_EXCLUSIVE, (int)l->opts->connect_timeout, l->error, &is_config_error);
+	if (!l->conn)
+		return -1;
+	PQsetNoticeReceiver(l->conn, drop_notice, NULL);
+	db_name_monitor(l->conn);
+	if (listen_on(l) || take_floor(l) || PQsetnonblocking(l->conn, 1)) {
+		db_listen_close(l);
+		return -1;
+	}
+	l->error[0] = 0;
+	return 0;
+}
+
+int db_listen_fd(const struct db_listen *l)
+{
+	return PQsocket(l->conn);
+}
+
+int db_listen_read(struct db_listen *l, void (*on_event)(void *ctx, struct slice payload), void *ctx)
+{
+	int ok = PQconsumeInput(l->conn);
+	PGnotify *n;
+
+	while ((n = PQnotifies(l->conn))) {
+		if (strcmp(n->relname, DB_EVENT_CHANNEL) == 0)
+			on_event(ctx, slice_str(n->extra));
+		PQfreemem(n);
+	}
+	if (ok && PQstatus(l->conn) == CONNECTION_OK)
+		return 0;
+	db_one_line(l->error, sizeof(l->error), PQerrorMessage(l->conn));
+	return -1;
+}
+
+void db_listen_close(struct db_listen *l)
+{
+	if (l->conn)
+		PQfinish(l->conn);
+	l->conn = NULL;
+}

@@ -1,0 +1,195 @@
+-- Events for Weir's cache: which tags a write makes void, told by whoever writes: psql, cron, another application.
+--   psql -X -v ON_ERROR_STOP=1 -f sql/weir/events.sql      (again for an update; nothing is lost)
+--   SELECT weir.watch('images', 'images', 'user:{user_id}:images');
+-- doc/invalidation.md says who is seen when, and what it costs. What is watched is kept in the triggers' own arguments:
+-- it goes with the table through RENAME, pg_dump and DROP.
+
+BEGIN;
+SET LOCAL client_min_messages = warning;
+CREATE SCHEMA IF NOT EXISTS weir;
+COMMENT ON SCHEMA weir IS 'Events for Weir''s cache.';
+GRANT USAGE ON SCHEMA weir TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION weir.version() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp AS 'SELECT 1';
+
+-- One event: {"x": transaction, "c": wall clock in µs, "t": [tags]}, as many NOTIFYs as 8,000 bytes make of it.
+-- is_all: the tags are not all that is void; whoever hears it distrusts every tagged answer of this database.
+CREATE OR REPLACE FUNCTION weir.emit(tags text[], is_all boolean DEFAULT false, why text DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    head text := '{"x":' || pg_current_xact_id() || ',"c":'
+                 || (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+    piece text := '';
+    tag text;
+BEGIN
+    IF is_all THEN
+        head := head || ',"all":true';
+        IF why IS NOT NULL THEN
+            head := head || ',"why":' || to_json(left(why, 200));
+        END IF;
+    END IF;
+    FOREACH tag IN ARRAY tags LOOP
+        tag := to_json(tag);
+        IF octet_length(head) + octet_length(piece) + octet_length(tag) > 7900 THEN
+            PERFORM pg_notify('weir_invalidate', head || ',"t":[' || piece || ']}');
+            piece := '';
+        END IF;
+        piece := piece || CASE WHEN piece = '' THEN '' ELSE ',' END || tag;
+    END LOOP;
+    PERFORM pg_notify('weir_invalidate', head || ',"t":[' || piece || ']}');
+END $$;
+
+-- The statement triggers of a watched table. Arguments: the tags' SQL over a row r; then the tags as they were given.
+-- It runs as whoever writes and never fails a write: what it cannot tell (a column that is gone) becomes an event that
+-- distrusts everything.
+CREATE OR REPLACE FUNCTION weir.on_write() RETURNS trigger LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres'
+    SET TimeZone = 'UTC' SET bytea_output = 'hex' SET extra_float_digits = 1 AS $$
+DECLARE
+    most CONSTANT int := 1000;      -- tags of one statement
+    longest CONSTANT int := 1000;   -- bytes of one tag
+    tags text[];
+    said text;
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        PERFORM weir.emit(ARRAY[TG_ARGV[1]], TG_NARGS > 2);
+        RETURN NULL;
+    END IF;
+    BEGIN
+        EXECUTE 'SELECT array_agg(t) FROM (SELECT DISTINCT v.t FROM ('
+            || CASE TG_OP WHEN 'INSERT' THEN 'SELECT * FROM weir_new'
+                          WHEN 'DELETE' THEN 'SELECT * FROM weir_old'
+                          ELSE 'SELECT * FROM weir_old UNION ALL SELECT * FROM weir_new' END
+            || ') r, LATERAL (VALUES ' || TG_ARGV[0] || ') v(t) LIMIT ' || most + 1 || ') q' INTO tags;
+    EXCEPTION WHEN OTHERS THEN
+        PERFORM weir.emit(ARRAY[TG_ARGV[1]], true, format('table %s: %s', TG_RELID::regclass, SQLERRM));
+        RETURN NULL;
+    END;
+    IF tags IS NULL THEN
+        RETURN NULL;                -- no row
+    END IF;
+    IF cardinality(tags) > most OR EXISTS (SELECT FROM unnest(tags) t WHERE octet_length(t) > longest) THEN
+        PERFORM weir.emit(ARRAY[TG_ARGV[1]], true);
+        RETURN NULL;
+    END IF;
+    -- The same again in this transaction, as in a loop of single rows: said already.
+    said := pg_current_xact_id() || tags::text;
+    IF said IS NOT DISTINCT FROM current_setting('weir.said', true) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM weir.emit(tags);
+    IF octet_length(said) < 2000 THEN
+        PERFORM set_config('weir.said', said, true);
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- A tag as SQL text over a row r. Errors name what is wrong.
+CREATE OR REPLACE FUNCTION weir.tag_sql(tbl regclass, tag text) RETURNS text LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part text[];
+    found text[] := '{}';
+BEGIN
+    IF tag IS NULL OR octet_length(tag) NOT BETWEEN 1 AND 128
+       OR tag !~ '^([A-Za-z0-9_.:-]|\{[^{}]+\})+$' THEN
+        RAISE EXCEPTION 'weir.watch: bad tag %', quote_nullable(tag)
+            USING HINT = 'Letters, digits, _.:- and {column}; at most 128 bytes.', ERRCODE = 'invalid_parameter_value';
+    END IF;
+    FOR part IN SELECT regexp_matches(tag, '\{([^{}]+)\}|([^{}]+)', 'g') LOOP
+        IF part[1] IS NULL THEN
+            found := found || quote_literal(part[2]);
+        ELSIF EXISTS (SELECT FROM pg_attribute
+                      WHERE attrelid = tbl AND attname = part[1] AND attnum > 0 AND NOT attisdropped) THEN
+            found := found || format('coalesce(r.%I::text, '''')', part[1]);
+        ELSE
+            RAISE EXCEPTION 'weir.watch: table % has no column % (in tag %)', tbl, quote_ident(part[1]), quote_literal(tag)
+                USING ERRCODE = 'undefined_column';
+        END IF;
+    END LOOP;
+    RETURN '(' || array_to_string(found, ' || ') || ')';
+END $$;
+
+-- The table and, if it is partitioned, its partitions: a statement fires the triggers of the table it names.
+CREATE OR REPLACE FUNCTION weir.tree(tbl regclass) RETURNS SETOF regclass LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp AS
+    'SELECT relid FROM pg_partition_tree(tbl) UNION SELECT tbl';
+
+CREATE OR REPLACE FUNCTION weir.unwatch(tbl regclass) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+DECLARE
+    name regclass;
+    op text;
+BEGIN
+    FOR name IN SELECT weir.tree(tbl) LOOP
+        FOREACH op IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
+            EXECUTE format('DROP TRIGGER IF EXISTS weir_%s ON %s', op, name);
+        END LOOP;
+    END LOOP;
+    PERFORM weir.emit('{}', true);  -- what was cached before would never hear of a write
+END $$;
+
+-- From now on writes to tbl make void what is cached under these tags. The first tag is the table's: no {column} in it.
+-- Again: the tags are replaced; a partition that was attached later is taken in.
+CREATE OR REPLACE FUNCTION weir.watch(tbl regclass, VARIADIC tags text[]) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name regclass;
+    rows_of text;
+    args text;
+    op text;
+BEGIN
+    IF (SELECT relkind FROM pg_class WHERE oid = tbl) NOT IN ('r', 'p') THEN
+        RAISE EXCEPTION 'weir.watch: % is not a table', tbl
+            USING HINT = 'Watch the tables below a view; foreign tables have no such triggers.', ERRCODE = 'wrong_object_type';
+    END IF;
+    IF cardinality(tags) NOT BETWEEN 1 AND 16 OR tags[1] ~ '[{}]' THEN
+        RAISE EXCEPTION 'weir.watch: the first of 1 to 16 tags stands for the whole table and has no {column}'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT string_agg(weir.tag_sql(tbl, t), ', ' ORDER BY i) INTO rows_of FROM unnest(tags) WITH ORDINALITY u(t, i);
+    SELECT quote_literal(rows_of) || string_agg(', ' || quote_literal(t), '' ORDER BY i) INTO args
+        FROM unnest(tags) WITH ORDINALITY u(t, i);
+    PERFORM weir.unwatch(tbl);
+    FOR name IN SELECT weir.tree(tbl) LOOP
+        FOREACH op IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
+            EXECUTE format('CREATE TRIGGER weir_%s AFTER %1$s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION weir.on_write(%s)',
+                op, name, CASE op WHEN 'insert' THEN 'REFERENCING NEW TABLE AS weir_new'
+                                  WHEN 'update' THEN 'REFERENCING OLD TABLE AS weir_old NEW TABLE AS weir_new'
+                                  WHEN 'delete' THEN 'REFERENCING OLD TABLE AS weir_old' ELSE '' END, args);
+            -- also under session_replication_role = replica
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER weir_%s', name, op);
+        END LOOP;
+    END LOOP;
+END $$;
+
+-- By hand: what is cached under these tags is void when this transaction commits.
+CREATE OR REPLACE FUNCTION weir.invalidate(VARIADIC tags text[]) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM unnest(tags) t WHERE t IS NULL OR octet_length(t) NOT BETWEEN 1 AND 1000) THEN
+        RAISE EXCEPTION 'weir.invalidate: a tag has 1 to 1000 bytes' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF cardinality(tags) > 0 THEN
+        PERFORM weir.emit(tags);
+    END IF;
+END $$;
+
+-- A trigger's arguments lie in the catalogue as bytes with a NUL behind each.
+CREATE OR REPLACE FUNCTION weir.trigger_tags(args bytea) RETURNS text[] LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (array_agg(convert_from(decode(a, 'escape'), getdatabaseencoding()) ORDER BY i)
+            FILTER (WHERE i > 1 AND a <> ''))
+    FROM unnest(string_to_array(encode(args, 'escape'), '\000')) WITH ORDINALITY u(a, i) $$;
+
+CREATE OR REPLACE VIEW weir.watched AS
+    SELECT t.tgrelid::regclass AS "table", weir.trigger_tags(t.tgargs) AS tags,
+           ARRAY(SELECT m[1] FROM unnest(weir.trigger_tags(t.tgargs)) tag, regexp_matches(tag, '\{([^{}]+)\}', 'g') m
+                 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.tgrelid AND a.attname = m[1]
+                                   AND a.attnum > 0 AND NOT a.attisdropped)) AS missing_columns
+    FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
+    WHERE t.tgname = 'weir_insert' AND f.proname = 'on_write' AND f.pronamespace = 'weir'::regnamespace;
+COMMENT ON VIEW weir.watched IS 'Tables whose writes are told to Weir; missing_columns: renamed or dropped, watch again.';
+GRANT SELECT ON weir.watched TO PUBLIC;
+COMMIT;
