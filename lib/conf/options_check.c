@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/base/num.h"
 #include "lib/conf/options_row.h"
@@ -148,6 +149,11 @@ static void check_database(const struct checker *c, const struct opts_database *
 		    c, conninfo,
 		    "database %s: conninfo is missing or empty; expected a libpq connection string",
 		    d->name);
+	if (d->events_slot[0] == 0 || strlen(d->events_slot) > 63 ||
+	    strspn(d->events_slot, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(d->events_slot))
+		complain(c, place(c, "database", d->name, "events_slot"),
+			 "database %s: bad slot name '%.64s'; expected lower-case letters, digits and _, at most 63", d->name,
+			 d->events_slot);
 	if (min.is_bad || max.is_bad)
 		return;
 	if (d->pool_min > d->pool_max)

@@ -213,6 +213,7 @@ struct db_probe {
 	unsigned server_version, max_connections;
 	uint64_t lag_ms, took_us;
 	uint64_t xmax;		/* the next transaction's id, about */
+	char snapshot[4096];	/* "xmin:xmax:xip,..."; empty: none */
 	struct db_orphans orphans;
 	int wants_reload;	/* a NOTIFY weir_reload came since the last call */
 	char error[256], where[120];

@@ -63,7 +63,7 @@ static int all_loopback(const char *hosts)
 	return 1;
 }
 
-static PGconn *start(const struct opts_database *o, const char *sslmode)
+static PGconn *start(const struct opts_database *o, const char *sslmode, int is_replication)
 {
 	/* in front of dbname, so that the conninfo overrides them */
 	const char *keys[16], *values[16];
@@ -82,6 +82,8 @@ static PGconn *start(const struct opts_database *o, const char *sslmode)
 	ADD("client_encoding", "UTF8");
 	if (sslmode)
 		ADD("sslmode", sslmode);
+	if (is_replication)
+		ADD("replication", "database");
 #undef ADD
 	keys[n] = values[n] = NULL;
 	return PQconnectStartParams(keys, values, 1);
@@ -219,8 +221,8 @@ static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane,
 	return rc;
 }
 
-PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, int timeout_ms, char error[256],
-		   int *ret_is_config_error)
+static PGconn *reach(const struct opts_database *o, int is_replication, int timeout_ms, char error[256],
+		     int *ret_is_config_error)
 {
 	uint64_t deadline = clock_mono_ns() + (uint64_t)(unsigned)timeout_ms * CLOCK_MS;
 	PGconn *pg;
@@ -233,7 +235,7 @@ PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, int timeo
 		*ret_is_config_error = 1;
 		return NULL;
 	}
-	pg = start(o, rule == 0 ? "verify-full" : NULL);
+	pg = start(o, rule == 0 ? "verify-full" : NULL, is_replication);
 	if (!pg) {
 		snprintf(error, 256, "out of memory");
 		return NULL;
@@ -242,12 +244,29 @@ PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, int timeo
 	rule = PQstatus(pg) == CONNECTION_BAD ? 1 : rule_of_started(pg, o, error);
 	if (rule == 0) {
 		PQfinish(pg);
-		pg = start(o, "verify-full");
+		pg = start(o, "verify-full", is_replication);
 	}
-	if (rule < 0 || !pg || drive(pg, deadline, error) != 0 || setup(pg, o, lane, error) != 0) {
+	if (rule < 0 || !pg || drive(pg, deadline, error) != 0) {
 		*ret_is_config_error = rule < 0;
 		PQfinish(pg);
 		return NULL;
 	}
 	return pg;
+}
+
+PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, int timeout_ms, char error[256],
+		   int *ret_is_config_error)
+{
+	PGconn *pg = reach(o, 0, timeout_ms, error, ret_is_config_error);
+
+	if (pg && setup(pg, o, lane, error) != 0) {
+		PQfinish(pg);
+		return NULL;
+	}
+	return pg;
+}
+
+PGconn *db_connect_replication(const struct opts_database *o, int timeout_ms, char error[256], int *ret_is_config_error)
+{
+	return reach(o, 1, timeout_ms, error, ret_is_config_error);
 }

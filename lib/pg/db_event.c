@@ -51,6 +51,8 @@ int db_event_parse(struct slice payload, struct arena *a, struct db_event *ret, 
 			rc = number(&m[i], &ret->wall_us, e);
 		else if (slice_eq(m[i].name, SLICE("all")))
 			ret->is_all = slice_eq(m[i].text, SLICE("true"));
+		else if (slice_eq(m[i].name, SLICE("watch")))
+			ret->is_watch = slice_eq(m[i].text, SLICE("true"));
 		else if (slice_eq(m[i].name, SLICE("why")) && m[i].type == JR_STRING)
 			ret->why = m[i].text;
 		else if (slice_eq(m[i].name, SLICE("t")))

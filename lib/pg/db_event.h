@@ -18,6 +18,7 @@ struct db_event {
 	uint64_t xid;		/* 0: not said */
 	uint64_t wall_us;	/* when it was notified, the server's clock; 0: not said */
 	int is_all;		/* more is void than the tags say: distrust every tagged answer of the database */
+	int is_watch;		/* what is watched has changed */
 	struct slice why;
 	unsigned n_tags;
 	const struct slice *tags;

@@ -41,15 +41,19 @@ static int listen_on(struct db_listen *l)
 	return ok ? 0 : -1;
 }
 
+static const char floor_sql[] =
+    "SELECT txid_snapshot_xmax(txid_current_snapshot()),"
+    " EXISTS (SELECT FROM pg_trigger WHERE tgname = 'weir_insert' AND tgenabled <> 'D')";
+
 /* After LISTEN has committed: whatever commits later is heard of. */
 static int take_floor(struct db_listen *l)
 {
-	PGresult *res = db_exec_within(l->conn, "SELECT txid_snapshot_xmax(txid_current_snapshot())", NULL, 0,
-				       (int)l->opts->connect_timeout);
+	PGresult *res = db_exec_within(l->conn, floor_sql, NULL, 0, (int)l->opts->connect_timeout);
 	int ok = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1;
 
 	if (ok) {
 		l->xmax = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+		l->has_triggers = PQgetvalue(res, 0, 1)[0] == 't';
 		l->since_ms = clock_boot_ms();
 	} else {
 		say(l, res);

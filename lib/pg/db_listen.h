@@ -11,6 +11,8 @@
 
 struct opts_database;
 
+enum { EVENTS_NOTIFY, EVENTS_SLOT, EVENTS_OFF };	/* opts_database.events */
+
 struct db_listen {
 	const struct opts_database *opts;	/* in */
 	void *conn;
@@ -18,6 +20,7 @@ struct db_listen {
 	/* Of the moment from which on nothing is missed: the next transaction's id, and clock_boot_ms. What was read
 	 * before it, or in a snapshot whose xmin is lower, may be behind a write that nobody will tell of. */
 	uint64_t xmax, since_ms;
+	int has_triggers;	/* a table is watched by triggers that notify */
 };
 
 /* Blocking. 0, or -1 with error: cannot connect, a standby (it hears no NOTIFY), a pooler. */

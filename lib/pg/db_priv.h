@@ -125,6 +125,8 @@ struct db_job {
 /* db_connect.c: blocking. A usable session for the lane, or NULL with error. */
 PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, int timeout_ms, char error[256],
 		   int *ret_is_config_error);
+/* The same for the replication protocol, without any session setting. */
+PGconn *db_connect_replication(const struct opts_database *o, int timeout_ms, char error[256], int *ret_is_config_error);
 /* db_probe.c: PQexecParams with a deadline, so that a stopped server does not hold its caller for ever. */
 PGresult *db_exec_within(PGconn *pg, const char *sql, const char *const *values, int n, int timeout_ms);
 /* A session of weir-monitor's: told apart from workers' in pg_stat_activity. */

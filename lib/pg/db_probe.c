@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/clock.h"
 #include "lib/conf/options.h"
@@ -14,7 +15,7 @@ static const char probe_sql[] =
     " CASE WHEN pg_is_in_recovery() THEN"
     "  CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0"
     "       ELSE (extract(epoch FROM now() - pg_last_xact_replay_timestamp()) * 1000)::bigint END END,"
-    " txid_snapshot_xmax(txid_current_snapshot())";
+    " txid_snapshot_xmax(txid_current_snapshot()), txid_current_snapshot()::text";
 
 /* The two are separate statements: a snapshot from before the look at the backends would not do. */
 static const char orphans_sql[] =
@@ -127,6 +128,18 @@ static void look_for_orphans(PGconn *pg, const char *name, struct db_orphans *o)
 	o->is_answered = o->n_left || one_number(pg, xmax_sql, NULL, 0, &o->xmax) == 0;
 }
 
+/* One that is too long to keep is cut behind its xmax and says that nothing from xmin on is over. */
+static void keep_snapshot(struct db_probe *p, const char *text)
+{
+	int n = snprintf(p->snapshot, sizeof(p->snapshot), "%s", text);
+
+	if (n >= (int)sizeof(p->snapshot)) {
+		char *colon = strchr(p->snapshot, ':');
+
+		snprintf(colon, 40, ":0:");
+	}
+}
+
 void db_probe_run(struct db_probe *p)
 {
 	uint64_t start = clock_mono_ns();
@@ -135,6 +148,7 @@ void db_probe_run(struct db_probe *p)
 
 	p->is_up = 0;
 	p->wants_reload = 0;
+	p->snapshot[0] = 0;
 	p->orphans.is_answered = 0;
 	if (!pg)
 		return;
@@ -150,6 +164,7 @@ void db_probe_run(struct db_probe *p)
 		p->server_version = (unsigned)PQserverVersion(pg);
 		p->took_us = (clock_mono_ns() - start) / 1000;
 		p->xmax = strtoull(PQgetvalue(res, 0, 3), NULL, 10);
+		keep_snapshot(p, PQgetvalue(res, 0, 4));
 		take_notifies(p);
 	} else {
 		if (res)

@@ -116,6 +116,19 @@ CREATE OR REPLACE FUNCTION weir.tree(tbl regclass) RETURNS SETOF regclass LANGUA
     SET search_path = pg_catalog, pg_temp AS
     'SELECT relid FROM pg_partition_tree(tbl) UNION SELECT tbl';
 
+-- What is watched has changed: weir-monitor reads it again, and what was cached before may have been told by nobody.
+CREATE OR REPLACE FUNCTION weir.changed() RETURNS void LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
+    'SELECT pg_notify(''weir_invalidate'', ''{"x":'' || pg_current_xact_id() || '',"all":true,"watch":true,"t":[]}'')';
+
+CREATE OR REPLACE FUNCTION weir.unpublish(tbl regclass) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+               WHERE p.pubname = 'weir' AND r.prrelid = tbl) THEN
+        EXECUTE format('ALTER PUBLICATION weir DROP TABLE ONLY %s', tbl);
+    END IF;
+END $$;
+
 CREATE OR REPLACE FUNCTION weir.unwatch(tbl regclass) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 DECLARE
@@ -126,19 +139,31 @@ BEGIN
         FOREACH op IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
             EXECUTE format('DROP TRIGGER IF EXISTS weir_%s ON %s', op, name);
         END LOOP;
+        PERFORM weir.unpublish(name);
     END LOOP;
-    PERFORM weir.emit('{}', true);  -- what was cached before would never hear of a write
+    PERFORM weir.changed();
 END $$;
 
--- From now on writes to tbl make void what is cached under these tags. The first tag is the table's: no {column} in it.
--- Again: the tags are replaced; a partition that was attached later is taken in.
-CREATE OR REPLACE FUNCTION weir.watch(tbl regclass, VARIADIC tags text[]) RETURNS void LANGUAGE plpgsql
+-- The columns of a table's replica identity: what a slot tells of an old row. NULL: it has none.
+CREATE OR REPLACE FUNCTION weir.identity_columns(tbl regclass) RETURNS text[] LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN c.relreplident = 'f' THEN
+               ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = tbl AND attnum > 0 AND NOT attisdropped)
+           ELSE (SELECT array_agg(a.attname::text) FROM pg_index i
+                 JOIN pg_attribute a ON a.attrelid = tbl AND a.attnum = ANY (i.indkey)
+                 WHERE i.indrelid = tbl AND ((c.relreplident = 'd' AND i.indisprimary)
+                                             OR (c.relreplident = 'i' AND i.indisreplident))) END
+    FROM pg_class c WHERE c.oid = tbl $$;
+
+-- watch and watch_slot. For the slot the triggers are there, disabled: they hold the tags and cost nothing.
+CREATE OR REPLACE FUNCTION weir.set_watch(tbl regclass, tags text[], for_slot boolean) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     name regclass;
     rows_of text;
     args text;
     op text;
+    missing text;
 BEGIN
     IF (SELECT relkind FROM pg_class WHERE oid = tbl) NOT IN ('r', 'p') THEN
         RAISE EXCEPTION 'weir.watch: % is not a table', tbl
@@ -152,17 +177,40 @@ BEGIN
     SELECT quote_literal(rows_of) || string_agg(', ' || quote_literal(t), '' ORDER BY i) INTO args
         FROM unnest(tags) WITH ORDINALITY u(t, i);
     PERFORM weir.unwatch(tbl);
+    IF for_slot AND NOT EXISTS (SELECT FROM pg_publication WHERE pubname = 'weir') THEN
+        CREATE PUBLICATION weir;
+    END IF;
     FOR name IN SELECT weir.tree(tbl) LOOP
         FOREACH op IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
             EXECUTE format('CREATE TRIGGER weir_%s AFTER %1$s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION weir.on_write(%s)',
                 op, name, CASE op WHEN 'insert' THEN 'REFERENCING NEW TABLE AS weir_new'
                                   WHEN 'update' THEN 'REFERENCING OLD TABLE AS weir_old NEW TABLE AS weir_new'
                                   WHEN 'delete' THEN 'REFERENCING OLD TABLE AS weir_old' ELSE '' END, args);
-            -- also under session_replication_role = replica
-            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER weir_%s', name, op);
+            -- ALWAYS: also under session_replication_role = replica
+            EXECUTE format('ALTER TABLE ONLY %s %s TRIGGER weir_%s', name,
+                           CASE WHEN for_slot THEN 'DISABLE' ELSE 'ENABLE ALWAYS' END, op);
         END LOOP;
+        CONTINUE WHEN NOT for_slot OR (SELECT relkind FROM pg_class WHERE oid = name) = 'p';
+        SELECT string_agg(m[1], ', ') INTO missing
+            FROM unnest(tags) tag, regexp_matches(tag, '\{([^{}]+)\}', 'g') m
+            WHERE m[1] <> ALL (weir.identity_columns(name));
+        IF missing IS NOT NULL OR weir.identity_columns(name) IS NULL THEN
+            RAISE EXCEPTION 'weir.watch_slot: the replica identity of % has not %', name, coalesce(missing, 'any column')
+                USING HINT = format('ALTER TABLE %s REPLICA IDENTITY FULL, or USING an INDEX with these columns.', name),
+                      ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        EXECUTE format('ALTER PUBLICATION weir ADD TABLE ONLY %s', name);
     END LOOP;
 END $$;
+
+-- From now on writes to tbl make void what is cached under these tags. The first tag is the table's: no {column} in it.
+-- Again: the tags are replaced; a partition that was attached later is taken in.
+CREATE OR REPLACE FUNCTION weir.watch(tbl regclass, VARIADIC tags text[]) RETURNS void LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp AS 'SELECT weir.set_watch(tbl, tags, false)';
+
+-- The same for databases with events = "slot" in weir.conf: nothing is added to the writes.
+CREATE OR REPLACE FUNCTION weir.watch_slot(tbl regclass, VARIADIC tags text[]) RETURNS void LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp AS 'SELECT weir.set_watch(tbl, tags, true)';
 
 -- By hand: what is cached under these tags is void when this transaction commits.
 CREATE OR REPLACE FUNCTION weir.invalidate(VARIADIC tags text[]) RETURNS void LANGUAGE plpgsql
@@ -173,6 +221,9 @@ BEGIN
     END IF;
     IF cardinality(tags) > 0 THEN
         PERFORM weir.emit(tags);
+        IF current_setting('wal_level') = 'logical' THEN    -- a slot keeps it for who is not there now
+            PERFORM pg_logical_emit_message(true, 'weir', json_build_object('t', tags)::text);
+        END IF;
     END IF;
 END $$;
 
@@ -183,8 +234,10 @@ CREATE OR REPLACE FUNCTION weir.trigger_tags(args bytea) RETURNS text[] LANGUAGE
             FILTER (WHERE i > 1 AND a <> ''))
     FROM unnest(string_to_array(encode(args, 'escape'), '\000')) WITH ORDINALITY u(a, i) $$;
 
-CREATE OR REPLACE VIEW weir.watched AS
+DROP VIEW IF EXISTS weir.watched;
+CREATE VIEW weir.watched AS
     SELECT t.tgrelid::regclass AS "table", weir.trigger_tags(t.tgargs) AS tags,
+           CASE t.tgenabled WHEN 'D' THEN 'slot' ELSE 'notify' END AS events,
            ARRAY(SELECT m[1] FROM unnest(weir.trigger_tags(t.tgargs)) tag, regexp_matches(tag, '\{([^{}]+)\}', 'g') m
                  WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.tgrelid AND a.attname = m[1]
                                    AND a.attnum > 0 AND NOT a.attisdropped)) AS missing_columns

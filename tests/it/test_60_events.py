@@ -11,6 +11,7 @@ import time
 import pytest
 
 from weirtest.base import TOP, wait_for
+from weirtest.pg import Postgres
 from weirtest.weir import Site, Weird
 
 SCHEMA = """
@@ -399,3 +400,144 @@ def _quietly(call, *args):
         call(*args)
     except Exception:
         pass
+
+
+# events = slot
+
+
+@pytest.fixture
+def slot_db():
+    server = Postgres({"wal_level": "logical", "max_slot_wal_keep_size": "64MB"})
+    try:
+        server.start()
+        server.create_database("test")
+        server.dbname = "test"
+        server.psql(file=TOP / FILE)
+        server.psql(SCHEMA)
+        server.sql("ALTER ROLE weir REPLICATION")
+        server.sql("ALTER TABLE item REPLICA IDENTITY FULL")
+        server.sql("SELECT weir.watch_slot('item', 'items', 'owner:{owner}:items'), weir.watch_slot('note', 'notes')")
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def slot_weir(slot_db):
+    site = Site(slot_db.conninfo, ENDPOINTS, {"database": {"main": {"events": "slot", "events_slot": "weir_1"}}})
+    running = Weird(site)
+    listening(running)
+    yield running
+    running.stop()
+    log = running.log_text()
+    site.remove()
+    assert not re.search(r"Sanitizer|runtime error|\[error\]", log), log
+
+
+def test_a_slot_tells_what_triggers_would(slot_db, slot_weir):
+    db, weir = slot_db, slot_weir
+    assert db.sql("SELECT \"table\"::text, events FROM weir.watched ORDER BY 1") == [("item", "slot"), ("note", "slot")]
+    warm(weir, "/items", "/owner/ann", "/owner/bob", "/notes", "/untagged")
+    db.sql("UPDATE item SET v = 5 WHERE id = 1")
+    becomes(weir, "/items", 5)
+    becomes(weir, "/owner/ann", 5)
+    assert is_hit(weir.get("/owner/bob")) and is_hit(weir.get("/notes"))
+    db.sql("UPDATE item SET owner = 'bob' WHERE id = 1")
+    becomes(weir, "/owner/bob", 5)
+    becomes(weir, "/owner/ann", 0)
+    db.sql("DELETE FROM item WHERE id = 1")
+    becomes(weir, "/owner/bob", 0)
+    db.sql("BEGIN; INSERT INTO note VALUES (1, NULL, ''); ROLLBACK")
+    db.psql("COPY note (id) FROM stdin;\n7\n8\n\\.\n")
+    becomes(weir, "/notes", 2)
+    warm(weir, "/items", "/owner/ann", "/notes")
+    db.sql("SELECT weir.invalidate('notes')")
+    wait_for(lambda: not is_hit(weir.get("/notes")), 5, "invalidate by hand")
+    db.sql("TRUNCATE item CASCADE")
+    becomes(weir, "/items", None)
+    becomes(weir, "/owner/ann", 0)
+    assert is_hit(weir.get("/untagged"))
+    assert figure(weir, "gaps_total") == 0 and figure(weir, "bad_total") == 0
+
+
+def test_a_slot_tells_later_what_was_missed(slot_db, slot_weir):
+    db, weir = slot_db, slot_weir
+    warm(weir, "/items", "/notes")
+    old = db.value("SELECT pg_terminate_backend(active_pid), active_pid FROM pg_replication_slots")
+    assert old
+    db.sql("UPDATE item SET v = 1")
+    becomes(weir, "/items", 20)
+    assert is_hit(weir.get("/notes")), "the floor did not rise"
+    assert figure(weir, "gaps_total") == 0
+    db.restart("fast")
+    db.sql("UPDATE item SET v = 2")
+    becomes(weir, "/items", 40)
+    assert is_hit(weir.get("/notes"))
+
+
+def test_a_slot_that_is_gone_is_made_again_and_counts_as_a_gap(slot_db, slot_weir):
+    db, weir = slot_db, slot_weir
+    warm(weir, "/items", "/notes")
+    db.sql("DO $$ BEGIN LOOP BEGIN PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots;"
+           "PERFORM pg_drop_replication_slot('weir_1'); EXIT; EXCEPTION WHEN object_in_use THEN END; END LOOP; END $$")
+    wait_for(lambda: figure(weir, "gaps_total") == 1, 10, "the gap")
+    assert not is_hit(weir.get("/items"))
+    listening(weir)
+    db.sql("UPDATE item SET v = 3")
+    becomes(weir, "/items", 60)
+
+
+def test_the_server_can_throw_its_log_away_and_a_big_transaction_is_taken(slot_db, slot_weir):
+    db, weir = slot_db, slot_weir
+    warm(weir, "/items", "/owner/ann")
+    db.sql("INSERT INTO item SELECT i, 'o' || i, 1 FROM generate_series(100, 100000) i")
+    becomes(weir, "/items", 99901)
+    end = db.value("SELECT pg_current_wal_lsn()")
+    wait_for(lambda: db.value("SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots", (end,)), 10,
+             "the slot to be confirmed")
+    assert figure(weir, "all_total") == 1, "more tags than are kept apart"
+
+
+def test_what_is_watched_may_change_while_a_slot_is_read(slot_db, slot_weir):
+    db, weir = slot_db, slot_weir
+    db.sql("SELECT weir.unwatch('note')")
+    db.sql("SELECT weir.watch_slot('note', 'x', 'notes')")
+    warm(weir, "/notes")
+    db.sql("INSERT INTO note VALUES (1)")
+    becomes(weir, "/notes", 1)
+    db.sql("ALTER TABLE item RENAME COLUMN owner TO whose")
+    warm(weir, "/items")
+    db.sql("UPDATE item SET v = 4 WHERE id = 1")
+    becomes(weir, "/items", 4)
+    wait_for(lambda: figure(weir, "all_total") >= 1, 5, "everything to be distrusted")
+
+
+def test_a_transaction_that_is_told_before_it_is_visible_is_bumped_again(slot_db, slot_weir):
+    """COMMIT that waits for a standby: in the log, told by the slot, and not to be seen by anybody yet."""
+    db, weir = slot_db, slot_weir
+    warm(weir, "/items")
+    conn = db.connect()
+    db.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    db.sql("SELECT pg_reload_conf()")
+    wait_for(lambda: db.value("SHOW synchronous_standby_names") == "nobody", 5, "the setting")
+    writer = threading.Thread(target=lambda: _quietly(conn.cursor().execute, "UPDATE item SET v = 6 WHERE id = 1"))
+    writer.start()
+    wait_for(lambda: figure(weir, "events_total") == 1, 10, "the event, of what nobody can see")
+    assert db.value("SELECT sum(v) FROM item") == 0
+    warm(weir, "/items")        # the old rows, after the event
+    assert weir.get("/items").json == 0
+    db.sql("ALTER SYSTEM RESET synchronous_standby_names")
+    db.sql("SELECT pg_reload_conf()")
+    writer.join(20)
+    assert db.value("SELECT sum(v) FROM item") == 6
+    becomes(weir, "/items", 6)
+    conn.close()
+
+
+def test_a_table_without_identity_is_refused_for_the_slot(slot_db):
+    db = slot_db
+    with pytest.raises(Exception, match="replica identity of public.other has not any column"):
+        db.sql("SELECT weir.watch_slot('other', 'others')")
+    with pytest.raises(Exception, match="has not item"):
+        db.sql("SELECT weir.watch_slot('note', 'notes', 'item:{item}:notes')")
+    assert db.sql("SELECT tags FROM weir.watched WHERE \"table\" = 'note'::regclass") == [(["notes"],)]

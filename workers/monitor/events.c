@@ -24,9 +24,10 @@ static const char *name_of(const struct monitor_db *d)
 	return d->m->snapshot.options.databases[d->db].name;
 }
 
-/* What was made until now under tags is distrusted. */
-static void raise_floor(struct db_state *s, uint64_t ms, uint64_t xid)
+void events_distrust(struct monitor_db *d, uint64_t ms, uint64_t xid)
 {
+	struct db_state *s = region_db(&d->m->region, d->db);
+
 	if (xid > atomic_load(&s->cache_floor_xid))
 		atomic_store(&s->cache_floor_xid, xid);
 	if (ms > atomic_load(&s->cache_floor_ms))
@@ -56,8 +57,9 @@ static void bump(struct monitor_db *d, const struct db_event *ev, uint64_t xid)
 	stamps_bump(&s, &set, xid);
 }
 
-static void count_lag(struct db_state *s, uint64_t wall_us)
+void events_lag(struct monitor_db *d, uint64_t wall_us)
 {
+	struct db_state *s = region_db(&d->m->region, d->db);
 	uint64_t now = clock_wall_us();
 
 	if (wall_us)
@@ -71,12 +73,14 @@ static void apply(struct monitor_db *d, const struct db_event *ev)
 
 	bump(d, ev, xid);
 	if (ev->is_all) {
-		raise_floor(s, clock_boot_ms(), xid + 1);
+		events_distrust(d, clock_boot_ms(), xid + 1);
 		metric_add(&s->events_all, 1);
 	}
 	metric_add(&s->events, 1);
 	metric_add(&s->event_tags, ev->n_tags);
-	count_lag(s, ev->wall_us);
+	events_lag(d, ev->wall_us);
+	if (ev->is_watch)
+		slot_reread(d);
 	if (ev->why.n)
 		log_warn("database %s: a watched table cannot say what was written, so all that is cached under tags is "
 			 "distrusted: %.*s; run weir.watch again", name_of(d), SLICE_ARG(ev->why));
@@ -117,7 +121,8 @@ static void again_later(struct monitor_db *d)
 
 static void lose(struct monitor_db *d)
 {
-	atomic_store(&region_db(&d->m->region, d->db)->is_listening, 0);
+	if (d->listen.opts->events == EVENTS_NOTIFY)
+		atomic_store(&region_db(&d->m->region, d->db)->is_listening, 0);
 	log_warn("database %s: events are not heard any more: %s", name_of(d), d->listen.error);
 	uv_poll_stop(d->listen_poll);
 	uv_close((uv_handle_t *)d->listen_poll, on_watch_closed);
@@ -148,6 +153,8 @@ static void on_connected(uv_work_t *w, int status)
 {
 	struct monitor_db *d = w->data;
 	struct db_state *s = region_db(&d->m->region, d->db);
+	/* a table that tells by NOTIFY all the same, or any */
+	int needs_floor = d->listen.opts->events == EVENTS_NOTIFY || d->listen.has_triggers;
 
 	front_now(&d->m->front);
 	d->is_connecting = 0;
@@ -159,16 +166,19 @@ static void on_connected(uv_work_t *w, int status)
 		again_later(d);
 		return;
 	}
-	if (atomic_load(&s->cache_floor_ms))	/* this instance has listened before */
+	if (needs_floor && atomic_load(&s->cache_floor_ms))	/* this instance has listened before */
 		metric_add(&s->event_gaps, 1);
-	raise_floor(s, d->listen.since_ms, d->listen.xmax);
+	if (needs_floor)
+		events_distrust(d, d->listen.since_ms, d->listen.xmax);
 	d->listen_failures = 0;
 	d->listen_poll = calloc(1, sizeof(*d->listen_poll));
 	check(d->listen_poll);
 	d->listen_poll->data = d;
 	check(uv_poll_init(&d->m->loop, d->listen_poll, db_listen_fd(&d->listen)) == 0);
 	uv_poll_start(d->listen_poll, UV_READABLE, on_readable);
-	atomic_store(&s->is_listening, 1);
+	if (d->listen.opts->events == EVENTS_NOTIFY)
+		atomic_store(&s->is_listening, 1);
+	slot_reread(d);	/* it may have changed while nobody listened */
 	log_info("database %s: listening for events", name_of(d));
 	if (db_listen_read(&d->listen, on_notify, d))
 		lose(d);
@@ -181,6 +191,10 @@ void events_tick(struct monitor *m, uint64_t now_ns)
 	for (unsigned i = 0; i < m->snapshot.options.n_databases; i++) {
 		struct monitor_db *d = &m->dbs[i];
 
+		if (d->listen.opts->events == EVENTS_OFF)
+			continue;
+		if (d->listen.opts->events == EVENTS_SLOT)
+			slot_tick(d, now_ns);
 		if (d->is_connecting || d->listen_poll || d->listen.opts->pooler || now_ns < d->next_listen_ns)
 			continue;
 		d->is_connecting = 1;

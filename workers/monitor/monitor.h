@@ -10,11 +10,13 @@
 #include "lib/fcgi/fcgi_req.h"
 #include "lib/pg/db.h"
 #include "lib/pg/db_listen.h"
+#include "lib/pg/db_slot.h"
 #include "lib/shm/region.h"
 #include "workers/front.h"
 #include "workers/wheel.h"
 
 struct monitor;
+struct slot_reader;
 
 /* One database: two sessions, so that a probe that hangs does not hold a cancel up. While is_probing or
  * is_cancelling the matching half belongs to the thread pool. */
@@ -32,6 +34,7 @@ struct monitor_db {
 	int is_connecting, listen_failed;
 	unsigned listen_failures;
 	uint64_t next_listen_ns;
+	struct slot_reader *slot;	/* slot.c; NULL unless events = slot */
 	int orphans_gone;		/* in this round */
 	unsigned n_cancels;
 	unsigned cancels[64];	/* slots */
@@ -67,6 +70,16 @@ void watch_tick(struct monitor *m, uint64_t now_ns);
 void watch_cancels(struct monitor *m);
 /* events.c: what others write. */
 void events_tick(struct monitor *m, uint64_t now_ns);
+/* What was made until then under tags, and what was read by a snapshot below xid, is distrusted. */
+void events_distrust(struct monitor_db *d, uint64_t boot_ms, uint64_t xid);
+void events_lag(struct monitor_db *d, uint64_t wall_us);
+/* slot.c: the same over a logical slot. */
+void slot_tick(struct monitor_db *d, uint64_t now_ns);
+/* What is watched has changed: read it again. */
+void slot_reread(struct monitor_db *d);
+/* A probe has brought a snapshot; is one waited for? */
+void slot_seen(struct monitor_db *d);
+int slot_waits(const struct monitor_db *d);
 /* orphans.c: writes with an unknown end. Around a probe: what it is to ask, and what it was told. */
 void orphans_tick(struct monitor *m, uint64_t now_ns);
 void orphans_ask(struct monitor_db *d, uint64_t now_ns);

@@ -63,6 +63,7 @@ static void on_probe_done(uv_work_t *w, int status)
 		return;
 	publish(d, now);
 	orphans_answer(d);
+	slot_seen(d);
 	d->next_probe_ns = now + PROBE_NS;
 	if (d->probe.wants_reload)
 		monitor_wants_reload(d->m);

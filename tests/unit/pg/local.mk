@@ -1,6 +1,6 @@
 if HAVE_CRITERION
-check_PROGRAMS += tests/unit/pg/t_db_type tests/unit/pg/t_db_event
-TESTS += tests/unit/pg/t_db_type tests/unit/pg/t_db_event
+check_PROGRAMS += tests/unit/pg/t_db_type tests/unit/pg/t_db_event tests/unit/pg/t_db_decode
+TESTS += tests/unit/pg/t_db_type tests/unit/pg/t_db_event tests/unit/pg/t_db_decode
 endif
 tests_unit_pg_t_db_type_SOURCES = %D%/t_db_type.c
 tests_unit_pg_t_db_type_CFLAGS = $(UNIT_CFLAGS)
@@ -9,3 +9,6 @@ tests_unit_pg_t_db_type_LDADD = lib/libpg.a lib/libshm.a lib/libconf.a lib/libjs
 tests_unit_pg_t_db_event_SOURCES = %D%/t_db_event.c
 tests_unit_pg_t_db_event_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_pg_t_db_event_LDADD = lib/libpg.a lib/libjson.a lib/libbase.a $(JANSSON_LIBS) $(UNIT_LIBS)
+tests_unit_pg_t_db_decode_SOURCES = %D%/t_db_decode.c
+tests_unit_pg_t_db_decode_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_pg_t_db_decode_LDADD = lib/libpg.a lib/libbase.a $(UNIT_LIBS)
