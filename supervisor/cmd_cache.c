@@ -68,7 +68,7 @@ static void add_zones(struct table *t, struct cache *cache)
 		table_num(t, s.bytes_used);
 		table_num(t, s.entries);
 		table_num(t, s.n_shards);
-		if (s.entries)
+		if (s.entries && s.oldest_created_ms && s.oldest_created_ms < now)
 			table_num(t, (now - s.oldest_created_ms) * CLOCK_MS);
 		else
 			table_null(t);

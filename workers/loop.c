@@ -19,6 +19,7 @@
 #include "workers/worker.h"
 
 #define BEAT_NS (250 * CLOCK_MS)
+#define SWEEPS 2		/* of 1 % each, at each beat */
 #define TICK_NS (10 * CLOCK_MS)
 #define ORPHAN_DRAIN_NS (5 * CLOCK_S)
 #define SKEW 8u		/* connections above the least loaded worker before accepting is left to others */
@@ -219,6 +220,24 @@ static void beat(struct worker *w)
 	}
 }
 
+static int entry_holds(void *arg, const struct stamp_set *set)
+{
+	return stamps_hold(arg, set);
+}
+
+/* Memory of what has expired or is void comes free without a touch: one worker sweeps, the ready one of the lowest
+ * number; all of it in about 12 s. */
+static void sweep(struct worker *w)
+{
+	if (!w->stamps.n || !w->said_ready)
+		return;
+	for (unsigned i = 0; i < w->number; i++)
+		if (atomic_load_explicit(&region_board(&w->region, i)->state, memory_order_relaxed) == STATE_ready)
+			return;
+	for (int i = 0; i < SWEEPS; i++)
+		cache_sweep(&w->cache, clock_boot_ms(), entry_holds, &w->stamps);
+}
+
 static void say(struct worker *w, enum heritage_type type, uint32_t arg, const char *text)
 {
 	int rc;
@@ -287,8 +306,10 @@ static void on_timer(uv_timer_t *t)
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
 		if (w->pools[i])
 			db_pool_tick(w->pools[i], now);
-	if (now - w->last_beat_ns >= BEAT_NS)
+	if (now - w->last_beat_ns >= BEAT_NS) {
 		beat(w);
+		sweep(w);
+	}
 }
 
 static void arm(struct worker *w)

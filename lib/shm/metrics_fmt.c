@@ -8,12 +8,15 @@
 
 #include "lib/shm/metrics.h"
 
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/base/utf8.h"
+#include "lib/shm/cache.h"
 #include "lib/shm/region.h"
 
 static const struct {
@@ -444,6 +447,47 @@ static void put_databases(struct fmt *f)
 		put_events(f);
 }
 
+static void put_zone(struct fmt *f, const struct cache_stat *s, const char *name, const char *kind, const char *help,
+		     size_t off)
+{
+	static const char *const zones[CACHE_ZONES] = {"zone=\"data\"", "zone=\"negative\""};
+
+	family(f, name, kind, help);
+	for (int z = 0; z < CACHE_ZONES; z++) {
+		uint64_t v;
+
+		memcpy(&v, (const char *)&s[z] + off, sizeof(v));
+		labels(f, zones[z]);
+		if (kind[0] == 'c')
+			put_counter(f, name, v, 0);
+		else
+			put_gauge(f, name, v);
+	}
+}
+
+static void put_cache(struct fmt *f)
+{
+	struct cache_stat s[CACHE_ZONES];
+	struct cache *cache = calloc(1, sizeof(*cache));
+	size_t size;
+	void *mem = region_cache(f->r, &size);
+
+	if (!cache)
+		abort();
+	if (mem && cache_attach(cache, mem, size, SLICE("")) == 0) {
+		for (int z = 0; z < CACHE_ZONES; z++)
+			cache_stat(cache, (enum cache_zone)z, &s[z]);
+		put_zone(f, s, "weir_cache_size_bytes", "gauge", "Shared memory for entries.", offsetof(struct cache_stat, bytes_total));
+		put_zone(f, s, "weir_cache_used_bytes", "gauge", "Shared memory that entries take.", offsetof(struct cache_stat, bytes_used));
+		put_zone(f, s, "weir_cache_entries", "gauge", "Entries.", offsetof(struct cache_stat, entries));
+		put_zone(f, s, "weir_cache_evicted_total", "counter", "Entries that made room for others.", offsetof(struct cache_stat, evicted));
+		put_zone(f, s, "weir_cache_expired_total", "counter", "Entries that were freed past their time.", offsetof(struct cache_stat, expired));
+		put_zone(f, s, "weir_cache_shards_wiped_total", "counter", "Shards emptied because a process died in them.", offsetof(struct cache_stat, wiped));
+		cache_detach(cache);
+	}
+	free(cache);
+}
+
 static void put_instance(struct fmt *f)
 {
 	const struct region_header *h = f->r->h;
@@ -489,6 +533,7 @@ void metrics_format(const struct region *r, int openmetrics, struct buf *out)
 	put_list(&f);
 	put_workers(&f);
 	put_databases(&f);
+	put_cache(&f);
 	put_instance(&f);
 	if (openmetrics)
 		buf_adds(out, "# EOF\n");

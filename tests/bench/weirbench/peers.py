@@ -17,12 +17,15 @@ ENDPOINTS = {
     "row": ("/row", "id", 10000, [1, 4711, 10000]),
     "rows12": ("/rows12", "-", 0, [None]),
     "rows50": ("/rows50", "grp", 200, [1, 77, 200]),
-    "q20": ("/q20", "id", 10000, [1, 9999]),
+    "hit": ("/hit", "id", 10000, []),
+    "hit50": ("/hit50", "grp", 200, []),
+    "q20": ("/q20", "id", 10000, []),
 }
 DEFAULT_ENDPOINTS = ["row", "rows12", "rows50", "null"]
 TITLES = {
     "null": "no database work (204)", "row": "one row by key", "rows12": "12 rows",
     "rows50": "50 rows × 6 columns, 8.8 KB", "q20": "20 queries in one request",
+    "hit": "one row from the cache, 27 B", "hit50": "50 rows from the cache, 8.8 KB",
 }
 
 
@@ -35,7 +38,7 @@ class Peer:
     label = ""                # how the table calls it
     sync = "–"                # Sync mode, where that means something
     workers = 1
-    endpoints = set(ENDPOINTS)
+    endpoints = set(ENDPOINTS) - {"hit", "hit50"}
 
     def __init__(self, setting=()):
         self.setting = setting
@@ -64,6 +67,7 @@ def listener(bench, kind):
 
 class Ceiling(Peer):
     name = "ceiling"
+    endpoints = set(ENDPOINTS)
 
     def __init__(self, setting, wrapper=()):
         super().__init__(setting)
@@ -85,7 +89,7 @@ class Ceiling(Peer):
 
 class Weir(Peer):
     name = "weir"
-    endpoints = {"null", "row", "rows12", "rows50"}
+    endpoints = {"null", "row", "rows12", "rows50", "hit", "hit50", "q20"}
 
     def __init__(self, setting):
         super().__init__(setting)

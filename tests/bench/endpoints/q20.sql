@@ -1,0 +1,23 @@
+-- @route   GET /q20
+-- A composed answer of twenty one-row parts, none of them cached.
+-- @param   *
+-- @include p0 = GET /row?id=1
+-- @include p1 = GET /row?id=5000
+-- @include p2 = GET /row?id=9999
+-- @include p3 = GET /row?id=4998
+-- @include p4 = GET /row?id=9997
+-- @include p5 = GET /row?id=4996
+-- @include p6 = GET /row?id=9995
+-- @include p7 = GET /row?id=4994
+-- @include p8 = GET /row?id=9993
+-- @include p9 = GET /row?id=4992
+-- @include p10 = GET /row?id=9991
+-- @include p11 = GET /row?id=4990
+-- @include p12 = GET /row?id=9989
+-- @include p13 = GET /row?id=4988
+-- @include p14 = GET /row?id=9987
+-- @include p15 = GET /row?id=4986
+-- @include p16 = GET /row?id=9985
+-- @include p17 = GET /row?id=4984
+-- @include p18 = GET /row?id=9983
+-- @include p19 = GET /row?id=4982
