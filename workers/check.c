@@ -12,6 +12,7 @@ int worker_check(struct snapshot *s)
 {
 	struct worker *w = calloc(1, sizeof(*w));
 	struct errs errs;
+	struct err e = {0};
 	AUTO(buf) struct buf why;
 	int rc = 0;
 
@@ -23,7 +24,8 @@ int worker_check(struct snapshot *s)
 	w->is_alone = 1;
 	w->auth = auth_new(&s->options.auth, &s->auth, &errs);
 	auth_free(&w->auth);
-	worker_setup(w);
+	if (worker_setup(w, &e))
+		(void)errs_add(&errs, e.id, e.file, e.line, e.col, "%s", e.text);
 	for (unsigned i = 0; i < s->options.n_databases; i++) {
 		if (!w->pools[i])
 			continue;
@@ -43,8 +45,7 @@ int worker_check(struct snapshot *s)
 	}
 	for (unsigned i = 0; i < s->options.n_databases; i++)
 		db_pool_free(&w->pools[i]);
-	route_done(&w->route);
-	free(w->runs);
+	worker_teardown(w);
 	free(w);
 	errs_done(&errs);
 	return rc;

@@ -6,8 +6,14 @@ WORKER_LINK = $(LIBPQ_LIBS) $(FCGI_LIBS) $(LIBUV_LIBS) $(CONFUSE_LIBS) $(JANSSON
 workers_weir_worker_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)
 workers_weir_worker_SOURCES = workers/front.c workers/front.h workers/wheel.c workers/wheel.h %D%/main.c %D%/worker.h %D%/loop.c %D%/dbio.c %D%/access.c \
 	%D%/setup.c %D%/check.c %D%/route.c %D%/route.h %D%/req.c %D%/req.h %D%/params.c %D%/params.h \
+	%D%/handler.c %D%/handler_cache.c %D%/handler.h \
 	%D%/problem.c %D%/problem.h %D%/step_gate.c %D%/step_parse.c %D%/step_identify.c %D%/step_route.c \
 	%D%/step_body.c %D%/step_cache.c %D%/step_store.c %D%/reply_cache.c %D%/cachekey.c %D%/cachekey.h %D%/include.c %D%/include.h %D%/intent.c %D%/intent.h %D%/step_admit.c %D%/step_query.c %D%/step_render.c %D%/step_reply.c %D%/step_account.c
+# what a handler may call, and nothing else
+workers_weir_worker_LDFLAGS = $(AM_LDFLAGS) -Wl,--dynamic-list=$(srcdir)/workers/weir.sym
+workers_weir_worker_DEPENDENCIES = $(WORKER_LIBS) workers/weir.sym
+include_HEADERS = lib/weir.h
+EXTRA_DIST += workers/weir.sym
 workers_weir_worker_LDADD = $(WORKER_LIBS) $(WORKER_LINK) $(JEMALLOC_LIBS)
 
 sbin_PROGRAMS += workers/weir-monitor

@@ -321,7 +321,13 @@ static int serve(struct worker *w, const struct args *a)
 		w->boot_id = clock_wall_us();
 	if (make_auth(w))
 		return EXIT_CONFIG;
-	worker_setup(w);
+	if (worker_setup(w, &e)) {
+		err_format(&e, text, sizeof(text));
+		log_error("%s", text);
+		if (w->channel_fd >= 0)
+			(void)!heritage_send(w->channel_fd, HERITAGE_FAILED, EXIT_CONFIG, text, -1);
+		return EXIT_CONFIG;
+	}
 	if (worker_loop_init(w))
 		return EXIT_HERITAGE;
 	listen_all(w, a);
@@ -341,9 +347,8 @@ static void worker_done(struct worker *w)
 	while (w->n_free_bufs)
 		buf_done(&w->free_bufs[--w->n_free_bufs]);
 	buf_done(&w->access);
-	route_done(&w->route);
+	worker_teardown(w);
 	auth_free(&w->auth);
-	free(w->runs);
 	arena_pool_done(&w->arenas);
 	fcgi_req_free(&w->fcgi);
 	region_close(&w->region);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/check.h"
+#include "workers/handler.h"
 #include "workers/include.h"
 #include "workers/intent.h"
 #include "workers/worker.h"
@@ -50,9 +51,12 @@ static void on_deadline(struct wheel_timer *t)
 		req_run(r);
 		return;
 	}
-	if (r->is_replying || !r->is_submitted || r->is_query_done)
+	if (r->is_replying || (!r->handling && (!r->is_submitted || r->is_query_done)))
 		return;
-	if (r->q.state == DB_Q_QUEUED) {
+	if (r->handling) {
+		handler_abandon(r);
+		req_fail(r, E_timeout, NULL);
+	} else if (r->q.state == DB_Q_QUEUED) {
 		metric_add(&r->w->metrics->db_pool_timeouts, 1);
 		/* no connection came free in time: not the statement's fault */
 		req_abandon_query(r);
@@ -128,6 +132,7 @@ struct req *req_new_part(struct req *whole)
 
 void req_abandon_query(struct req *r)
 {
+	handler_abandon(r);
 	if (r->is_submitted && !r->is_query_done)
 		db_abandon(r->run->pool, &r->q);
 	r->is_submitted = 0;
@@ -152,6 +157,7 @@ void req_free(struct req *r)
 	buf_done(&r->body);
 	worker_buf_give(w, &r->out);
 	worker_buf_give(w, &r->head);
+	buf_done(&r->handler_head);
 	arena_done(&r->arena);
 	list_del(&r->node);
 	w->n_reqs--;

@@ -97,6 +97,7 @@ struct req {
 	/* query */
 	struct db_query q;
 	int is_submitted, is_query_done;
+	struct weir_request *handling;	/* a handler is at it */
 	/* answer */
 	enum err_id error;
 	int status;
@@ -106,6 +107,7 @@ struct req {
 	struct buf out;			/* body of the answer, behind lines_n bytes of header lines */
 	size_t lines_n;
 	struct buf head;
+	struct buf handler_head;	/* header lines of a handler */
 	int is_replying, in_run;
 	int is_outcome_unknown;		/* a write was sent and its end was not awaited */
 

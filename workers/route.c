@@ -10,7 +10,8 @@ struct route_node {
 	struct route_node *next;	/* sibling literal */
 	struct route_node *literals;
 	struct route_node *param;
-	struct endpoint_run *by_method[HTTP_OTHER];
+	struct route_node *rest;	/* what {name...} leads to */
+	struct endpoint_run *by_method[HTTP_OTHER + 1];	/* the last: any */
 	unsigned allow;
 };
 
@@ -27,10 +28,15 @@ void route_done(struct route *t)
 	arena_pool_done(&t->pool);
 }
 
-static struct route_node *child(struct route *t, struct route_node *n, const struct segment *s)
+static struct route_node *child(struct route *t, struct route_node *n, const struct segment *s, int is_rest)
 {
 	struct route_node *c;
 
+	if (is_rest) {
+		if (!n->rest)
+			n->rest = arena_zalloc(&t->arena, sizeof(*n));
+		return n->rest;
+	}
 	if (s->param >= 0) {
 		if (!n->param)
 			n->param = arena_zalloc(&t->arena, sizeof(*n));
@@ -52,13 +58,13 @@ void route_add(struct route *t, struct endpoint_run *run)
 	enum http_method m = run->ep->method;
 
 	for (unsigned i = 0; i < run->ep->n_segments; i++)
-		n = child(t, n, &run->ep->segments[i]);
+		n = child(t, n, &run->ep->segments[i], run->ep->takes_rest && i + 1 == run->ep->n_segments);
 	check(n->by_method[m] == NULL);
 	n->by_method[m] = run;
 	n->allow |= 1u << m;
 	if (m == HTTP_GET)
 		n->allow |= 1u << HTTP_HEAD;
-	n->allow |= 1u << HTTP_OPTIONS;
+	n->allow |= m == HTTP_OTHER ? ~0u : 1u << HTTP_OPTIONS;
 }
 
 /* Depth first, the literal before the parameter; a template's depth bounds the recursion. */
@@ -66,7 +72,7 @@ static const struct route_node *walk(const struct route_node *n, struct slice re
 				     struct route_match *m)
 {
 	const struct route_node *hit;
-	struct slice raw, seg;
+	struct slice raw, seg, all = rest;
 
 	if (!rest.p)
 		return n->allow ? n : NULL;
@@ -81,13 +87,19 @@ static const struct route_node *walk(const struct route_node *n, struct slice re
 			if (slice_eq(c->text, seg) && (hit = walk(c, rest, a, m)))
 				return hit;
 	}
-	if (!n->param || raw.n == 0 || m->n_values == ENDPOINT_MAX_SEGMENTS)
+	if (m->n_values == ENDPOINT_MAX_SEGMENTS)
 		return NULL;
-	m->raw_values[m->n_values++] = raw;
-	hit = walk(n->param, rest, a, m);
-	if (!hit)
+	if (n->param && raw.n) {
+		m->raw_values[m->n_values++] = raw;
+		hit = walk(n->param, rest, a, m);
+		if (hit)
+			return hit;
 		m->n_values--;
-	return hit;
+	}
+	if (!n->rest)
+		return NULL;
+	m->raw_values[m->n_values++] = all;
+	return n->rest;
 }
 
 void route_find(const struct route *t, enum http_method method, struct slice path, struct arena *scratch,
@@ -109,6 +121,7 @@ void route_find(const struct route *t, enum http_method method, struct slice pat
 	ret->allow = n->allow;
 	if (method == HTTP_HEAD)
 		method = HTTP_GET;
-	if (method < HTTP_OTHER)
-		ret->run = n->by_method[method];
+	ret->run = method < HTTP_OTHER ? n->by_method[method] : NULL;
+	if (!ret->run)
+		ret->run = n->by_method[HTTP_OTHER];
 }

@@ -1,11 +1,12 @@
 /* route: method and path → endpoint, by a tree of segments built once; no regex.
- * Literal segments beat parameters. Owner: the worker. Layer: workers. */
+ * Literal segments beat parameters, these beat {name...}. Owner: the worker. Layer: workers. */
 #ifndef WEIR_WORKERS_ROUTE_H
 #define WEIR_WORKERS_ROUTE_H
 
 #include "lib/conf/endpoint.h"
 
 struct db_pool;
+struct handler;
 struct metric_endpoint;
 struct region_endpoint;
 
@@ -13,6 +14,7 @@ struct region_endpoint;
 struct endpoint_run {
 	const struct endpoint *ep;
 	struct db_pool *pool;		/* NULL: no SQL */
+	struct handler *handler;	/* NULL: none */
 	unsigned first_stmt;		/* + variant */
 	uint64_t timeout_ns, slow_ns;
 	const struct region_endpoint *shared;	/* NULL: weir-worker -t */

@@ -8,6 +8,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "workers/cachekey.h"
+#include "workers/handler.h"
 #include "workers/worker.h"
 
 /* Statements whose value depends on when their transaction began keep a Sync of their own. */
@@ -59,8 +60,9 @@ struct db_pool *worker_pool(struct worker *w, unsigned db, unsigned n_workers)
 	return db_pool_new(&conf);
 }
 
-void worker_setup(struct worker *w)
+int worker_setup(struct worker *w, struct err *e)
 {
+	int rc = 0;
 	struct snapshot *s = &w->snapshot;
 	unsigned n_workers = s->options.workers.min;
 
@@ -95,6 +97,8 @@ void worker_setup(struct worker *w)
 			if (!timeout_ms)
 				timeout_ms = s->options.databases[ep->database].query_timeout;
 		}
+		if (ep->handler && !(run->handler = handler_open(ep, s->options.endpoints, e)))
+			rc = -1;
 		run->timeout_ns = (timeout_ms ? timeout_ms : 2000) * CLOCK_MS;
 		run->slow_ns = ep->slow_ms * CLOCK_MS;
 		run->shared = w->region.h ? region_endpoint(&w->region, ep->metric) : NULL;
@@ -102,4 +106,13 @@ void worker_setup(struct worker *w)
 			run->metrics = &w->metrics->endpoint[ep->metric];
 		route_add(&w->route, run);
 	}
+	return rc;
+}
+
+void worker_teardown(struct worker *w)
+{
+	for (unsigned i = 0; i < w->snapshot.endpoints.n; i++)
+		handler_close(&w->runs[i].handler);
+	free(w->runs);
+	route_done(&w->route);
 }

@@ -13,6 +13,8 @@ enum step_result step_body(struct req *r)
 	if (r->content_length >= 0 && (uint64_t)r->content_length != r->body_bytes)
 		return req_fail(r, E_bad_request,
 				"The body's length is not what CONTENT_LENGTH announced.");
+	if (r->run->handler)
+		return r->error ? STEP_DONE : STEP_NEXT;	/* it reads the request itself */
 	params_bind(r);
 	return r->error ? STEP_DONE : STEP_NEXT;
 }

@@ -77,7 +77,7 @@ static void write_success(struct req *r)
 	if (!r->status)
 		r->status = r->is_not_modified ? 304 : ep->status ? ep->status : ep->returns == RETURNS_NONE ? 204 : 200;
 	add_status(r);
-	if (r->method == HTTP_OPTIONS) {
+	if (r->method == HTTP_OPTIONS && !(r->run && r->run->handler)) {
 		add_allow(r);
 	} else {
 		if (r->lines_n)
@@ -86,7 +86,11 @@ static void write_success(struct req *r)
 			return;
 		if (r->has_key)
 			reply_cache_head(r);
-		if (r->out.n > r->lines_n && r->status != 304) {
+		if (r->run && r->run->handler) {
+			buf_add(&r->head, r->handler_head.p, r->handler_head.n);
+			if (r->status != 204 && r->status != 304)
+				buf_addf(&r->head, "Content-Length: %zu\r\n", r->out.n);
+		} else if (r->out.n > r->lines_n && r->status != 304) {
 			buf_adds(&r->head, "Content-Type: application/json\r\nContent-Length: ");
 			buf_add(&r->head, text, num_put_u64(text, r->out.n - r->lines_n));
 			buf_adds(&r->head, "\r\n");

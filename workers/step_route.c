@@ -28,7 +28,7 @@ enum step_result step_route(struct req *r)
 	r->allow = m.allow;
 	if (!m.allow)
 		return w->is_alone && is_own_status(r) ? STEP_DONE : req_fail(r, E_not_found, NULL);
-	if (r->method == HTTP_OPTIONS) {
+	if (r->method == HTTP_OPTIONS && !(m.run && m.run->handler)) {
 		r->status = 204;
 		return STEP_DONE;
 	}
@@ -60,7 +60,7 @@ enum step_result step_route(struct req *r)
 			return req_fail(r, E_forbidden, missing);
 		}
 	}
-	if (r->accept.n && ep->returns != RETURNS_NONE && !http_accepts_json(r->accept))
+	if (r->accept.n && !ep->handler && ep->returns != RETURNS_NONE && !http_accepts_json(r->accept))
 		return req_fail(r, E_not_acceptable, "This endpoint answers application/json.");
 	r->wants_body = ep->needs_body;
 	if (r->wants_body) {
@@ -73,6 +73,8 @@ enum step_result step_route(struct req *r)
 			r->late_error = E_too_large;
 			return STEP_NEXT;
 		}
+		if (ep->handler)
+			return STEP_NEXT;
 		if (r->content_length != 0 && r->content_type.n && !http_is_json(r->content_type))
 			return req_fail(r, E_unsupported_media_type, NULL);
 		if (r->content_length > 0 && !r->content_type.n)

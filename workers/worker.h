@@ -97,7 +97,9 @@ void access_line(struct worker *w, const struct req *r);
 void access_flush(struct worker *w);
 int access_open(struct worker *w);
 /* setup.c: pools, statements, routes out of the snapshot. */
-void worker_setup(struct worker *w);
+/* 0, or -1: a handler cannot be loaded (e; the last one). */
+int worker_setup(struct worker *w, struct err *e) MUST_USE;
+void worker_teardown(struct worker *w);
 struct db_pool *worker_pool(struct worker *w, unsigned db, unsigned n_workers);
 /* check.c: weir-worker -t: prepare every statement, print findings. The exit code. */
 int worker_check(struct snapshot *s);

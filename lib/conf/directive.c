@@ -313,7 +313,7 @@ static int is_literal_segment(struct slice s)
 	return !slice_eq(s, SLICE(".")) && !slice_eq(s, SLICE(".."));
 }
 
-static void route_segment(struct dir *d, struct slice s, unsigned col)
+static void route_segment(struct dir *d, struct slice s, unsigned col, int is_last)
 {
 	struct endpoint *e = d->e;
 	struct segment *seg = &e->segments[e->n_segments];
@@ -331,6 +331,10 @@ static void route_segment(struct dir *d, struct slice s, unsigned col)
 	}
 	if (s.p[0] == '{' && s.p[s.n - 1] == '}') {
 		seg->text = slice_of(s.p + 1, s.n - 2);
+		if (is_last && seg->text.n > 3 && memcmp(seg->text.p + seg->text.n - 3, "...", 3) == 0) {
+			seg->text.n -= 3;
+			e->takes_rest = 1;
+		}
 		if (!dir_is_name(seg->text)) {
 			dir_error(d, col,
 				  "bad parameter '%.*s'; expected {name} of letters, digits and _",
@@ -356,7 +360,7 @@ static void route_segment(struct dir *d, struct slice s, unsigned col)
 
 void dir_route(struct dir *d)
 {
-	static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", NULL};
+	static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "ANY", NULL};
 	struct dir_word method, path;
 	struct slice rest;
 	unsigned col;
@@ -383,9 +387,19 @@ void dir_route(struct dir *d)
 	for (int n = d->n_errors; rest.p && d->n_errors == n;) {
 		struct slice s = slice_cut(&rest, '/');
 
-		route_segment(d, s, col);
+		route_segment(d, s, col, !rest.p);
 		col += n_chars(s.p, s.n) + 1;
 	}
+}
+
+void dir_handler(struct dir *d)
+{
+	struct dir_word file;
+
+	if (!dir_need(d, &file, "a shared object, such as files.so"))
+		return;
+	d->e->handler = dir_str(d, file.text);
+	d->e->handler_argument = dir_str(d, dir_rest(d).text);
 }
 
 void dir_returns(struct dir *d)

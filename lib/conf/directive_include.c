@@ -80,7 +80,9 @@ static int check_part(const struct endpoint *e, const struct include *inc, struc
 
 	if (t->n_includes)
 		wrong(e, inc, errs, "a part cannot have parts"), n++;
-	if (t->returns == RETURNS_NONE)
+	if (t->handler)
+		wrong(e, inc, errs, "a part cannot be a handler's"), n++;
+	else if (t->returns == RETURNS_NONE)
 		wrong(e, inc, errs, "the part answers without a document"), n++;
 	if (c->is_on && t->auth != AUTH_NONE && !t->cache.is_public && !c->is_per_user && !c->n_per_claims)
 		wrong(e, inc, errs, "the part depends on who asks; say per user in @cache"), n++;

@@ -37,7 +37,7 @@ struct parser {
 };
 
 static const char *const method_names[] = {"GET",   "HEAD",   "POST",    "PUT",
-					   "PATCH", "DELETE", "OPTIONS", "OTHER"};
+					   "PATCH", "DELETE", "OPTIONS", "ANY"};
 
 const char *http_method_name(enum http_method m)
 {
@@ -334,7 +334,7 @@ static void resolve_sql(struct parser *p)
 	for (unsigned i = 0; i < e->n_params; i++) {
 		const struct param *param = &e->params[i];
 
-		if (used[i])
+		if (used[i] || (e->handler && param->source == SOURCE_PATH))
 			continue;
 		if (param->flags & PARAM_DECLARED)
 			complain(p, param->line, p->d.param_col[i], "parameter %s is not used%s",
@@ -352,6 +352,7 @@ static void resolve_sources(struct parser *p)
 	struct endpoint *e = p->d.e;
 	int has_body = e->method == HTTP_POST || e->method == HTTP_PUT || e->method == HTTP_PATCH;
 
+	e->needs_body = e->handler != NULL;
 	for (unsigned i = 0; i < e->n_params; i++) {
 		struct param *param = &e->params[i];
 
@@ -372,10 +373,22 @@ static void check_answer(struct parser *p)
 	struct endpoint *e = p->d.e;
 	unsigned at = p->d.seen[DIR_status] ? p->d.seen[DIR_status] : p->d.seen[DIR_returns];
 
+	if (e->handler) {
+		if (e->has_sql)
+			complain(p, p->sql_line, 0, "SQL beside @handler; expected one of them");
+		if (p->d.seen[DIR_returns] || p->d.seen[DIR_status])
+			complain(p, at, 0, "@%s beside @handler, which says so itself",
+				 p->d.seen[DIR_status] ? "status" : "returns");
+		if (e->cache.is_on || e->n_invalidates || e->n_includes)
+			complain(p, p->d.seen[DIR_handler], 0,
+				 "@%s beside @handler, which keeps its answers itself",
+				 e->cache.is_on ? "cache" : e->n_includes ? "include" : "invalidates");
+		return;
+	}
 	if (!e->has_sql && e->n_includes)
 		e->returns = RETURNS_ROW;
 	else if (!e->has_sql && e->returns != RETURNS_NONE)
-		complain(p, 0, 0, "no SQL; expected a statement, or @returns none");
+		complain(p, 0, 0, "no SQL; expected a statement, @handler, or @returns none");
 	if (e->returns != RETURNS_NONE && (e->status == 204 || e->status == 205))
 		complain(p, at, 0, "@status %d has no body; expected @returns none with it",
 			 e->status);
@@ -531,6 +544,10 @@ static void finish(struct parser *p)
 		complain(p, 1, 0, "no @route; expected a line such as -- @route GET /api/models");
 	if (p->d.public_line && e->n_auth_rules)
 		complain(p, p->d.public_line, 0, "@auth none beside a condition of another @auth");
+	if (!e->handler && e->method == HTTP_OTHER)
+		complain(p, p->d.seen[DIR_route], 0, "@route ANY needs a @handler");
+	if (!e->handler && e->takes_rest)
+		complain(p, p->d.seen[DIR_route], 0, "@route with {name...} needs a @handler");
 	/* what follows from a faulty declaration is not worth saying */
 	if (p->d.n_errors)
 		return;
@@ -614,7 +631,9 @@ static struct slice shape(struct arena *arena, const struct endpoint *e)
 	buf_adds(&b, http_method_name(e->method));
 	for (unsigned i = 0; i < e->n_segments; i++) {
 		buf_addc(&b, '/');
-		if (e->segments[i].param >= 0)
+		if (e->takes_rest && i + 1 == e->n_segments)
+			buf_adds(&b, "{...}");
+		else if (e->segments[i].param >= 0)
 			buf_adds(&b, "{}");
 		else
 			buf_add(&b, e->segments[i].text.p, e->segments[i].text.n);

@@ -124,8 +124,10 @@ struct endpoint {
 	const char *file;		/* path below the endpoints folder */
 	const char *id;			/* file without .sql, '/' as '.', the label in metrics: "models.list" */
 	const char *description;	/* comment lines, joined by newlines; "" if none */
-	enum http_method method;	/* GET (answers HEAD too), POST, PUT, PATCH, DELETE */
+	enum http_method method;	/* GET (answers HEAD too), POST, PUT, PATCH, DELETE; HTTP_OTHER: any, of a handler */
 	const char *path;		/* the template as written */
+	int takes_rest;			/* the last segment is {name...}: the rest of the path, slashes and all */
+	const char *handler, *handler_argument;	/* @handler; NULL: none */
 	unsigned n_segments;
 	struct segment segments[ENDPOINT_MAX_SEGMENTS];
 	unsigned n_params;

@@ -44,15 +44,21 @@ int http_method_is_safe(struct slice method)
 	return 0;
 }
 
-/* RFC 9111 5.1: the first member of a list counts; what is no number is as if it was not there. */
+/* RFC 9111 5.1: the first member of a list counts. What is no number should be ignored, says the RFC; it means that a cache on the way
+ * has held the answer for a time nobody knows, and here it counts as very old. */
 static int64_t age_of(const struct http_fields *f)
 {
-	struct slice line = http_field_find(f, SLICE("Age")), v = slice_trim(slice_cut(&line, ','));
+	struct slice line = http_field_find(f, SLICE("Age")), v;
 	int64_t n = 0;
 
+	if (!line.p)
+		return 0;
+	v = slice_trim(slice_cut(&line, ','));
+	if (!v.n)
+		return HTTP_DELTA_MAX;
 	for (size_t i = 0; i < v.n; i++) {
 		if (v.p[i] < '0' || v.p[i] > '9')
-			return 0;
+			return HTTP_DELTA_MAX;
 		n = n * 10 + (v.p[i] - '0');
 		if (n > HTTP_DELTA_MAX)
 			n = HTTP_DELTA_MAX;

@@ -1,6 +1,7 @@
 /* http_store: what RFC 9111 lets a shared cache keep, for how long, and for which requests.
  * The caller owns the store and the clock: a policy is made when the response has come, kept beside it, and asked with the
  * seconds since. Stricter than the RFC: only answers to GET are kept, none with Set-Cookie, none with Vary: *, no 206.
+ * An unreadable Age makes an answer stale.
  * Pure. Layer: lib/http. */
 #ifndef WEIR_HTTP_HTTP_STORE_H
 #define WEIR_HTTP_HTTP_STORE_H

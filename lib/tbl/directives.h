@@ -1,13 +1,14 @@
 /* Every directive of an endpoint file. Read with DIR() defined; no guard.
  * DIR(id, word, arguments, many, acts, sentence)
  * many: may stand more than once · acts: 1 this build acts on it, 0 it is parsed, checked and kept */
-DIR(route, "route", "METHOD PATH-TEMPLATE", 0, 1, "Method and path that this endpoint answers; {name} is a path parameter.")
+DIR(route, "route", "METHOD PATH-TEMPLATE", 0, 1, "Method and path that this endpoint answers; {name} is a path parameter. With @handler the method may be ANY, and the last segment {name...}, which takes the rest of the path.")
 DIR(param, "param", "NAME [from SOURCE] [required|optional] [default V] [range A..B] [minlen N] [maxlen N] [choice A|B] | *", 1, 1, "Declares a parameter and what it may be; * admits unknown query parameters.")
 DIR(returns, "returns", "rows|row|value|none|json", 0, 1, "Shape of the answer: array of objects, one object or 404, one value, 204, or the single column as the document.")
 DIR(choice, "choice", "NAME A|B|C [default A]", 1, 1, "Parameter that chooses between fixed variants of the SQL, each prepared apart.")
 DIR(timeout, "timeout", "DURATION", 0, 1, "Deadline of a request.")
 DIR(slow, "slow", "DURATION", 0, 1, "From when on a request counts and is logged as slow.")
 DIR(database, "database", "NAME", 0, 1, "Database block that the statement runs on.")
+DIR(handler, "handler", "FILE [ARGUMENT ...]", 0, 1, "Shared object that answers instead of SQL, relative to the endpoints directory; lib/weir.h says how one is written.")
 DIR(header, "header", "NAME: VALUE", 1, 1, "Response header; {column} is replaced by a column of the first row.")
 DIR(status, "status", "NNN", 0, 1, "Status of a successful answer.")
 DIR(auth, "auth", "none | [user] [role A|B] [claim PATH=V|W] ...", 1, 1, "Who may call: everybody, or an identified user, one who has one of the roles, one whose claim has one of the values; all conditions must hold.")

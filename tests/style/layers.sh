@@ -25,6 +25,7 @@ supervisor lib/shm lib/conf lib/ctl lib/loop lib/json
 tests/stress lib
 tests/fuzz lib
 tests/bench lib
+tests/it lib
 examples lib/weir.h
 '
 # options_to_json and the snapshot are written with the JSON writer; the alternative is a second writer in lib/conf.

@@ -100,19 +100,19 @@ class WebServer:
 
 
 class Nginx(WebServer):
-    """variant: keep, buffering, request_buffering, users ({name: password}), extra (text in the location), tls (folder
+    """variant: keep, buffering, request_buffering, users ({name: password}), extra (text in the location), prefix (of the location), tls (folder
     with server.crt, server.key and the clients' ca.crt)."""
 
     name = "nginx"
 
-    def configure(self, keep=True, buffering=True, request_buffering=True, users=None, extra="", tls=None):
+    def configure(self, keep=True, buffering=True, request_buffering=True, users=None, extra="", tls=None, prefix="/api/"):
         upstream = [] if keep else [(r"    keepalive \d+;\n", "")]
         inside = "gzip off;"
         if not buffering:
             inside += " fastcgi_buffering off;"
         if not request_buffering:
             inside += " fastcgi_request_buffering off;"
-        locations = [(r"gzip off;", inside + extra)]
+        locations = [(r"gzip off;", inside + extra), ("location /api/ ", f"location {prefix} ")]
         if not keep:
             locations.append(("fastcgi_keep_conn on;", "fastcgi_keep_conn off;"))
         if users:

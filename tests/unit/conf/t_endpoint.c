@@ -213,6 +213,24 @@ Test(endpoint, without_sql_it_answers_nothing)
 	end(&set);
 }
 
+Test(endpoint, may_be_a_handlers)
+{
+	struct endpoints set;
+	struct endpoint *e;
+
+	begin(&set, "");
+	e = accept(&set, "a.sql", "-- @route ANY /files/{a}/{rest...}\n-- @handler files.so  /srv and more \n");
+	cr_expect_eq(e->method, HTTP_OTHER);
+	cr_expect_str_eq(e->handler, "files.so");
+	cr_expect_str_eq(e->handler_argument, "/srv and more");
+	cr_expect_eq(e->takes_rest, 1);
+	cr_expect_eq(e->n_params, 2u);
+	cr_expect_str_eq(e->params[1].name, "rest");
+	cr_expect_eq(e->needs_body, 1);
+	cr_expect_eq(e->has_sql, 0);
+	end(&set);
+}
+
 struct bad {
 	const char *file, *text, *errors;
 };
@@ -222,8 +240,17 @@ Test(endpoint, faults_are_refused_with_their_place)
 	static const struct bad v[] = {
 	    {"a.sql", "-- @route GET /a\nDELETE FROM t RETURNING 1",
 	     "a.sql:2: a GET must not write, and the statement begins with DELETE; use @route POST, PUT, PATCH or DELETE\n"},
+	    {"a.sql", "-- @route ANY /a\nSELECT 1", "a.sql:1: @route ANY needs a @handler\n"},
+	    {"a.sql", "-- @route GET /a/{b...}\nSELECT :b", "a.sql:1: @route with {name...} needs a @handler\n"},
+	    {"a.sql", "-- @route GET /a/{b...}/c\n-- @handler x.so",
+	     "a.sql:1:18: @route: bad parameter '{b...}'; expected {name} of letters, digits and _\n"},
+	    {"a.sql", "-- @route GET /a\n-- @handler x.so\nSELECT 1", "a.sql:3: SQL beside @handler; expected one of them\n"},
+	    {"a.sql", "-- @route GET /a\n-- @handler x.so\n-- @returns row", "a.sql:3: @returns beside @handler, which says so itself\n"},
+	    {"a.sql", "-- @route GET /a\n-- @handler x.so\n-- @cache 5s",
+	     "a.sql:2: @cache beside @handler, which keeps its answers itself\n"},
+	    {"a.sql", "-- @route GET /a\n-- @handler", "a.sql:2:12: @handler: expected a shared object, such as files.so\n"},
 	    {"a.sql", "SELECT 1", "a.sql:1: no @route; expected a line such as -- @route GET /api/models\n"},
-	    {"a.sql", "-- @route GET /a\n", "a.sql: no SQL; expected a statement, or @returns none\n"},
+	    {"a.sql", "-- @route GET /a\n", "a.sql: no SQL; expected a statement, @handler, or @returns none\n"},
 	    {"a.sql", "", "a.sql:1: no @route; expected a line such as -- @route GET /api/models\n"},
 	    {"a.sql", "-- @route GET /a/{id}\nSELECT 1",
 	     "a.sql:1: path parameter {id} is not used; expected it in the SQL\n"},

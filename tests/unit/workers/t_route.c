@@ -77,3 +77,46 @@ Test(route, finds_by_method_and_path)
 	arena_pool_done(&pool);
 	route_done(&t);
 }
+
+Test(route, gives_the_rest_to_a_handler)
+{
+	static struct endpoint any = {.method = HTTP_OTHER, .n_segments = 2, .takes_rest = 1},
+			       get = {.method = HTTP_GET, .n_segments = 2, .takes_rest = 1}, one = {.method = HTTP_GET, .n_segments = 2};
+	static const struct {
+		enum http_method m;
+		const char *path;
+		int run;
+		const char *value;
+	} cases[] = {
+	    {HTTP_GET, "/files/a", 1, "a"}, {HTTP_HEAD, "/files/a/b//c", 1, "a/b//c"}, {HTTP_POST, "/files/a/b", 0, "a/b"},
+	    {HTTP_OTHER, "/files/a", 0, "a"}, {HTTP_OPTIONS, "/files/a", 0, "a"}, {HTTP_GET, "/files/", 1, ""}, {HTTP_GET, "/files", -1, NULL},
+	    {HTTP_GET, "/files/one", 2, NULL}, {HTTP_GET, "/files/one/two", 1, "one/two"}, {HTTP_POST, "/files/one", -1, NULL},
+	};
+	struct endpoint *all[] = {&any, &get, &one};
+	struct endpoint_run r[3];
+	struct arena_pool pool;
+	struct arena a;
+	struct route t;
+
+	any.segments[0] = get.segments[0] = one.segments[0] = lit("files");
+	any.segments[1] = get.segments[1] = par(0);
+	one.segments[1] = lit("one");
+	route_init(&t);
+	for (unsigned i = 0; i < 3; i++) {
+		r[i] = (struct endpoint_run){.ep = all[i]};
+		route_add(&t, &r[i]);
+	}
+	arena_pool_init(&pool, 4);
+	arena_init(&a, &pool);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct route_match m;
+
+		route_find(&t, cases[i].m, slice_str(cases[i].path), &a, &m);
+		cr_expect_eq(m.run, cases[i].run < 0 ? NULL : &r[cases[i].run], "%s", cases[i].path);
+		if (cases[i].value)
+			cr_expect(m.n_values == 1 && slice_eq(m.raw_values[0], slice_str(cases[i].value)), "%s", cases[i].path);
+	}
+	arena_done(&a);
+	arena_pool_done(&pool);
+	route_done(&t);
+}
