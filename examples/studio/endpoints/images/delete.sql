@@ -3,7 +3,7 @@
 -- @auth    user
 -- @param   me  from user
 -- @returns row
--- @invalidates images
+-- @invalidates images image:{id}
 -- @audit
 DELETE FROM images i
  USING users u

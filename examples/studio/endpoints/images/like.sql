@@ -3,5 +3,5 @@
 -- @auth    user
 -- @param   me  from user
 -- @returns row
--- @invalidates images
+-- @invalidates images image:{id}
 SELECT id, likes FROM like_image(auth0_id => :me, image_id => :id)

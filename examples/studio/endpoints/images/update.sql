@@ -5,7 +5,7 @@
 -- @param   visibility  optional  choice public|unlisted|private
 -- @param   tags        optional
 -- @returns row
--- @invalidates images
+-- @invalidates images image:{id}
 UPDATE images i
    SET visibility = coalesce(:visibility::visibility, i.visibility), tags = coalesce(:tags::text[], i.tags)
   FROM users u
