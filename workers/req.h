@@ -136,10 +136,9 @@ void reply_cache_head(struct req *r);
 void cache_unfollow(struct req *r);
 /* May an entry be believed: it was made after the last purge, and its tags have not moved? */
 int cache_holds(const struct req *r, const struct cache_meta *m);
-/* step_store.c: store a new answer (or a 404); end its flight; put an older answer in an error's place (1: done). */
+/* step_store.c: store a new answer (or a 404); end its flight. */
 void cache_store(struct req *r);
 void cache_land(struct req *r, enum flight_end end);
-int cache_rescue(struct req *r);
 /* Does If-None-Match name the answer of r->meta? */
 int cache_is_condition_met(const struct req *r);
 /* What the cache still has to do before the reply: a 404 is stored, an error rescued, the flight ended, a

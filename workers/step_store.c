@@ -124,26 +124,25 @@ static int may_stand_in(enum err_id id)
 	       id == E_internal;
 }
 
-int cache_rescue(struct req *r)
+static void rescue(struct req *r)
 {
 	struct worker *w = r->w;
 
 	if (!r->has_key || r->layer || !may_stand_in(r->error) || !r->run->ep->cache.error_ms)
-		return 0;
+		return;
 	w->boot_ms = clock_boot_ms();
 	buf_clear(&r->out);
 	if (cache_get(&w->cache, CACHE_DATA, &r->key, w->boot_ms, &r->meta, &r->out) == CACHE_MISS ||
 	    !cache_holds(r, &r->meta) ||
 	    w->boot_ms >= (r->meta.error_ms > r->meta.hard_ms ? r->meta.error_ms : r->meta.hard_ms)) {
 		buf_clear(&r->out);
-		return 0;
+		return;
 	}
 	r->layer = LAYER_L1;
 	r->lines_n = r->meta.head_n;
 	r->rescued = r->error;
 	r->error = E_ok;
 	r->detail = NULL;
-	return 1;
 }
 
 int cache_is_condition_met(const struct req *r)
@@ -156,10 +155,13 @@ int cache_is_condition_met(const struct req *r)
 
 void cache_settle(struct req *r)
 {
-	if (!r->layer && r->error == E_no_row)
+	if (!r->layer && r->error == E_no_row) {
 		cache_store(r);
-	else if (!r->layer && r->error && !cache_rescue(r))
+	} else if (!r->layer && r->error) {
+		/* also when an older answer stands in: who waits finds it for himself, and does not try again */
 		cache_land(r, FLIGHT_ERROR);
+		rescue(r);
+	}
 	cache_land(r, FLIGHT_ABANDONED);
 	if (!r->error && (r->layer || r->has_made))
 		r->is_not_modified = r->if_none_match.n && cache_is_condition_met(r);

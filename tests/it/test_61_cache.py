@@ -16,6 +16,8 @@ from weirtest.weir import LoneWorker, Site, Weird
 SETUP = """
 CREATE TABLE item (id int PRIMARY KEY, v int NOT NULL CHECK (v >= 0), owner text NOT NULL DEFAULT 'ann');
 INSERT INTO item SELECT i, 0 FROM generate_series(1, 1000) i;
+CREATE FUNCTION fails() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(0.5); RAISE 'broken' USING ERRCODE = '58000'; END $$;
 """
 
 ENDPOINTS = {
@@ -31,6 +33,8 @@ ENDPOINTS = {
     "vary": "-- @route GET /vary\n-- @returns value\n-- @param lang from header X-Lang default en\n-- @cache 60s\n"
             "SELECT :lang::text",
     "plain": "-- @route GET /plain\n-- @returns value\nSELECT 1",
+    "fails": "-- @route GET /fails\n-- @returns value\n-- @timeout 9s\n-- @cache 200ms stale-if-error 1h\n"
+             "SELECT CASE WHEN v = 0 THEN 1 ELSE fails() END FROM item WHERE id = 20",
     "set": "-- @route POST /item/{id}\n-- @returns none\n-- @param v\n-- @invalidates item:{id} items\n"
            "UPDATE item SET v = :v::int WHERE id = :id::int",
     "slowset": "-- @route PUT /item/{id}\n-- @returns none\n-- @timeout 10s\n-- @invalidates item:{id}\n"
@@ -255,6 +259,21 @@ def test_an_older_answer_stands_in_while_the_database_is_away(own_pg):
         wait_for(lambda: weird.get("/e").header("cache-status", "").endswith("stored"), 10, "a new answer")
     finally:
         weird.stop()
+
+
+def test_those_who_wait_for_a_query_that_fails_do_not_try_it_one_after_the_other(weird, db):
+    assert weird.get("/fails").body == b"1"
+    db.sql("UPDATE item SET v = 1 WHERE id = 20")
+    time.sleep(0.4)     # past the time to live
+    replies = []
+    threads = [threading.Thread(target=lambda: replies.append(weird.get("/fails"))) for _ in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert [(r.status, r.body, status_of(r)) for r in replies] == [(200, b"1", "weir; fwd=stale; detail=error")] * 12
+    wait_for(lambda: queries(weird, "fails") >= 2, 5, "the queries to be counted")
+    assert queries(weird, "fails") == 2
 
 
 def test_a_write_whose_client_has_left_hides_its_tag_until_it_has_ended(weird):
