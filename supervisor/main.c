@@ -88,7 +88,7 @@ static void on_tick(uv_timer_t *t)
 	uint64_t now = clock_mono_ns();
 
 	/* Who overslept may not judge: the others may have been stopped as well. */
-	if (w->last_tick_ns && now - w->last_tick_ns > TICK_MS * CLOCK_MS + OVERSLEPT_NS) {
+	if (now - w->last_tick_ns > TICK_MS * CLOCK_MS + OVERSLEPT_NS) {
 		log_warn("weird did not run for %llu ms; nobody is judged by that time",
 			 (unsigned long long)((now - w->last_tick_ns) / CLOCK_MS));
 		w->no_judging_until_ns = now + OVERSLEPT_NS;
@@ -346,6 +346,7 @@ static int start(struct weird *w, struct err *e)
 		return err_set(e, E_io, "no pipe for the log");
 	uv_timer_init(w->loop, &w->tick);
 	w->tick.data = w;
+	w->last_tick_ns = clock_mono_ns();
 	uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS);
 	return 0;
 }

@@ -128,14 +128,22 @@ def test_a_hung_worker_is_replaced_within_seconds(weir):
 
 
 def test_who_overslept_judges_nobody(weir):
-    w = weir(endpoints=ENDPOINTS, options=TWO)
-    before = {r["pid"] for r in ready(w, 2)}
-    os.kill(w.pid, signal.SIGSTOP)
-    time.sleep(4)
-    assert w.get("/one").status == 200
+    """As after a suspended machine: all were stopped, weird wakes first and finds every heartbeat old."""
+    w = weir(endpoints=ENDPOINTS, options={"workers": {"min": 2, "max": 2, "hang_timeout": "1s"}})
+    one, two = [r["pid"] for r in ready(w, 2)]
+    for pid in (w.pid, one, two):
+        os.kill(pid, signal.SIGSTOP)
+    until = time.monotonic() + 2.5      # longer than hang_timeout and than weird may sleep
+    wait_for(lambda: time.monotonic() > until, 5)
     os.kill(w.pid, signal.SIGCONT)
-    time.sleep(1)
-    assert {r["pid"] for r in w.workers("ready")} == before
+    wait_for(lambda: "nobody is judged" in w.log_text(), 5, "weird to notice that it slept")
+    for pid in (one, two):
+        os.kill(pid, signal.SIGCONT)
+    assert w.get("/one").status == 200
+    # it judges again, and only who hangs
+    os.kill(one, signal.SIGSTOP)
+    wait_gone([one], 10)
+    assert two in w.worker_pids() and w.log_text().count(" hangs: ") == 1
 
 
 def test_without_weird_nobody_stays(weir):
@@ -158,14 +166,19 @@ def fake_libexec(worker):
     return d
 
 
+def run_times(libexec):
+    return [float(x) for x in (libexec / "weir-worker.runs").read_text().split()]
+
+
 def test_crash_at_boot_backs_off_and_recovers(weir):
-    d = fake_libexec(f'echo x >> "$0.runs"\nif test -e "$0.good"; then exec {built("workers/weir-worker")} "$@"; fi\n'
+    d = fake_libexec(f'date +%s.%N >> "$0.runs"\nif test -e "$0.good"; then exec {built("workers/weir-worker")} "$@"; fi\n'
                      "echo no luck today >&2\nexit 3\n")
     w = weir(endpoints=ENDPOINTS, env={"WEIR_LIBEXEC": str(d)}, wait=False)
     wait_for(lambda: "no luck today" in w.log_text(), 10, "the first crash")
-    time.sleep(4)
-    runs = len((d / "weir-worker.runs").read_text().splitlines())
-    assert 4 <= runs <= 12, runs
+    runs = wait_for(lambda: len(run_times(d)) >= 6 and run_times(d), 15, "six tries")
+    gaps = [b - a for a, b in zip(runs, runs[1:])]
+    # at once, then 100, 200, 400, 800 ms, each within a fifth
+    assert all(gap > 0.8 * want for gap, want in zip(gaps, (0, 0.1, 0.2, 0.4, 0.8))), gaps
     assert w.proc.alive()
     assert w.ctl("info").severity == 6
     usage = sum(map(int, Path(f"/proc/{w.pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
@@ -176,11 +189,10 @@ def test_crash_at_boot_backs_off_and_recovers(weir):
 
 
 def test_exit_78_is_not_respawned_hot(weir):
-    d = fake_libexec('echo x >> "$0.runs"\nexit 78\n')
+    d = fake_libexec('date +%s.%N >> "$0.runs"\nexit 78\n')
     w = weir(endpoints=ENDPOINTS, env={"WEIR_LIBEXEC": str(d)}, wait=False)
-    wait_for(lambda: (d / "weir-worker.runs").exists(), 10, "the first try")
-    time.sleep(3)
-    assert len((d / "weir-worker.runs").read_text().splitlines()) == 1
+    first, second = wait_for(lambda: len(run_times(d)) >= 2 and run_times(d)[:2], 20, "the second try")
+    assert second - first > 4.9
     assert w.proc.alive()
 
 
@@ -203,8 +215,7 @@ def test_reload_replaces_every_process_and_keeps_counters(weir):
 
     def total():
         return sum(v for k, v in w.metrics().items() if k.startswith("weir_http_requests_total") and '"2xx"' in k)
-    seen = total()
-    assert seen >= 10
+    seen = wait_for(lambda: total() >= 10 and total(), 5, "all to be counted")
     assert w.reload().severity != 3
     assert not before & {r["pid"] for r in ready(w, 2)}
     wait_for(lambda: w.monitor_pid() not in (None, monitor), 5, "the monitor to be replaced")
@@ -233,8 +244,7 @@ def test_a_statement_that_does_not_prepare_is_refused_by_the_candidate(weir):
     assert r.severity == 3
     assert "bad.sql:2" in r.body and "no_such_column" in r.body
     assert {r["pid"] for r in w.workers("ready")} == before
-    time.sleep(1)
-    assert len(w.worker_pids()) == 2
+    wait_for(lambda: len(w.worker_pids()) == 2, 5, "the candidate to be gone")
     w.site.remove_endpoint("bad")
     assert w.reload().severity != 3
     ready(w, 2)
@@ -399,7 +409,7 @@ def test_term_lets_requests_finish_and_twice_is_fast(weir):
     wait_for(lambda: any(r["in_flight"] for r in w.workers()), 5, "the request to run")
     begin = time.monotonic()
     os.kill(w.pid, signal.SIGTERM)
-    time.sleep(0.1)
+    wait_for(lambda: w.ctl("info", json=True).json["state"] == "stopping", 5, "the first signal to be taken")
     os.kill(w.pid, signal.SIGTERM)
     w.proc.popen.wait(20 * PATIENCE)
     assert time.monotonic() - begin < 1.3 * PATIENCE
