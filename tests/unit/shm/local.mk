@@ -1,7 +1,7 @@
 if HAVE_CRITERION
 SHM_TESTS = tests/unit/shm/t_histo tests/unit/shm/t_metrics tests/unit/shm/t_slots \
 	tests/unit/shm/t_express tests/unit/shm/t_region tests/unit/shm/t_stamps \
-	tests/unit/shm/t_cache tests/unit/shm/t_flight
+	tests/unit/shm/t_cache tests/unit/shm/t_flight tests/unit/shm/t_stamps_model
 check_PROGRAMS += $(SHM_TESTS)
 TESTS += $(SHM_TESTS)
 SHM_TEST_LIBS = lib/libshm.a lib/libbase.a $(XXHASH_LIBS) $(UNIT_LIBS)
@@ -30,4 +30,7 @@ tests_unit_shm_t_cache_LDADD = $(SHM_TEST_LIBS)
 tests_unit_shm_t_flight_SOURCES = %D%/t_flight.c
 tests_unit_shm_t_flight_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_shm_t_flight_LDADD = $(SHM_TEST_LIBS)
+tests_unit_shm_t_stamps_model_SOURCES = %D%/t_stamps_model.c
+tests_unit_shm_t_stamps_model_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_shm_t_stamps_model_LDADD = $(UNIT_LIBS)
 endif
