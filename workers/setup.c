@@ -53,6 +53,7 @@ struct db_pool *worker_pool(struct worker *w, unsigned db, unsigned n_workers)
 				    .number = w->number,
 				    .n_workers = n_workers,
 				    .queue_limit = w->snapshot.options.limits.queue,
+				    .max_response = w->snapshot.options.limits.response,
 				    .has_monitor = !w->is_alone,
 				    .ops = &dbio_ops,
 				    .ctx = w};

@@ -134,6 +134,7 @@ struct db_pool_conf {
 	unsigned db, number;
 	unsigned n_workers;	/* that share the warm connections */
 	unsigned queue_limit;
+	size_t max_response;	/* a read whose result is far beyond it is stopped while it arrives; 0 = never */
 	int has_monitor;	/* weir-monitor cancels for us; else a thread of our own does */
 	const struct db_ops *ops;
 	void *ctx;

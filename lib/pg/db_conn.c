@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -15,6 +16,7 @@
 #include "lib/shm/region.h"
 
 #define LAST_READS 4096u
+#define LARGE_FROM (1024u * 1024u)
 
 static void drop_notice(void *arg, const PGresult *res)
 {
@@ -558,6 +560,49 @@ static void cancel_over(struct db_conn *c, uint64_t now_ns)
 	}
 }
 
+/* libpq keeps a result until it is whole, so what arrives is counted at the socket. The first piece is not: most
+ * results are one piece, and pay nothing. A result is larger as JSON than on the wire but for rows that are all short
+ * numbers; twice the limit is beyond any that could still be sent. Writes go on: they may have committed. The express
+ * lane is bounded by its guard. 1: the connection is gone. */
+static int stop_too_large(struct db_conn *c, uint64_t now_ns)
+{
+	struct db_pool *p = c->pool;
+	uint64_t max = 2 * (uint64_t)p->conf.max_response + LARGE_FROM;
+	int n = 0;
+
+	if (!p->conf.max_response || ioctl(PQsocket(c->pg), FIONREAD, &n) || n < 0)
+		return 0;
+	c->partial_bytes += (unsigned)n;
+	if (c->partial_bytes <= max)
+		return 0;
+	LIST_FOR(l, &c->fifo)
+	{
+		struct db_entry *e = LIST_ENTRY(l, struct db_entry, node);
+		struct db_query *q = e->q;
+
+		if (!q || e->is_write)
+			continue;
+		e->q = NULL;
+		q->entry = NULL;
+		q->conn = NULL;
+		q->state = DB_Q_NEW;
+		db_fail(p, q, E_internal, "the result is larger than limits.response", now_ns);
+		snprintf(q->client_text, sizeof(q->client_text), "The result is larger than this server sends.");
+		if (!p->conf.opts->pooler && c->state == DB_C_OPEN) {
+			db_conn_cancel(c, now_ns);
+			return 0;
+		}
+		db_conn_close(c, now_ns);
+		return 1;
+	}
+	/* cancelled, and still it comes */
+	if (c->state == DB_C_CANCELLING && c->partial_bytes > 2 * max) {
+		db_conn_close(c, now_ns);
+		return 1;
+	}
+	return 0;
+}
+
 /* A socket in error still holds what came before it, and libpq reads that first, the error later: one
  * PQconsumeInput need not meet it. It will, after as many as there are bytes; the bound is against a kernel that
  * forgets the error. */
@@ -582,6 +627,8 @@ void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, 
 		last_words(c, now_ns);
 		return;
 	}
+	if (c->is_partial && readable && stop_too_large(c, now_ns))
+		return;
 	if (readable && !PQconsumeInput(c->pg))
 		dead = 1;
 	/* what was complete before the connection broke is good */
@@ -589,6 +636,9 @@ void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, 
 		db_conn_close(c, now_ns);
 		return;
 	}
+	c->is_partial = c->n_fifo && c->lane == LANE_EXCLUSIVE;
+	if (c->n_fifo == 0)
+		c->partial_bytes = 0;
 	/* nothing is expected: a notification or parameter change, or the end */
 	if (readable && c->n_fifo == 0 && !db_conn_is_sound(c)) {
 		db_conn_close(c, now_ns);

@@ -76,6 +76,8 @@ struct db_conn {
 	unsigned *prepared;		/* by statement: serial it is prepared as, 0 = not */
 	PGresult *prep_error;		/* of the prepare group just in front of a query */
 	unsigned prep_error_stmt;
+	uint64_t partial_bytes;		/* of a result that did not come at once, exclusive lane */
+	int is_partial;
 	int want_write, is_admin_shutdown, is_draining, min_rtt_us;
 	void *watch;
 	struct db_job *job;		/* while connecting */

@@ -449,3 +449,27 @@ def test_a_lane_that_meets_its_guard_twice_is_given_up(server):
         for c in conns:
             c.close()
         w.stop()
+
+
+@pytest.mark.parametrize("pooler", [False, True])
+def test_a_result_far_beyond_the_limit_is_not_collected_first(server, pooler):
+    """400 MB would come; the limit is 64 KiB."""
+    def peak():
+        return next(int(line.split()[1]) for line in open(f"/proc/{w.pid}/status") if line.startswith("VmHWM")) // 1024
+    big = "-- @route GET /big\n-- @timeout 10s\nSELECT repeat('x', 1000) AS x FROM generate_series(1, 400000)"
+    w = LoneWorker(Site(server.conninfo_for("test", user="postgres"), {**ENDPOINTS, "big": big},
+                        {"limits": {"response": "64KiB"}, "database": {"main": {**OPTIONS["database"]["main"],
+                                                                               "pooler": pooler}}}))
+    try:
+        assert w.get("/nap").status == 200
+        before = peak()
+        for _ in range(5):
+            reply = w.get("/big", timeout=20)
+            assert reply.status == 500 and "larger than this server sends" in reply.json["detail"]
+            assert w.get("/nap").status == 200
+        assert peak() - before < 60 * PATIENCE
+        wait_for(lambda: server.value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND "
+                                      "query LIKE '%%generate_series%%' AND pid <> pg_backend_pid()", dbname="test") == 0,
+                 2, "the statement to be stopped")
+    finally:
+        w.stop()
