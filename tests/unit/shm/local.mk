@@ -1,5 +1,5 @@
 if HAVE_CRITERION
-SHM_TESTS = tests/unit/shm/t_histo tests/unit/shm/t_metrics tests/unit/shm/t_slots \
+SHM_TESTS = tests/unit/shm/t_breaker tests/unit/shm/t_histo tests/unit/shm/t_metrics tests/unit/shm/t_slots \
 	tests/unit/shm/t_express tests/unit/shm/t_region tests/unit/shm/t_stamps \
 	tests/unit/shm/t_cache tests/unit/shm/t_flight tests/unit/shm/t_stamps_model
 check_PROGRAMS += $(SHM_TESTS)
@@ -33,4 +33,7 @@ tests_unit_shm_t_flight_LDADD = $(SHM_TEST_LIBS)
 tests_unit_shm_t_stamps_model_SOURCES = %D%/t_stamps_model.c
 tests_unit_shm_t_stamps_model_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_shm_t_stamps_model_LDADD = $(UNIT_LIBS)
+tests_unit_shm_t_breaker_SOURCES = %D%/t_breaker.c
+tests_unit_shm_t_breaker_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_shm_t_breaker_LDADD = $(SHM_TEST_LIBS)
 endif
