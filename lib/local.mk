@@ -10,6 +10,7 @@ include lib/auth/local.mk
 include lib/fcgi/local.mk
 include lib/http/local.mk
 include lib/pg/local.mk
+include lib/mc/local.mk
 
 EXTRA_DIST += lib/tbl/README
 lib_libbase_a_SOURCES += lib/tbl/errors.h lib/tbl/options.h lib/tbl/directives.h lib/tbl/steps.h \

@@ -24,6 +24,7 @@ include tests/unit/auth/local.mk
 include tests/unit/http/local.mk
 include tests/unit/fcgi/local.mk
 include tests/unit/pg/local.mk
+include tests/unit/mc/local.mk
 include tests/unit/workers/local.mk
 include tests/unit/supervisor/local.mk
 include tests/fuzz/local.mk
@@ -32,6 +33,7 @@ include tests/fuzz/conf.mk
 include tests/fuzz/http.mk
 include tests/fuzz/ctl.mk
 include tests/fuzz/json.mk
+include tests/fuzz/mc.mk
 include tests/fuzz/auth.mk
 include tests/fuzz/pg.mk
 include tests/stress/local.mk
