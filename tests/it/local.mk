@@ -3,6 +3,7 @@ EXTRA_DIST += tests/run tests/packages .ci/run tests/it sql examples
 
 dist-hook:
 	find $(distdir) -name __pycache__ -prune -exec rm -rf {} +
+	cd $(distdir)/tests/it/handlers && rm -rf *.o *.so http_rules .deps .dirstamp
 
 # A handler as its author builds one, but that it takes lib/http's sources along.
 noinst_PROGRAMS += tests/it/handlers/upstream.so tests/it/handlers/http_rules
