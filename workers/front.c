@@ -143,9 +143,11 @@ static void park(struct front_conn *c)
 	if (f->is_draining) {
 		uv_poll_stop(&c->poll);	/* epoll's registration lives on in the other process otherwise */
 		c->events = 0;
-		(void)f->ops->on_park(c);
-		front_close(c);
-		return;
+		if (f->ops->on_park(c) != -EAGAIN) {
+			front_close(c);
+			return;
+		}
+		/* weird reads slower than we send: it stays ours, and is offered again in the next turn */
 	}
 	want_read(c, 1);
 	wheel_start(f->wheel, &c->timer, f->now_ns + f->limits.idle_ns);

@@ -319,6 +319,8 @@ static void arm(struct worker *w)
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
 		if (w->pools[i] && db_pool_is_active(w->pools[i]))
 			wait = TICK_NS;
+	if (w->is_draining && w->front.n_parked)
+		wait = TICK_NS;
 	wait = wheel_wait(&w->wheel, now, wait);
 	due = now + wait;
 	if (w->timer_due_ns > now && w->timer_due_ns <= due)
@@ -338,6 +340,8 @@ static void on_turn(uv_check_t *h)
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
 		if (w->pools[i])
 			db_pool_flush(w->pools[i], now);
+	if (w->is_draining && w->front.n_parked)
+		front_drain(&w->front);
 	dbio_resume(w);
 	cache_wake(w);
 	check_ready(w);

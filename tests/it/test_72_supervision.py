@@ -339,7 +339,7 @@ def test_parked_connections_live_over_reloads(weir):
     sent again."""
     w = weir(endpoints=ENDPOINTS, options=TWO)
     ready(w, 2)
-    conns = [Connection(w.listen) for _ in range(400)]
+    conns = [Connection(w.listen) for _ in range(700)]    # more than the channel to weird holds at once
 
     def lost():
         n = 0
