@@ -3,7 +3,7 @@
  * The first that misses owns the flight; others follow: they park, and their worker's number is put
  * into the flight's mask, to be woken through that number's eventfd (by the caller: nothing here blocks or
  * does I/O). A follower joins only a flight whose stamps are the present ones and that began, and is now,
- * without an intent: anything else breaks the promise (model-checked). An owner that died
+ * without an intent: anything else breaks the promise (tests/unit/shm/t_stamps_model.c). An owner that died
  * is noticed by its number's incarnation; the first that looks takes the flight over.
  *
  * A finished flight is kept for a while when its outcome says something: an error (1 s: followers do not

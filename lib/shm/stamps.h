@@ -6,7 +6,7 @@
  *   fill     stamps_load before the statement is sent; store only if stamps_hold then
  *   write    stamps_begin (intent bit, generation + 1) → COMMIT → stamps_end (generation + 1, bit
  *            cleared) → reply. The same end after a rollback.
- * The simpler orders were model-checked and fail. A bit
+ * The simpler orders were model-checked and fail; tests/unit/shm/t_stamps_model.c is that model. A bit
  * stands for a worker number; one worker with several writes open on a slot counts them privately
  * and clears the bit with the last one.
  *
