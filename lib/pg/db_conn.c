@@ -289,9 +289,12 @@ static void sample(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 	struct db_stmt *s = &c->pool->stmts[e->stmt];
 	uint64_t us = service_us(c, e, now_ns);
 
-	s->mean_us = s->runs ? (s->mean_us * 15 + us) / 16 : us;
+	/* the statements of a batch all end at its Sync: only those that have their own tell what one takes */
 	s->runs++;
-	if (s->may_express && s->express && !e->is_shared)
+	if (e->is_shared)
+		return;
+	s->mean_us = s->runs > 1 ? (s->mean_us * 15 + us) / 16 : us;
+	if (s->may_express && s->express)
 		express_sample(s->express, us, result_bytes(e->result), now_ns / CLOCK_MS);
 }
 

@@ -12,7 +12,7 @@
 #include "lib/conf/options.h"
 #include "lib/shm/region.h"
 
-#define BATCH_MAX 16u		/* statements that share a Sync */
+#define BATCH_MAX 32u		/* statements that share a Sync */
 #define BATCH_WORK_US 1000u
 #define BATCH_FLUSH_EVERY 8u
 #define EXPRESS_PARAM_BYTES (16u * 1024)
@@ -262,9 +262,9 @@ static int is_shareable(const struct db_pool *p, const struct db_query *q, uint6
 {
 	const struct db_stmt *s = &p->stmts[q->stmt];
 
-	/* a request with settings never shares a Sync; 1 run in 16 is measured alone */
+	/* a request with settings never shares a Sync; 1 run in 64 is measured alone */
 	return (p->conf.opts->batch || q->group) && !p->conf.opts->pooler && !q->user && !q->claims && !q->wants_own_sync && !s->is_time_bound &&
-	       s->mean_us <= BATCH_WORK_US && s->runs % 16 != 0 &&
+	       s->mean_us <= BATCH_WORK_US && s->runs % 64 != 0 &&
 	       (!s->failed_ns || now_ns - s->failed_ns > 60 * CLOCK_S);
 }
 

@@ -473,3 +473,48 @@ def test_a_result_far_beyond_the_limit_is_not_collected_first(server, pooler):
                  2, "the statement to be stopped")
     finally:
         w.stop()
+
+
+def test_statements_that_share_a_sync_share_nothing_else(server):
+    """batch = turn: an error takes the statements behind it with it; they run again by themselves."""
+    w = lone(server, {"div": "-- @route GET /div\n-- @param k\n-- @param n default 1\n-- @returns row\n"
+                             "SELECT :k::int AS k, 10 / :n::int AS q"}, batch="turn")
+    conns = [Connection(w.listen, timeout=30) for _ in range(48)]
+    try:
+        earn(w, "/div?k=1")
+        for turn in range(30):
+            bad = {turn % 48, 40} if turn % 3 else set()
+            in_one_turn(w, conns, [f"/div?k={i}&n={0 if i in bad else 1}" for i in range(48)])
+            for i, c in enumerate(conns):
+                reply = c.read_reply()
+                if i in bad:
+                    assert reply.status == 400
+                else:
+                    assert reply.status == 200 and reply.json == {"k": i, "q": 10}
+    finally:
+        for c in conns:
+            c.close()
+        w.stop()
+
+
+def test_a_batch_is_lost_with_its_connection_and_run_again(server):
+    w = lone(server, {}, batch="turn")
+    conns = [Connection(w.listen, timeout=30) for _ in range(48)]
+    try:
+        earn(w)
+        for _ in range(5):
+            pids = sessions(server)
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            in_one_turn(w, conns, ["/lane"] * 48)
+            for _ in range(2):
+                assert w.get("/none").status == 404
+            for pid in pids:
+                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, signal.SIGCONT)
+            assert [c.read_reply().status for c in conns] == [200] * 48
+            wait_for(lambda: len(sessions(server)) >= 2, 5, "new connections")
+    finally:
+        for c in conns:
+            c.close()
+        w.stop()
