@@ -9,7 +9,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/err.h"
-#include "lib/shm/sum.h"
+#include "lib/shm/digest.h"
 
 #define MAGIC 0x314c5657u	/* "WVL1" */
 #define FORMAT 1u
@@ -75,7 +75,7 @@ int mc_value_encode(struct buf *out, const struct mc_value *v, uint64_t seed)
 		buf_add(out, v->tags[i].p, v->tags[i].n);
 	}
 	buf_add(out, v->body.p, v->body.n);
-	sum = htole64(sum_64(slice_of(out->p + at + sizeof(sum), out->n - at - sizeof(sum)), seed));
+	sum = htole64(digest_64(slice_of(out->p + at + sizeof(sum), out->n - at - sizeof(sum)), seed));
 	memcpy(out->p + at, &sum, sizeof(sum));
 	return 0;
 }
@@ -106,7 +106,7 @@ enum mc_value_fault mc_value_decode(struct slice s, uint64_t build, uint64_t sch
 	memcpy(&h, s.p, sizeof(h));
 	if (le32toh(h.magic) != MAGIC || le16toh(h.format) != FORMAT)
 		return MC_VALUE_BROKEN;
-	if (le64toh(h.sum) != sum_64(slice_of(s.p + sizeof(h.sum), s.n - sizeof(h.sum)), seed))
+	if (le64toh(h.sum) != digest_64(slice_of(s.p + sizeof(h.sum), s.n - sizeof(h.sum)), seed))
 		return MC_VALUE_BROKEN;
 	key_n = le32toh(h.key_n);
 	tags_n = le32toh(h.tags_n);

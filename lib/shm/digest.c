@@ -12,3 +12,8 @@ void digest_128(struct slice bytes, uint8_t out[16])
 	XXH128_canonicalFromHash(&c, XXH3_128bits(bytes.p, bytes.n));
 	memcpy(out, c.digest, 16);
 }
+
+uint64_t digest_64(struct slice bytes, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(bytes.n ? bytes.p : "", bytes.n, seed);
+}

@@ -8,7 +8,7 @@
 
 #include "lib/base/check.h"
 #include "lib/mc/mc_value.h"
-#include "lib/shm/sum.h"
+#include "lib/shm/digest.h"
 
 #define SEED 7u
 #define HEAD 104u
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(fixed);
 	memcpy(fixed, data, size);
 	memcpy(fixed + 8, "WVL1\1\0", 6);
-	sum = sum_64(slice_of(fixed + 8, size - 8), SEED);
+	sum = digest_64(slice_of(fixed + 8, size - 8), SEED);
 	for (unsigned i = 0; i < 8; i++)
 		fixed[i] = (char)(sum >> 8 * i);
 	memcpy(&build, fixed + 16, sizeof(build));
