@@ -109,7 +109,7 @@ int mc_set(struct mc *m, const struct mc_key *key, struct slice value, unsigned 
 /* Store token if there is nothing under key: a lease. The token must be the asker's own (host, worker, a
  * number): what decides is whose token is read back. */
 void mc_add(struct mc *m, const struct mc_key *key, struct slice token, unsigned ttl_s, mc_done_f *done, void *arg);
-/* Acknowledged. done may be NULL. */
+/* Acknowledged: it is sent unanswered, then its key is read on the same connection. done may be NULL. */
 void mc_delete(struct mc *m, const struct mc_key *key, mc_done_f *done, void *arg);
 /* The value under key was not what it should be: counted, and deleted. */
 void mc_corrupt(struct mc *m, const struct mc_key *key);

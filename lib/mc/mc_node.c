@@ -2,8 +2,9 @@
  *  - the answers of several nodes are then read one by one, and whose failure it was is certain (a
  *    handle with several servers reports a timeout of two of them as "not found");
  *  - the ring can be told aliases, which are no addresses.
- * NOREPLY is switched on for stores only: an acknowledged one ends in an assertion of the library when
- * the answer is a success of another command, and a peer must not be able to end this process. */
+ * The only answers that the library is let to read are those of mget, into a result of ours; all else is sent
+ * with NOREPLY and, where it must be acknowledged (add, delete), followed by an mget of its key. Its other
+ * readers assert what a peer may break (the success of another command), or write over the handle. */
 #include "config.h"
 
 #include "lib/mc/mc_priv.h"
@@ -12,6 +13,45 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+
+/* What the library believes of a peer (1.1.4), and what keeps it from harm:
+ *  - any length of a value: it asks for so much memory, or, where "length + 2" wraps, for none and writes up to
+ *    two bytes before the block. A node's result has a buffer of ours, with room in front, large enough for
+ *    every value that can be; realloc refuses more.
+ *  - any length of a key: it writes up to 350 bytes into 251, over the flag that says who frees the result.
+ *    The result has room behind it, is never freed, and is made anew after such a key. */
+#define FRONT_ROOM 64u
+#define BUFFER_BYTES (MC_MAX_BYTES + 4096u)
+
+static void *lib_malloc(const memcached_st *h, const size_t n, void *context)
+{
+	(void)h;
+	(void)context;
+	return n > BUFFER_BYTES ? NULL : malloc(n);
+}
+
+static void *lib_realloc(const memcached_st *h, void *p, const size_t n, void *context)
+{
+	(void)h;
+	(void)context;
+	return n > BUFFER_BYTES ? NULL : realloc(p, n);
+}
+
+static void *lib_calloc(const memcached_st *h, size_t count, const size_t n, void *context)
+{
+	(void)h;
+	(void)context;
+	return calloc(count, n);
+}
+
+static void lib_free(const memcached_st *h, void *p, void *context)
+{
+	const struct mc_node *n = context;
+
+	(void)h;
+	if (p != &n->result)
+		free(p);
+}
 
 static int apply_settings(memcached_st *h, const struct mc_options *o)
 {
@@ -70,22 +110,32 @@ memcached_st *mc_handle_new(const struct mc_options *o, int server)
 	return h;
 }
 
+static void make_result(struct mc_node *n)
+{
+	check(memcached_result_create(n->wire, &n->result));
+	n->result.value.string = n->result.value.end = n->buffer + FRONT_ROOM;
+	n->result.value.current_size = BUFFER_BYTES;
+}
+
 int mc_node_init(struct mc_node *n, const struct mc_options *o, unsigned server)
 {
 	*n = (struct mc_node){.breaker = &o->breakers[server]};
-	n->wire = mc_handle_new(o, (int)server);
-	if (!n->wire)
-		return -1;
 	n->opened_seen = atomic_load(&n->breaker->opened);
-	return memcached_result_create(n->wire, &n->result) ? 0 : -1;
+	n->wire = mc_handle_new(o, (int)server);
+	if (!n->wire ||
+	    memcached_set_memory_allocators(n->wire, lib_malloc, lib_free, lib_realloc, lib_calloc, n) != MEMCACHED_SUCCESS)
+		return -1;
+	n->buffer = malloc(FRONT_ROOM + BUFFER_BYTES);
+	check(n->buffer);
+	make_result(n);
+	return 0;
 }
 
 void mc_node_done(struct mc_node *n)
 {
-	if (n->wire) {
-		memcached_result_free(&n->result);
+	if (n->wire)
 		memcached_free(n->wire);
-	}
+	free(n->buffer);
 	*n = (struct mc_node){0};
 }
 
@@ -114,6 +164,7 @@ static enum mc_result fail(struct mc_node *n, memcached_return_t rc)
 {
 	record(n, 0);
 	memcached_quit(n->wire);
+	make_result(n);
 	return rc == MEMCACHED_TIMEOUT || rc == MEMCACHED_IN_PROGRESS ? MC_TIMEOUT : MC_ERROR;
 }
 
@@ -130,6 +181,12 @@ enum mc_result mc_node_send(struct mc_node *n, const struct mc_op *const *ops, u
 	}
 	rc = memcached_mget(n->wire, keys, lens, count);
 	return rc == MEMCACHED_SUCCESS ? MC_OK : fail(n, rc);
+}
+
+/* The library waits for more of an answer that should be whole: it took it for another command's. */
+static int has_more(const struct mc_node *n)
+{
+	return memcached_server_response_count(memcached_server_instance_by_position(n->wire, 0)) != 0;
 }
 
 /* Values come in the order of the keys; the search goes on where it found the last one. */
@@ -151,69 +208,96 @@ enum mc_result mc_node_fetch(struct mc_node *n, struct mc_op **ops, unsigned cou
 {
 	memcached_return_t rc = MEMCACHED_FAILURE;
 	struct mc_op *op;
+	size_t len;
 
 	if (!memcached_fetch_result(n->wire, &n->result, &rc)) {
 		if (rc != MEMCACHED_END && rc != MEMCACHED_NOTFOUND && rc != MEMCACHED_SUCCESS)
 			return fail(n, rc);
-		if (memcached_server_response_count(memcached_server_instance_by_position(n->wire, 0)))
+		if (has_more(n))
 			return fail(n, MEMCACHED_PROTOCOL_ERROR);
 		record(n, 1);
 		return MC_MISS;
 	}
 	if (rc != MEMCACHED_SUCCESS)
 		return fail(n, rc);
+	len = memcached_result_length(&n->result);
+	if (len > MC_MAX_BYTES || memcached_result_key_length(&n->result) > MC_KEY_LEN)
+		return fail(n, MEMCACHED_PROTOCOL_ERROR);
 	op = match(ops, count, from, memcached_result_key_value(&n->result), memcached_result_key_length(&n->result));
 	if (op && !op->value) {
-		op->n = memcached_result_length(&n->result);
-		op->value = memcached_result_take_value(&n->result);
+		op->n = len;
+		op->value = malloc(len + 1);
+		check(op->value);
+		memcpy(op->value, memcached_result_value(&n->result), len);
 	}
 	*ret_op = op;
 	return MC_OK;
 }
 
-/* That an unacknowledged store was written says nothing about the node: only failures are recorded. */
-static enum mc_result store(struct mc_node *n, const struct mc_op *op,
-			    memcached_return_t (*how)(memcached_st *, const char *, size_t, const char *,
-						      size_t, time_t, uint32_t))
+/* Asks for one key, which also acknowledges what was sent before it: a connection's commands are run in their
+ * order. MC_OK: probe->value is what is there; MC_MISS: nothing is. */
+static enum mc_result read_back(struct mc_node *n, struct mc_op *probe)
 {
-	memcached_return_t rc;
+	struct mc_op *asked[1] = {probe}, *got;
+	const struct mc_op *ops[1] = {probe};
+	enum mc_result r = mc_node_send(n, ops, 1);
+	unsigned from = 0;
+
+	while (r == MC_OK)
+		r = mc_node_fetch(n, asked, 1, &from, &got);
+	return r == MC_MISS && probe->value ? MC_OK : r;
+}
+
+/* That an unacknowledged command was written says nothing about the node: only failures are recorded. */
+static enum mc_result unanswered(struct mc_node *n, const struct mc_op *op)
+{
+	memcached_return_t rc = MEMCACHED_FAILURE;
 
 	memcached_behavior_set(n->wire, MEMCACHED_BEHAVIOR_NOREPLY, 1);
-	rc = how(n->wire, op->key.text, MC_KEY_LEN, op->value, op->n, (time_t)op->ttl_s, 0);
+	switch (op->kind) {
+	case MC_SET:
+		rc = memcached_set(n->wire, op->key.text, MC_KEY_LEN, op->value, op->n, (time_t)op->ttl_s, 0);
+		break;
+	case MC_ADD:
+		rc = memcached_add(n->wire, op->key.text, MC_KEY_LEN, op->value, op->n, (time_t)op->ttl_s, 0);
+		break;
+	case MC_DELETE:
+		rc = memcached_delete(n->wire, op->key.text, MC_KEY_LEN, 0);
+		break;
+	case MC_GET:
+		break;
+	}
 	memcached_behavior_set(n->wire, MEMCACHED_BEHAVIOR_NOREPLY, 0);
 	return rc == MEMCACHED_SUCCESS ? MC_OK : fail(n, rc);
 }
 
 enum mc_result mc_node_set(struct mc_node *n, const struct mc_op *op)
 {
-	return store(n, op, memcached_set);
+	return unanswered(n, op);
 }
 
 enum mc_result mc_node_add(struct mc_node *n, const struct mc_op *op)
 {
-	const struct mc_op *ops[1] = {op};
-	struct mc_op probe = {.key = op->key}, *asked[1] = {&probe}, *got = NULL;
-	enum mc_result r = store(n, op, memcached_add);
-	unsigned from = 0;
-	int is_ours = 0;
+	struct mc_op probe = {.key = op->key};
+	enum mc_result r = unanswered(n, op);
 
 	if (r == MC_OK)
-		r = mc_node_send(n, ops, 1);
-	while (r == MC_OK) {
-		r = mc_node_fetch(n, asked, 1, &from, &got);
-		if (r == MC_OK && got)
-			is_ours = got->n == op->n && memcmp(got->value, op->value, op->n) == 0;
-	}
+		r = read_back(n, &probe);
+	if (r == MC_OK && (probe.n != op->n || memcmp(probe.value, op->value, op->n) != 0))
+		r = MC_MISS;
+	/* Nothing is there: it was evicted at once, or it did not fit. Nobody has the lease. */
 	free(probe.value);
-	return r != MC_MISS ? r : is_ours ? MC_OK : MC_MISS;
+	return r;
 }
 
 enum mc_result mc_node_delete(struct mc_node *n, const struct mc_op *op)
 {
-	memcached_return_t rc = memcached_delete(n->wire, op->key.text, MC_KEY_LEN, 0);
+	struct mc_op probe = {.key = op->key};
+	enum mc_result r = unanswered(n, op);
 
-	if (rc != MEMCACHED_SUCCESS && rc != MEMCACHED_NOTFOUND)
-		return fail(n, rc);
-	record(n, 1);
-	return MC_OK;
+	if (r == MC_OK)
+		r = read_back(n, &probe);
+	free(probe.value);
+	/* What is there now was stored after. */
+	return r == MC_MISS ? MC_OK : r;
 }

@@ -59,7 +59,9 @@ memcached_st *mc_handle_new(const struct mc_options *o, int server);
 
 struct mc_node {
 	memcached_st *wire;
-	memcached_result_st result;	/* embedded: one that the library allocates is freed by it at each end */
+	memcached_result_st result;
+	char behind[512];	/* the library writes past result when a peer's key is long: mc_node.c */
+	char *buffer;		/* result's */
 	struct breaker *breaker;
 	uint64_t opened_seen;	/* breaker->opened when the wire was last used */
 };

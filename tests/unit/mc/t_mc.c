@@ -222,7 +222,7 @@ Test(mc, each_setting_is_what_the_design_says)
 		{MEMCACHED_BEHAVIOR_NUMBER_OF_REPLICAS, 0, "NUMBER_OF_REPLICAS"},
 		{MEMCACHED_BEHAVIOR_BUFFER_REQUESTS, 0, "BUFFER_REQUESTS"},
 		{MEMCACHED_BEHAVIOR_BINARY_PROTOCOL, 0, "BINARY_PROTOCOL"},
-		{MEMCACHED_BEHAVIOR_NOREPLY, 0, "NOREPLY (switched on for stores only)"},
+		{MEMCACHED_BEHAVIOR_NOREPLY, 0, "NOREPLY (but around a set, add or delete)"},
 		{MEMCACHED_BEHAVIOR_SORT_HOSTS, 0, "SORT_HOSTS (an index is a server)"},
 	};
 	struct mc_options o = {.n_servers = 2, .poll_timeout_ms = 20, .connect_timeout_ms = 50, .retry_timeout_s = 1,
