@@ -410,14 +410,18 @@ Test(mc_fault, a_trickle_costs_the_thread_but_not_the_others, .timeout = 60)
 	struct rig r;
 	struct got drip = {0};
 	struct mc_key k[2];
+	unsigned long before;
 
 	rig_start(&r, 2);
 	rig_fake_start(&r, 0, serve_drops);
 	rig_open(&r);
 	k[1] = filled(&r, 1, "kept");
 	k[0] = rig_key(&r, 0, 0);
+	before = RIG_COUNT(&r, batches);
 	(void)mc_get(r.m, &k[0], 0, rig_done, &drip);
 	mc_flush(r.m);
+	/* Alone in its batch: what is in the stuck thread's hands is its caller's to cancel. */
+	cr_assert(await(&r.counters.batches, before + 1));
 	for (unsigned i = 0; i < 50; i++) {
 		struct got g = rig_get(&r, &k[1]);
 
