@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from weirtest.base import PATIENCE, built, children_of, temp_dir, wait_for
+from weirtest.base import PATIENCE, built, children_of, open_fds, temp_dir, wait_for
 from weirtest.fcgi import Closed, Connection, request
 from weirtest.weir import Site, wait_gone
 
@@ -21,11 +21,6 @@ TWO = {"workers": {"min": 2, "max": 2}}
 
 def ready(w, n):
     return wait_for(lambda: len(w.workers("ready")) == n and w.workers("ready"), 15, f"{n} workers to be ready")
-
-
-def fds(pid):
-    return {int(f): os.readlink(f"/proc/{pid}/fd/{f}") for f in os.listdir(f"/proc/{pid}/fd")
-            if os.path.islink(f"/proc/{pid}/fd/{f}")}
 
 
 def is_nonblocking(pid, fd):
@@ -43,7 +38,7 @@ def sizes(w):
 def test_a_child_gets_exactly_its_descriptors(weir, kind):
     w = weir(endpoints=ENDPOINTS, options=TWO)
     pid = w.worker_pids()[0] if kind == "worker" else wait_for(w.monitor_pid, 5)
-    table, numbers = fds(pid), sizes(w)
+    table, numbers = open_fds(pid), sizes(w)
     assert table[0].startswith("socket:")
     assert table[1] == table[2] and table[1].startswith("pipe:")
     assert table[3].startswith("/memfd:") and table[4].startswith("/memfd:") and table[3] != table[4]
@@ -52,7 +47,7 @@ def test_a_child_gets_exactly_its_descriptors(weir, kind):
         assert table[i] == "anon_inode:[eventfd]", i
     assert is_nonblocking(pid, 0) and is_nonblocking(pid, 1)
     # whatever else is open, weird has not passed it on: nothing of the control socket, nobody else's channel or log
-    own = fds(w.pid)
+    own = open_fds(w.pid)
     shared = {v for v in own.values() if v.startswith(("socket:", "pipe:"))}
     passed = {table[0], table[1], table[5]}
     more = {v for k, v in table.items() if k >= 7 + numbers and v in shared}
@@ -63,7 +58,7 @@ def test_workers_share_one_set_of_eventfds(weir):
     w = weir(endpoints=ENDPOINTS, options=TWO)
     pids = ready(w, 2)
     # an eventfd's identity shows in its count id only, so compare the numbers of descriptors
-    counts = {len([1 for v in fds(r["pid"]).values() if v == "anon_inode:[eventfd]"]) >= 1 + sizes(w) for r in pids}
+    counts = {len([1 for v in open_fds(r["pid"]).values() if v == "anon_inode:[eventfd]"]) >= 1 + sizes(w) for r in pids}
     assert counts == {True}
 
 
@@ -309,11 +304,12 @@ def test_thirty_reloads_leave_nothing_behind(weir):
     w = weir(endpoints=ENDPOINTS)
     for _ in range(3):
         w.reload()
-    before = len(fds(w.pid))
+    wait_for(lambda: len(w.worker_pids()) == 1, 10, "old workers to leave")    # or their descriptors are counted too
+    before = len(open_fds(w.pid))
     for _ in range(30):
         assert w.reload().severity != 3
     wait_for(lambda: len(w.worker_pids()) == 1, 10, "old workers to leave")
-    wait_for(lambda: len(fds(w.pid)) <= before + 2, 5, f"descriptors to be closed, there were {before}")
+    wait_for(lambda: len(open_fds(w.pid)) <= before + 2, 5, f"descriptors to be closed, there were {before}")
 
 
 def test_sighup_reloads(weir):
