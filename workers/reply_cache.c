@@ -41,7 +41,8 @@ static void cache_control(struct req *r)
 static void cache_status(struct req *r)
 {
 	static const enum http_fwd fwd[] = {[FWD_NONE] = HTTP_FWD_BYPASS, [FWD_MISS] = HTTP_FWD_URI_MISS,
-					    [FWD_STALE] = HTTP_FWD_STALE, [FWD_INVALID] = HTTP_FWD_STALE};
+					    [FWD_STALE] = HTTP_FWD_STALE, [FWD_INVALID] = HTTP_FWD_STALE,
+					    [FWD_REQUEST] = HTTP_FWD_REQUEST};
 	struct http_cache_status s = {.fwd = HTTP_FWD_NONE};
 	const struct cache_meta *m = &r->meta;
 	uint64_t now = r->w->boot_ms;

@@ -39,7 +39,7 @@ struct req_fault {
 };
 
 /* Why an answer was not found in the cache, for Cache-Status (RFC 9211 2.2). */
-enum req_fwd { FWD_NONE, FWD_MISS, FWD_STALE, FWD_INVALID };
+enum req_fwd { FWD_NONE, FWD_MISS, FWD_STALE, FWD_INVALID, FWD_REQUEST };
 /* Which layer of the cache answered. */
 enum req_layer { LAYER_NONE, LAYER_L1, LAYER_L2 };
 
@@ -61,7 +61,7 @@ struct req {
 	enum http_method method;
 	int is_head;
 	struct slice method_text, uri, path, query;
-	struct slice content_type, cookie, accept, if_none_match, remote_addr, request_id;
+	struct slice content_type, cookie, accept, if_none_match, cache_control, remote_addr, request_id;
 	int64_t content_length;		/* -1: not announced */
 	struct http_pair *pairs;
 	unsigned n_pairs;
@@ -82,6 +82,7 @@ struct req {
 	/* cache: valid when has_key (stamps also for a write that invalidates) */
 	unsigned char has_key, is_quiet, has_flight, is_following, is_collapsed, is_stored, wants_refresh, is_refresh;
 	unsigned char is_not_modified, has_made, is_stale;
+	unsigned char asks_anew;	/* the database is asked, whatever is kept and whoever else asks */
 	uint64_t fill_ms;		/* boot clock, when the stamps were loaded */
 	enum req_fwd fwd;
 	enum req_layer layer;

@@ -6,6 +6,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/http/http_cc.h"
 #include "workers/cachekey.h"
 #include "workers/worker.h"
 
@@ -142,7 +143,7 @@ static enum step_result miss(struct req *r)
 	buf_clear(&r->out);
 	begin_fill(r);
 	r->is_quiet = (unsigned char)stamps_load(&r->w->stamps, &r->stamps);
-	switch (flight_join(&r->w->flights, r->key.h, stamps_digest(&r->stamps), r->is_quiet, 1, r->w->number,
+	switch (flight_join(&r->w->flights, r->key.h, stamps_digest(&r->stamps), r->is_quiet, !r->asks_anew, r->w->number,
 			    r->w->boot_ms, &r->flight, &error)) {
 	case FLIGHT_OWN:
 		r->has_flight = 1;
@@ -216,10 +217,26 @@ void cache_wake(struct worker *w)
 	}
 }
 
+/* What the request's Cache-Control wants of us. Others of its directives are not obeyed: how old an answer may be is for the
+ * endpoint to say, not for a client that would then decide the load of the database. */
+static int obey(struct req *r)
+{
+	struct http_cc cc;
+
+	http_cc_init(&cc);
+	http_cc_parse(&cc, r->cache_control);
+	if (r->w->snapshot.options.cache.obey_no_cache && (cc.flags & HTTP_CC_NO_CACHE || cc.max_age == 0)) {
+		r->asks_anew = 1;
+		r->fwd = FWD_REQUEST;
+	}
+	return !!(cc.flags & HTTP_CC_ONLY_IF_CACHED);
+}
+
 enum step_result step_cache(struct req *r)
 {
 	struct worker *w = r->w;
 	const struct endpoint *ep = r->run->ep;
+	int only_if_cached = 0;
 
 	if (!w->stamps.n)
 		return STEP_NEXT;
@@ -233,10 +250,12 @@ enum step_result step_cache(struct req *r)
 	if (r->is_following)
 		return woken(r);
 	w->boot_ms = clock_boot_ms();
+	if (r->cache_control.n)
+		only_if_cached = obey(r);
 	if (cachekey_make(r))
-		return STEP_NEXT;
+		return only_if_cached ? req_fail(r, E_not_cached, NULL) : STEP_NEXT;
 	r->has_key = 1;
-	if (!look(r))
-		return miss(r);
-	return STEP_DONE;
+	if (!r->asks_anew && look(r))
+		return STEP_DONE;
+	return only_if_cached ? req_fail(r, E_not_cached, NULL) : miss(r);
 }

@@ -6,17 +6,30 @@
 
 #include "lib/base/num.h"
 
-enum wanted { W_METHOD, W_URI, W_QUERY, W_TYPE, W_LENGTH, W_ADDR, W_ACCEPT, W_COOKIE, W_REQUEST_ID,
-	      W_SCRIPT, W_PATH_INFO, W_IF_NONE_MATCH, W_COUNT };
+enum wanted { W_PATH_INFO, W_URI, W_ADDR, W_ACCEPT, W_COOKIE, W_SCRIPT, W_QUERY, W_TYPE, W_METHOD, W_LENGTH,
+	      W_REQUEST_ID, W_IF_NONE_MATCH, W_CACHE_CONTROL, W_COUNT };
 
+/* By length, so that most of the parameters that nobody wants cost one look into `first`. */
 static const struct slice names[W_COUNT] = {
-    [W_METHOD] = {"REQUEST_METHOD", 14}, [W_URI] = {"REQUEST_URI", 11},
-    [W_QUERY] = {"QUERY_STRING", 12},	 [W_TYPE] = {"CONTENT_TYPE", 12},
+    [W_PATH_INFO] = {"PATH_INFO", 9},
+    [W_URI] = {"REQUEST_URI", 11},
+    [W_ADDR] = {"REMOTE_ADDR", 11},
+    [W_ACCEPT] = {"HTTP_ACCEPT", 11},
+    [W_COOKIE] = {"HTTP_COOKIE", 11},
+    [W_SCRIPT] = {"SCRIPT_NAME", 11},
+    [W_QUERY] = {"QUERY_STRING", 12},
+    [W_TYPE] = {"CONTENT_TYPE", 12},
+    [W_METHOD] = {"REQUEST_METHOD", 14},
     [W_LENGTH] = {"CONTENT_LENGTH", 14},
-    [W_ADDR] = {"REMOTE_ADDR", 11},	 [W_ACCEPT] = {"HTTP_ACCEPT", 11},
-    [W_COOKIE] = {"HTTP_COOKIE", 11},	 [W_REQUEST_ID] = {"HTTP_X_REQUEST_ID", 17},
-    [W_SCRIPT] = {"SCRIPT_NAME", 11},	 [W_PATH_INFO] = {"PATH_INFO", 9},
-    [W_IF_NONE_MATCH] = {"HTTP_IF_NONE_MATCH", 18}};
+    [W_REQUEST_ID] = {"HTTP_X_REQUEST_ID", 17},
+    [W_IF_NONE_MATCH] = {"HTTP_IF_NONE_MATCH", 18},
+    [W_CACHE_CONTROL] = {"HTTP_CACHE_CONTROL", 18}};
+
+/* By length of a name: the first of that length, or W_COUNT. */
+#define LONGEST 18u
+static const unsigned char first[LONGEST + 1] = {
+    W_COUNT, W_COUNT, W_COUNT,	W_COUNT, W_COUNT,  W_COUNT, W_COUNT, W_COUNT,	   W_COUNT,	   W_PATH_INFO,
+    W_COUNT, W_URI,   W_QUERY, W_COUNT, W_METHOD, W_COUNT, W_COUNT, W_REQUEST_ID, W_IF_NONE_MATCH};
 
 /* Scheme and authority of an absolute-form target. */
 static struct slice origin_form(struct slice uri)
@@ -43,9 +56,10 @@ enum step_result step_parse(struct req *r)
 	for (unsigned i = 0; i < r->n_params; i++) {
 		const struct fcgi_param *p = &r->params[i];
 
-		for (unsigned k = 0; k < W_COUNT; k++)
-			if (p->name.n == names[k].n && p->name.p[0] == names[k].p[0] &&
-			    memcmp(p->name.p, names[k].p, p->name.n) == 0) {
+		if (p->name.n > LONGEST)
+			continue;
+		for (unsigned k = first[p->name.n]; k < W_COUNT && names[k].n == p->name.n; k++)
+			if (memcmp(p->name.p, names[k].p, p->name.n) == 0) {
 				got[k] = p->value;
 				break;
 			}
@@ -58,6 +72,7 @@ enum step_result step_parse(struct req *r)
 	r->accept = got[W_ACCEPT];
 	r->cookie = got[W_COOKIE];
 	r->if_none_match = got[W_IF_NONE_MATCH];
+	r->cache_control = got[W_CACHE_CONTROL];
 	r->request_id = got[W_REQUEST_ID];
 	if (!got[W_METHOD].n)
 		return req_fail(r, E_bad_request, "REQUEST_METHOD is missing.");

@@ -32,5 +32,6 @@ ERR(unavailable, 503, LOG_WARN, 1, "The service is not available at the moment."
 ERR(db_down, 503, LOG_WARN, 1, "The database is not reachable.")
 ERR(overloaded, 503, LOG_WARN, 1, "Too many requests are waiting.")
 ERR(outcome_unknown, 503, LOG_ERROR, 0, "The connection was lost while the change was committed; whether it happened is not known.")
+ERR(not_cached, 504, LOG_DEBUG, 0, "The answer is not in the cache, and the request wants no other (only-if-cached).")
 ERR(timeout, 504, LOG_WARN, 1, "The request took longer than its deadline.")
 #undef ERR
