@@ -17,6 +17,23 @@ static int is_own_status(struct req *r)
 	return 1;
 }
 
+/* 0 with an error set. */
+static int may_call(struct req *r, const struct endpoint *ep)
+{
+	int is_unknown;
+	const char *missing = auth_check(ep, r->id, &is_unknown, &r->arena);
+
+	if (is_unknown) {
+		req_fail(r, E_unauthenticated, NULL);
+	} else if (missing) {
+		metric_add(&r->w->metrics->auth_forbidden, 1);
+		req_fail(r, E_forbidden, missing);
+	} else {
+		return 1;
+	}
+	return 0;
+}
+
 enum step_result step_route(struct req *r)
 {
 	struct worker *w = r->w;
@@ -49,17 +66,12 @@ enum step_result step_route(struct req *r)
 		if (http_segment_decode(raw, &r->arena, &r->path_values[ep->segments[i].param], &e))
 			req_fault(r, e.id, ep->params[ep->segments[i].param].name, "path", "percent-encoded UTF-8 without NUL");
 	}
-	if (ep->auth != AUTH_NONE) {
-		int is_unknown;
-		const char *missing = auth_check(ep, r->id, &is_unknown, &r->arena);
-
-		if (is_unknown)
-			return req_fail(r, E_unauthenticated, NULL);
-		if (missing) {
-			metric_add(&w->metrics->auth_forbidden, 1);
-			return req_fail(r, E_forbidden, missing);
-		}
-	}
+	if (ep->auth != AUTH_NONE && !may_call(r, ep))
+		return STEP_DONE;
+	/* a cached whole is found without its parts being asked */
+	for (unsigned i = 0; ep->cache.is_on && i < ep->n_includes; i++)
+		if (ep->includes[i].target->auth != AUTH_NONE && !may_call(r, ep->includes[i].target))
+			return STEP_DONE;
 	if (r->accept.n && !ep->handler && ep->returns != RETURNS_NONE && !http_accepts_json(r->accept))
 		return req_fail(r, E_not_acceptable, "This endpoint answers application/json.");
 	r->wants_body = ep->needs_body;

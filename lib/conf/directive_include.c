@@ -1,7 +1,9 @@
 /* directive_include: @include: which endpoint makes a part of this one. */
 #include "config.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "lib/conf/directive.h"
 
@@ -71,6 +73,73 @@ static void wrong(const struct endpoint *e, const struct include *inc, struct er
 	(void)errs_add(errs, E_endpoint_file, e->file, inc->path.line, inc->path.col, "@include: %s: %s", inc->name, what);
 }
 
+static int lacks(const char *const *names, unsigned n, const char *name)
+{
+	while (n--)
+		if (strcasecmp(names[n], name) == 0)
+			return 0;
+	return 1;
+}
+
+/* X-Tenant is HTTP_X_TENANT in the CGI form. */
+static int lacks_header(const struct cache_policy *c, const char *cgi)
+{
+	for (unsigned i = 0; i < c->n_per_headers; i++) {
+		const char *a = c->per_headers[i], *b = cgi + strlen("HTTP_");
+
+		while (*a && (*a == '-' ? *b == '_' : toupper((unsigned char)*a) == *b))
+			a++, b++;
+		if (!*a && !*b)
+			return 0;
+	}
+	return 1;
+}
+
+static int lacks_claim(const struct endpoint *e, const struct include *inc, struct errs *errs, const char *claim)
+{
+	const struct cache_policy *c = &e->cache;
+	char text[160];
+
+	if (!lacks(c->per_claims, c->n_per_claims, claim))
+		return 0;
+	snprintf(text, sizeof(text), "the part depends on a claim; say per claim %.100s in @cache", claim);
+	wrong(e, inc, errs, text);
+	return 1;
+}
+
+/* The key of a cached whole holds its own values alone: whatever else a part is made from, it must declare, or one caller would be
+ * answered with what was made for another. */
+static int check_key(const struct endpoint *e, const struct include *inc, struct errs *errs)
+{
+	const struct endpoint *t = inc->target;
+	const struct cache_policy *c = &e->cache;
+	int n = 0, user = t->cache.is_per_user || t->identity_rls;
+
+	for (unsigned i = 0; i < inc->path.n_parts; i++) {
+		user |= inc->path.parts[i].kind == TAG_USER;
+		if (inc->path.parts[i].kind == TAG_CLAIM)
+			n += lacks_claim(e, inc, errs, inc->path.parts[i].text.p);
+	}
+	for (unsigned i = 0; i < t->cache.n_per_claims; i++)
+		n += lacks_claim(e, inc, errs, t->cache.per_claims[i]);
+	for (unsigned i = 0; i < t->n_identity_claims; i++)
+		if (lacks(t->cache.per_claims, t->cache.n_per_claims, t->identity_claims[i]))
+			n += lacks_claim(e, inc, errs, t->identity_claims[i]);
+	for (unsigned i = 0; i < t->cache.n_per_headers; i++)
+		if (lacks(c->per_headers, c->n_per_headers, t->cache.per_headers[i]))
+			wrong(e, inc, errs, "the part depends on a header; say per header NAME in @cache, as the part does"), n++;
+	for (unsigned i = 0; i < t->n_params; i++) {
+		user |= t->params[i].source == SOURCE_USER;
+		if (t->params[i].source == SOURCE_COOKIE)
+			wrong(e, inc, errs, "the part depends on a cookie, so the whole cannot be cached; take @cache away here"), n++;
+		else if (t->params[i].source == SOURCE_HEADER && lacks_header(c, t->params[i].from_name))
+			wrong(e, inc, errs, "the part reads a header; say per header NAME in @cache"), n++;
+	}
+	if (user && !c->is_per_user)
+		wrong(e, inc, errs, "the part depends on who asks; say per user in @cache"), n++;
+	return n;
+}
+
 /* What the part depends on, the whole does. */
 static int check_part(const struct endpoint *e, const struct include *inc, struct errs *errs)
 {
@@ -84,8 +153,8 @@ static int check_part(const struct endpoint *e, const struct include *inc, struc
 		wrong(e, inc, errs, "a part cannot be a handler's"), n++;
 	else if (t->returns == RETURNS_NONE)
 		wrong(e, inc, errs, "the part answers without a document"), n++;
-	if (c->is_on && t->auth != AUTH_NONE && !t->cache.is_public && !c->is_per_user && !c->n_per_claims)
-		wrong(e, inc, errs, "the part depends on who asks; say per user in @cache"), n++;
+	if (c->is_on)
+		n += check_key(e, inc, errs);
 	if (c->is_on && !t->cache.is_on)
 		wrong(e, inc, errs, "the part is not cached, so the whole cannot be; give it @cache, or take @cache away here"), n++;
 	return n;

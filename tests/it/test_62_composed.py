@@ -94,8 +94,60 @@ def test_a_part_without_a_row_is_null_and_a_fault_of_a_part_is_the_whole_s(weird
      "the part is not cached"),
     ({"x": "-- @route GET /x\n-- @cache 1s\n-- @include a = GET /y\n",
       "y": "-- @route GET /y\n-- @auth user\n-- @cache 1s per user\nSELECT 1 AS n"}, "depends on who asks"),
+    ({"x": "-- @route GET /x\n-- @cache 1s\n-- @include a = GET /y\n",
+      "y": "-- @route GET /y\n-- @cache 1s per user\n-- @param u optional from user\nSELECT :u::text AS n"}, "say per user"),
+    ({"x": "-- @route GET /x\n-- @cache 1s per claim org\n-- @include a = GET /y\n",
+      "y": "-- @route GET /y\n-- @cache 1s per claim org\n-- @param u optional from user\nSELECT :u::text AS n"}, "say per user"),
+    ({"x": "-- @route GET /x\n-- @cache 1s per user\n-- @include a = GET /y\n",
+      "y": "-- @route GET /y\n-- @cache 1s per user\n-- @param o optional from claim org.id\nSELECT :o::text AS n"},
+     "say per claim org.id"),
+    ({"x": "-- @route GET /x\n-- @cache 1s per user\n-- @include a = GET /y\n",
+      "y": "-- @route GET /y\n-- @cache 1s per claim tenant\nSELECT 1 AS n"}, "say per claim tenant"),
+    ({"x": "-- @route GET /x\n-- @cache 1s\n-- @include a = GET /y\n",
+      "y": "-- @route GET /y\n-- @cache 1s\n-- @param l optional from header X-Lang\nSELECT :l::text AS n"}, "reads a header"),
+    ({"x": "-- @route GET /x\n-- @cache 1s\n-- @include a = GET /y\n",
+      "y": "-- @route GET /y\n-- @cache 1s per header X-Lang\nSELECT 1 AS n"}, "depends on a header"),
+    ({"x": "-- @route GET /x\n-- @cache 1s\n-- @include a = GET /y\n",
+      "y": "-- @route GET /y\n-- @cache 1s\n-- @param s optional from cookie s\nSELECT :s::text AS n"}, "depends on a cookie"),
+    ({"x": "-- @route GET /x\n-- @cache 1s\n-- @include a = GET /y/{user}\n",
+      "y": "-- @route GET /y/{id}\n-- @cache 1s\nSELECT :id::text AS n"}, "say per user"),
+    ({"x": "-- @route GET /x\n-- @cache 1s per user\n-- @include a = GET /y/{claim.org}\n",
+      "y": "-- @route GET /y/{id}\n-- @cache 1s\nSELECT :id::text AS n"}, "say per claim org"),
     ({"x": "-- @route POST /x\n-- @include a = GET /y\n", "y": "-- @route GET /y\nSELECT 1 AS n"}, "stands on a GET"),
 ])
 def test_what_cannot_be_composed_is_refused_at_load(db, files, want):
     found = Site(db.conninfo, files).weird("-t", "--offline")
     assert found.returncode == 78 and want in found.stderr + found.stdout, found
+
+
+def test_who_may_not_see_a_part_does_not_get_it_in_a_whole_that_is_cached(db):
+    """The whole is open to all and found in the cache; its part is for admins, and the same for each of them."""
+    weird = Weird(Site(db.conninfo, {
+        "secret": "-- @route GET /secret\n-- @returns value\n-- @auth role admin\n-- @cache 60s public\nSELECT 42",
+        "whole": "-- @route GET /whole\n-- @cache 60s\n-- @include n = GET /secret\n"},
+        {"auth": {"roles_param": "ROLES"}}))
+    try:
+        for _ in range(2):
+            assert weird.get("/whole", REMOTE_USER="ann", ROLES="admin").json == {"n": 42}
+            assert weird.get("/whole").status == 401
+            assert weird.get("/whole", REMOTE_USER="bob", ROLES="guest").status == 403
+        assert is_hit(weird.get("/whole", REMOTE_USER="ann", ROLES="admin"))
+    finally:
+        weird.stop()
+
+
+def test_a_whole_of_what_depends_on_the_caller_is_kept_for_each(db):
+    weird = Weird(Site(db.conninfo, {
+        "me": "-- @route GET /me\n-- @returns value\n-- @param u optional from user\n-- @param l optional from header X-Lang\n"
+              "-- @cache 60s per user\nSELECT concat(:u::text, '-', :l::text)",
+        "whole": "-- @route GET /whole\n-- @cache 60s per user header x-lang\n-- @include me = GET /me\n"}))
+    try:
+        for _ in range(2):
+            for user in ("ann", "bob", None):
+                for lang in ("en", None):
+                    reply = weird.get("/whole", REMOTE_USER=user, HTTP_X_LANG=lang)
+                    assert reply.json == {"me": f"{user or ''}-{lang or ''}"}
+                    assert reply.header("cache-control").startswith("private") and reply.header("vary") == "x-lang"
+        assert is_hit(reply)
+    finally:
+        weird.stop()
