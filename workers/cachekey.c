@@ -35,6 +35,20 @@ void cachekey_of_endpoint(const struct endpoint *ep, uint8_t out[16])
 	}
 	for (unsigned i = 0; i < ep->cache.n_tags; i++)
 		put_str(&b, ep->cache.tags[i].text);
+	for (unsigned i = 0; i < ep->cache.n_per_claims; i++)
+		put_str(&b, ep->cache.per_claims[i]);
+	for (unsigned i = 0; i < ep->cache.n_per_headers; i++)
+		put_str(&b, ep->cache.per_headers[i]);
+	buf_addf(&b, "%d %d", ep->identity_rls, reply_is_private(ep));
+	for (unsigned i = 0; ep->cache.is_on && i < ep->n_includes; i++) {
+		const struct include *inc = &ep->includes[i];
+		uint8_t part[16];
+
+		put_str(&b, inc->name);
+		put_str(&b, inc->path.text);
+		cachekey_of_endpoint(inc->target, part);	/* a part has none itself */
+		buf_add(&b, part, sizeof(part));
+	}
 	digest_128(buf_slice(&b), out);
 }
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from weirtest.base import wait_for
 from weirtest.weir import Site, Weird
 
 from test_61_cache import is_hit, queries, status_of
@@ -131,7 +132,8 @@ def test_who_may_not_see_a_part_does_not_get_it_in_a_whole_that_is_cached(db):
             assert weird.get("/whole", REMOTE_USER="ann", ROLES="admin").json == {"n": 42}
             assert weird.get("/whole").status == 401
             assert weird.get("/whole", REMOTE_USER="bob", ROLES="guest").status == 403
-        assert is_hit(weird.get("/whole", REMOTE_USER="ann", ROLES="admin"))
+        reply = weird.get("/whole", REMOTE_USER="ann", ROLES="admin")
+        assert is_hit(reply) and reply.header("cache-control").startswith("private")
     finally:
         weird.stop()
 
@@ -149,5 +151,21 @@ def test_a_whole_of_what_depends_on_the_caller_is_kept_for_each(db):
                     assert reply.json == {"me": f"{user or ''}-{lang or ''}"}
                     assert reply.header("cache-control").startswith("private") and reply.header("vary") == "x-lang"
         assert is_hit(reply)
+    finally:
+        weird.stop()
+
+
+def test_a_reload_with_another_part_finds_no_whole_of_the_old_one(db):
+    site = Site(db.conninfo, {"part": "-- @route GET /part\n-- @returns value\n-- @cache 60s\nSELECT 1",
+                              "whole": "-- @route GET /whole\n-- @cache 60s\n-- @include n = GET /part\n"})
+    weird = Weird(site)
+    try:
+        assert weird.get("/whole").json == {"n": 1} and is_hit(weird.get("/whole"))
+        site.write_endpoint("part", "-- @route GET /part\n-- @returns value\n-- @cache 60s\nSELECT 2")
+        assert weird.reload().ok
+        wait_for(lambda: weird.get("/whole").json == {"n": 2}, 10, "the new part")
+        site.write_endpoint("whole", "-- @route GET /whole\n-- @cache 60s\n-- @include m = GET /part\n")
+        assert weird.reload().ok
+        wait_for(lambda: weird.get("/whole").json == {"m": 2}, 10, "the new whole")
     finally:
         weird.stop()
