@@ -1,77 +1,67 @@
-/* The headers by which a client sees the cache. */
+/* The headers by which a client sees the cache. What is the same in each answer of an endpoint is made when the worker starts:
+ * a hit costs little more than these lines. */
 #include "config.h"
 
+#include "lib/base/check.h"
 #include "lib/base/num.h"
 #include "lib/http/http_cache_status.h"
 #include "lib/http/http_cc.h"
 #include "workers/worker.h"
+
+/* Of the constant lines, and of the others together: ETag, Age, Cache-Status. */
+#define LINES_ROOM (2 * HTTP_CC_ROOM + HTTP_CACHE_STATUS_ROOM + HTTP_ETAG_ROOM + 128)
 
 static int64_t seconds(uint64_t ms)
 {
 	return (int64_t)(ms / 1000);
 }
 
-static void put(struct buf *b, const char *name, const char *value, size_t n)
+int reply_is_private(const struct endpoint *ep)
 {
-	buf_adds(b, name);
-	buf_adds(b, ": ");
-	buf_add(b, value, n);
-	buf_adds(b, "\r\n");
+	const struct cache_policy *c = &ep->cache;
+
+	if (c->is_private || c->is_per_user || c->n_per_claims)
+		return 1;
+	if (c->is_public)
+		return 0;
+	for (unsigned i = 0; i < ep->n_includes; i++)
+		if (ep->includes[i].target->auth != AUTH_NONE || reply_is_private(ep->includes[i].target))
+			return 1;
+	return ep->auth != AUTH_NONE;
 }
 
-static void cache_control(struct req *r)
+static struct slice keep(struct arena *a, const char *p, size_t n)
 {
-	const struct cache_policy *c = &r->run->ep->cache;
-	const struct cache_meta *m = &r->meta;
+	return slice_of(arena_strn(a, p, n), n);
+}
+
+static void prepare_cache_control(struct endpoint_run *run, struct arena *a)
+{
+	static const char before[] = "Cache-Control: ", age[] = "max-age=0";
+	const struct cache_policy *c = &run->ep->cache;
+	char text[sizeof(before) + HTTP_CC_ROOM], *at;
 	struct http_cc cc;
-	char text[HTTP_CC_ROOM];
+	size_t n;
 
 	http_cc_init(&cc);
-	cc.flags = c->is_private || c->is_per_user || c->n_per_claims || (r->run->ep->auth != AUTH_NONE && !c->is_public)
-		       ? HTTP_CC_PRIVATE
-		       : HTTP_CC_PUBLIC;
-	cc.max_age = seconds(m->soft_ms - m->created_ms + 500);
+	cc.flags = run->is_private ? HTTP_CC_PRIVATE : HTTP_CC_PUBLIC;
+	cc.max_age = 0;
 	if (c->stale_ms)
 		cc.stale_while_revalidate = seconds(c->stale_ms);
 	if (c->error_ms)
 		cc.stale_if_error = seconds(c->error_ms);
-	put(&r->head, "Cache-Control", text, http_cc_format(&cc, text));
-}
-
-static void cache_status(struct req *r)
-{
-	static const enum http_fwd fwd[] = {[FWD_NONE] = HTTP_FWD_BYPASS, [FWD_MISS] = HTTP_FWD_URI_MISS,
-					    [FWD_STALE] = HTTP_FWD_STALE, [FWD_INVALID] = HTTP_FWD_STALE,
-					    [FWD_REQUEST] = HTTP_FWD_REQUEST};
-	struct http_cache_status s = {.fwd = HTTP_FWD_NONE};
-	const struct cache_meta *m = &r->meta;
-	uint64_t now = r->w->boot_ms;
-	char text[HTTP_CACHE_STATUS_ROOM];
-
-	if (r->rescued) {
-		s.fwd = HTTP_FWD_STALE;
-		s.detail = SLICE("error");
-	} else if (r->layer) {
-		s.has_ttl = 1;
-		s.ttl = m->soft_ms > now ? seconds(m->soft_ms - now) : -seconds(now - m->soft_ms + 999);
-		if (r->is_stale && s.ttl >= 0)
-			s.ttl = -1;	/* a soft purge */
-		s.detail = r->layer == LAYER_L1 ? SLICE("L1") : SLICE("L2");
-	} else {
-		s.fwd = fwd[r->fwd];
-		s.is_stored = r->is_stored;
-		s.is_collapsed = r->is_collapsed;
-		if (r->fwd == FWD_INVALID)
-			s.detail = SLICE("invalidated");
-	}
-	put(&r->head, "Cache-Status", text, http_cache_status_format(&s, text));
+	memcpy(text, before, sizeof(before));
+	n = http_cc_format(&cc, text + strlen(before)) + strlen(before);
+	at = strstr(text, age);
+	check(at != NULL);
+	at += strlen(age) - 1;	/* the 0 */
+	run->cache_control[0] = keep(a, text, (size_t)(at - text));
+	run->cache_control[1] = keep(a, at + 1, n - (size_t)(at + 1 - text));
 }
 
 /* Headers that the key holds; identity is no matter of Vary: such an answer is private. */
-static void vary(struct req *r)
+static void add_vary(const struct endpoint *ep, struct buf *b)
 {
-	const struct endpoint *ep = r->run->ep;
-	struct buf *b = &r->head;
 	int n = 0, has_cookie = 0;
 
 	for (unsigned i = 0; i < ep->cache.n_per_headers; i++)
@@ -92,22 +82,86 @@ static void vary(struct req *r)
 		buf_adds(b, "\r\n");
 }
 
+void reply_prepare(struct endpoint_run *run, struct arena *a)
+{
+	AUTO(buf) struct buf b;
+
+	run->is_private = reply_is_private(run->ep);
+	prepare_cache_control(run, a);
+	buf_init(&b, 0);
+	add_vary(run->ep, &b);
+	buf_adds(&b, HTTP_X_ACCEL_EXPIRES "\r\n");
+	run->cache_lines = keep(a, b.p, b.n);
+}
+
+/* Behind the text at `at`, whose end is returned; there is room. */
+static char *put(char *at, const char *p, size_t n)
+{
+	memcpy(at, p, n);
+	return at + n;
+}
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+static char *put_status(const struct req *r, char *at)
+{
+	static const enum http_fwd fwd[] = {[FWD_NONE] = HTTP_FWD_BYPASS, [FWD_MISS] = HTTP_FWD_URI_MISS,
+					    [FWD_STALE] = HTTP_FWD_STALE, [FWD_INVALID] = HTTP_FWD_STALE,
+					    [FWD_REQUEST] = HTTP_FWD_REQUEST};
+	struct http_cache_status s = {.fwd = HTTP_FWD_NONE};
+	const struct cache_meta *m = &r->meta;
+	uint64_t now = r->w->boot_ms;
+
+	at = PUT(at, "Cache-Status: ");
+	if (r->rescued) {
+		s.fwd = HTTP_FWD_STALE;
+		s.detail = SLICE("error");
+	} else if (r->layer) {
+		s.has_ttl = 1;
+		s.ttl = m->soft_ms > now ? seconds(m->soft_ms - now) : -seconds(now - m->soft_ms + 999);
+		if (r->is_stale && s.ttl >= 0)
+			s.ttl = -1;	/* a soft purge */
+		s.detail = r->layer == LAYER_L1 ? SLICE("L1") : SLICE("L2");
+	} else {
+		s.fwd = fwd[r->fwd];
+		s.is_stored = r->is_stored;
+		s.is_collapsed = r->is_collapsed;
+		if (r->fwd == FWD_INVALID)
+			s.detail = SLICE("invalidated");
+	}
+	at += http_cache_status_format(&s, at);
+	return PUT(at, "\r\n");
+}
+
 void reply_cache_head(struct req *r)
 {
+	const struct endpoint_run *run = r->run;
+	const struct cache_meta *m = &r->meta;
 	struct buf *b = &r->head;
-	char text[24], tag[HTTP_ETAG_ROOM];
+	uint64_t now = r->w->boot_ms;
+	char *at;
 
+	check(buf_reserve(b, LINES_ROOM + run->cache_lines.n) == 0);
+	at = b->p + b->n;
 	if (!r->layer && !r->has_made) {
-		buf_adds(b, "Cache-Control: no-store\r\n");
-		cache_status(r);
+		at = put_status(r, PUT(at, "Cache-Control: no-store\r\n"));
+		b->n = (size_t)(at - b->p);
 		return;
 	}
-	cache_control(r);
-	if (!r->error)
-		put(b, "ETag", tag, http_etag_format(r->meta.etag, HTTP_IDENTITY, tag));
-	if (r->layer)
-		put(b, "Age", text, num_put_u64(text, (uint64_t)seconds(r->w->boot_ms > r->meta.created_ms ? r->w->boot_ms - r->meta.created_ms : 0)));
-	cache_status(r);
-	vary(r);
-	buf_adds(b, HTTP_X_ACCEL_EXPIRES "\r\n");
+	at = put(at, run->cache_control[0].p, run->cache_control[0].n);
+	at += num_put_u64(at, (m->soft_ms - m->created_ms + 500) / 1000);
+	at = put(at, run->cache_control[1].p, run->cache_control[1].n);
+	at = PUT(at, "\r\n");
+	if (!r->error) {
+		at = PUT(at, "ETag: ");
+		at += http_etag_format(m->etag, HTTP_IDENTITY, at);
+		at = PUT(at, "\r\n");
+	}
+	if (r->layer) {
+		at = PUT(at, "Age: ");
+		at += num_put_u64(at, now > m->created_ms ? (now - m->created_ms) / 1000 : 0);
+		at = PUT(at, "\r\n");
+	}
+	at = put_status(r, at);
+	at = put(at, run->cache_lines.p, run->cache_lines.n);
+	b->n = (size_t)(at - b->p);
 }

@@ -133,6 +133,10 @@ void req_free(struct req *r);
 int reply_lines(struct req *r, struct buf *out);
 /* reply_cache.c: Cache-Control, ETag, Age, Cache-Status and Vary of a cached endpoint's answer. */
 void reply_cache_head(struct req *r);
+/* Make the lines that every answer of a cached endpoint has, in the arena. */
+void reply_prepare(struct endpoint_run *run, struct arena *a);
+/* Is an answer its caller's alone? Of a whole: if any part is. */
+int reply_is_private(const struct endpoint *ep);
 /* step_cache.c */
 void cache_unfollow(struct req *r);
 /* May an entry be believed: it was made after the last purge, and its tags have not moved? */

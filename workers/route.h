@@ -20,8 +20,10 @@ struct endpoint_run {
 	const struct region_endpoint *shared;	/* NULL: weir-worker -t */
 	uint8_t cache_id[16];		/* of its definition; part of each key */
 	struct metric_endpoint *metrics;
-	/* by parameter index; which are looked up where */
-	struct slice *param_names;
+	/* of a cached endpoint; reply_prepare */
+	int is_private;			/* no cache outside may show it to others, nor its tags */
+	struct slice cache_control[2];	/* the line's text before and behind the seconds of max-age */
+	struct slice cache_lines;	/* Vary and X-Accel-Expires: the same in every answer */
 };
 
 struct route_node;
