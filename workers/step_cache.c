@@ -78,10 +78,11 @@ static int is_early(struct req *r, uint64_t now_ms)
 	return (double)now_ms - (double)r->meta.delta_us / 1000 * XFETCH_BETA * log(u) >= (double)r->meta.soft_ms;
 }
 
-static void want_refresh(struct req *r)
+static void want_refresh(struct req *r, enum cache_zone zone)
 {
 	struct stamp_set set = r->stamps;
 	int quiet = stamps_load(&r->w->stamps, &set);
+	struct cache_meta now;
 	unsigned error;
 
 	if (flight_join(&r->w->flights, r->key.h, stamps_digest(&set), quiet, 0, r->w->number, r->w->boot_ms,
@@ -91,7 +92,12 @@ static void want_refresh(struct req *r)
 	begin_fill(r);
 	r->is_quiet = (unsigned char)quiet;
 	r->has_flight = 1;
-	r->wants_refresh = 1;
+	/* who flew before us may have landed since we looked */
+	if (cache_get(&r->w->cache, zone, &r->key, r->w->boot_ms, &now, NULL) == CACHE_FOUND &&
+	    now.created_ms == r->meta.created_ms)
+		r->wants_refresh = 1;
+	else
+		cache_land(r, FLIGHT_ABANDONED);
 }
 
 /* 1 when the request is answered. */
@@ -129,10 +135,26 @@ static int look(struct req *r)
 	r->is_stale = !is_fresh(r, &r->meta);
 	r->lines_n = r->out.n ? r->meta.head_n : 0;
 	if (r->is_stale || is_early(r, w->boot_ms))
-		want_refresh(r);
+		want_refresh(r, zone);
 	if (r->meta.status == 404)
 		req_fail(r, E_no_row, NULL);
 	return 1;
+}
+
+/* Who owns a flight looks again: another one's may have landed between the look and the joining. */
+static enum step_result fly(struct req *r)
+{
+	enum req_fwd why = r->fwd;
+
+	r->has_flight = 1;
+	if (!r->asks_anew && look(r)) {
+		if (!r->wants_refresh)
+			cache_land(r, FLIGHT_ABANDONED);
+		return STEP_DONE;
+	}
+	r->fwd = why;
+	buf_clear(&r->out);
+	return STEP_NEXT;
 }
 
 static enum step_result miss(struct req *r)
@@ -146,8 +168,7 @@ static enum step_result miss(struct req *r)
 	switch (flight_join(&r->w->flights, r->key.h, stamps_digest(&r->stamps), r->is_quiet, !r->asks_anew, r->w->number,
 			    r->w->boot_ms, &r->flight, &error)) {
 	case FLIGHT_OWN:
-		r->has_flight = 1;
-		return STEP_NEXT;
+		return fly(r);
 	case FLIGHT_FOLLOW:
 		if (r->w->n_followers >= WORKER_MAX_FOLLOWERS)
 			return req_fail(r, E_overloaded, NULL);
