@@ -354,7 +354,7 @@ static void purge(struct call *c, struct cache *cache)
 	}
 	if (c->severity == CTL_FAILED)
 		return;
-	log_info("cache: purged %s %.*s%s", kinds[kind], SLICE_ARG(kind ? m->words[3] : SLICE("")), soft ? " (soft)" : "");
+	log_info("cache: purged %s%s%.*s%s", kinds[kind], kind ? " " : "", SLICE_ARG(kind ? m->words[3] : SLICE("")), soft ? " (soft)" : "");
 	snprintf(c->text, sizeof(c->text), soft ? "what was cached is stale now" : "purged");
 	if (c->asker.wants_json)
 		buf_adds(&c->body, "{\"purged\":true}\n");

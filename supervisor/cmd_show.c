@@ -99,37 +99,6 @@ void cmd_help(struct call *c)
 	buf_addc(&c->body, '\n');
 }
 
-/* Objects opened one level a line: readable, and still the one JSON document. */
-static void add_pretty(struct buf *out, struct slice json)
-{
-	int depth = 0, in_string = 0;
-
-	for (size_t i = 0; i < json.n; i++) {
-		char ch = json.p[i];
-		int is_empty = i + 1 < json.n && (json.p[i + 1] == '}' || json.p[i + 1] == ']');
-
-		if (in_string) {
-			buf_addc(out, ch);
-			if (ch == '\\' && i + 1 < json.n)
-				buf_addc(out, json.p[++i]);
-			else if (ch == '"')
-				in_string = 0;
-		} else if ((ch == '{' || ch == '[') && !is_empty) {
-			buf_addf(out, "%c\n%*s", ch, 2 * ++depth, "");
-		} else if ((ch == '}' || ch == ']') && json.p[i - 1] != '{' && json.p[i - 1] != '[') {
-			buf_addf(out, "\n%*s%c", 2 * --depth, "", ch);
-		} else if (ch == ',') {
-			buf_addf(out, ",\n%*s", 2 * depth, "");
-		} else if (ch == ':') {
-			buf_adds(out, ": ");
-		} else if (ch != '\n') {
-			in_string = ch == '"';
-			buf_addc(out, ch);
-		}
-	}
-	buf_addc(out, '\n');
-}
-
 void cmd_config(struct call *c)
 {
 	AUTO(buf) struct buf json;
@@ -140,7 +109,7 @@ void cmd_config(struct call *c)
 		buf_add(&c->body, json.p, json.n);
 		buf_addc(&c->body, '\n');
 	} else {
-		add_pretty(&c->body, buf_slice(&json));
+		table_pretty(&c->body, buf_slice(&json));
 	}
 	snprintf(c->text, sizeof(c->text), "%s, generation %u", c->w->conf_path, c->w->gen->number);
 }

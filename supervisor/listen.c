@@ -185,6 +185,48 @@ int listen_is_live(const char *path)
 	return r;
 }
 
+static int find_owner(const char *owner, const char *group, uid_t *uid, gid_t *gid, struct err *e)
+{
+	if (owner && *owner) {
+		const struct passwd *pw = getpwnam(owner);
+
+		if (!pw)
+			return err_set(e, E_config, "socket_owner: there is no user '%s'", owner);
+		*uid = pw->pw_uid;
+	}
+	if (group && *group) {
+		const struct group *gr = getgrnam(group);
+
+		if (!gr)
+			return err_set(e, E_config, "socket_group: there is no group '%s'", group);
+		*gid = gr->gr_gid;
+	}
+	return 0;
+}
+
+int listen_check_owner(const char *owner, const char *group, struct err *e)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return find_owner(owner, group, &uid, &gid, e);
+}
+
+const char *listen_missing_folder(const char *address, char *folder, size_t n)
+{
+	struct stat st;
+	char *slash;
+
+	if (strncmp(address, "unix:", 5) != 0)
+		return NULL;
+	snprintf(folder, n, "%s", address + 5);
+	slash = strrchr(folder, '/');
+	if (!slash || slash == folder)
+		return NULL;
+	*slash = '\0';
+	return stat(folder, &st) && errno == ENOENT ? folder : NULL;
+}
+
 static int set_owner(const char *path, const struct listen_how *how, struct err *e)
 {
 	uid_t uid = (uid_t)-1;
@@ -192,20 +234,8 @@ static int set_owner(const char *path, const struct listen_how *how, struct err 
 	unsigned long mode;
 	char *end;
 
-	if (how->owner && *how->owner) {
-		const struct passwd *pw = getpwnam(how->owner);
-
-		if (!pw)
-			return err_set(e, E_config, "socket_owner: there is no user '%s'", how->owner);
-		uid = pw->pw_uid;
-	}
-	if (how->group && *how->group) {
-		const struct group *gr = getgrnam(how->group);
-
-		if (!gr)
-			return err_set(e, E_config, "socket_group: there is no group '%s'", how->group);
-		gid = gr->gr_gid;
-	}
+	if (find_owner(how->owner, how->group, &uid, &gid, e))
+		return -E_config;
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(path, uid, gid))
 		return err_set(e, E_config, "%s: cannot set owner and group: %s", path,
 			       strerror(errno));
@@ -252,8 +282,14 @@ static int open_unix(struct listener *l, const char *address, const struct liste
 	old = umask(0177);
 	r = bind(l->fd, (struct sockaddr *)&tmp, sizeof(tmp));
 	umask(old);
-	if (r)
-		return err_set(e, E_config, "%s: cannot bind: %s", address, strerror(errno));
+	if (r) {
+		char folder[sizeof(sa.sun_path)];
+
+		r = errno;
+		if (listen_missing_folder(address, folder, sizeof(folder)))
+			return err_set(e, E_config, "%s: cannot bind: there is no folder %s", address, folder);
+		return err_set(e, E_config, "%s: cannot bind: %s", address, strerror(r));
+	}
 	if (set_owner(tmp.sun_path, how, e) == 0) {
 		if (listen(l->fd, how->backlog) || stat(tmp.sun_path, &st) ||
 		    rename(tmp.sun_path, sa.sun_path))

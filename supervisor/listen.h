@@ -36,6 +36,10 @@ int listen_open(struct listener *l, const char *address, const struct listen_how
 void listen_close(struct listener *l, int unlink_path);
 /* Is an address text well formed? Used before anything is opened. */
 int listen_check(const char *address, struct err *e);
+/* Are there such a user and group? -E_config with e where not. */
+int listen_check_owner(const char *owner, const char *group, struct err *e);
+/* The folder of a unix address when it is not there; else NULL. Points into folder, of n bytes. */
+const char *listen_missing_folder(const char *address, char *folder, size_t n);
 /* Does somebody accept connections at this unix path? */
 int listen_is_live(const char *path);
 

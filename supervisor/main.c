@@ -414,8 +414,9 @@ static int run(struct weird *w)
 		control_close(w);
 		return e.id == E_config ? EXIT_CONFIG : EXIT_FAIL;
 	}
-	log_info("weird %s starts: %s, %u endpoints, %u of at most %u workers, pid %d",
-		 PACKAGE_VERSION, w->conf_path, w->gen->s.endpoints.n, children_target(w),
+	log_info("weird %s starts: %s, %u endpoint%s, %u of at most %u workers, pid %d",
+		 PACKAGE_VERSION, w->conf_path, w->gen->s.endpoints.n,
+		 w->gen->s.endpoints.n == 1 ? "" : "s", children_target(w),
 		 w->max_workers, (int)getpid());
 	for (unsigned i = 0; i < w->n_listeners; i++)
 		log_info("listening at %s%s", w->listeners[i].address,
@@ -465,6 +466,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc || (is_offline && !is_test)) {
+		if (optind < argc)
+			fprintf(stderr, "weird: what is '%s'? The configuration is named with -c\n", argv[optind]);
 		usage(stderr);
 		return EXIT_USAGE;
 	}

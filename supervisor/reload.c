@@ -152,8 +152,8 @@ static void answer(struct reload *r, int is_ok)
 	buf_init(&json, 0);
 	buf_init(&text, 0);
 	if (is_ok)
-		snprintf(head, sizeof(head), "generation %u runs, %u workers replaced",
-			 r->w->gen->number, r->replaced);
+		snprintf(head, sizeof(head), "generation %u runs, %u worker%s replaced",
+			 r->w->gen->number, r->replaced, r->replaced == 1 ? "" : "s");
 	else
 		snprintf(head, sizeof(head), "%s%s; generation %u keeps running",
 			 r->is_config ? CTL_SAYS_CONFIG ": " : "", r->failure, r->w->gen->number);

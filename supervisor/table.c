@@ -252,3 +252,33 @@ void table_to_object(const struct table *t, struct jw *w)
 	check(t->n == t->n_cols);
 	row_to_json(t, 0, w);
 }
+
+void table_pretty(struct buf *out, struct slice json)
+{
+	int depth = 0, in_string = 0;
+
+	for (size_t i = 0; i < json.n; i++) {
+		char ch = json.p[i];
+		int is_empty = i + 1 < json.n && (json.p[i + 1] == '}' || json.p[i + 1] == ']');
+
+		if (in_string) {
+			buf_addc(out, ch);
+			if (ch == '\\' && i + 1 < json.n)
+				buf_addc(out, json.p[++i]);
+			else if (ch == '"')
+				in_string = 0;
+		} else if ((ch == '{' || ch == '[') && !is_empty) {
+			buf_addf(out, "%c\n%*s", ch, 2 * ++depth, "");
+		} else if ((ch == '}' || ch == ']') && json.p[i - 1] != '{' && json.p[i - 1] != '[') {
+			buf_addf(out, "\n%*s%c", 2 * --depth, "", ch);
+		} else if (ch == ',') {
+			buf_addf(out, ",\n%*s", 2 * depth, "");
+		} else if (ch == ':') {
+			buf_adds(out, ": ");
+		} else if (ch != '\n') {
+			in_string = ch == '"';
+			buf_addc(out, ch);
+		}
+	}
+	buf_addc(out, '\n');
+}

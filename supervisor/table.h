@@ -50,5 +50,7 @@ void table_to_json(const struct table *t, struct jw *w);
 /* The first row upright: "title  value" lines, or one object. */
 void table_to_list(const struct table *t, struct buf *out);
 void table_to_object(const struct table *t, struct jw *w);
+/* A JSON document again, one member a line. */
+void table_pretty(struct buf *out, struct slice json);
 
 #endif

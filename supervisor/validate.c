@@ -20,6 +20,7 @@
 #include "lib/shm/metrics.h"
 #include "supervisor/listen.h"
 #include "supervisor/spawn.h"
+#include "supervisor/table.h"
 
 static void print(const struct buf *b, FILE *to)
 {
@@ -58,7 +59,27 @@ static int check_addresses(const struct options *o)
 		bad += fprintf(stderr, "control: %s\n", e.text) > 0;
 	if (o->status[0] && listen_check(o->status, &e))
 		bad += fprintf(stderr, "status: %s\n", e.text) > 0;
+	if (listen_check_owner(o->socket_owner, o->socket_group, &e))
+		bad += fprintf(stderr, "%s\n", e.text) > 0;
 	return bad;
+}
+
+/* The folder may be made at the start, as systemd's RuntimeDirectory is: a warning. */
+static void note_folders(const struct options *o, struct buf *out)
+{
+	const char *all[OPTIONS_MAX_LISTEN + 2];
+	unsigned n = 0;
+	char folder[PATH_MAX];
+
+	for (unsigned i = 0; i < o->listen.n; i++)
+		all[n++] = o->listen.v[i];
+	all[n++] = o->control;
+	all[n++] = o->status;
+	for (unsigned i = 0; i < n; i++) {
+		if (!listen_missing_folder(all[i], folder, sizeof(folder)))
+			continue;
+		buf_addf(out, "%s: there is no folder %s yet, and weird does not make it\n", all[i], folder);
+	}
 }
 
 /* Run a program of ours with the given descriptors; its lines are copied to ours, with prefix, as they come. */
@@ -141,6 +162,7 @@ int validate_test(const char *conf_path, int is_offline)
 	if (!code && check_addresses(&s.options))
 		code = EXIT_CONFIG;
 	if (!code) {
+		note_folders(&s.options, &notes);
 		snapshot_notes(&s, &notes);
 		print(&notes, stdout);
 		if (!is_offline)
@@ -158,14 +180,16 @@ int validate_test(const char *conf_path, int is_offline)
 int validate_print(const char *conf_path)
 {
 	AUTO(buf) struct buf json;
+	AUTO(buf) struct buf pretty;
 	struct snapshot s;
 	int code = load(&s, conf_path);
 
 	buf_init(&json, 0);
+	buf_init(&pretty, 0);
 	if (!code) {
 		options_to_json(&s.options, &json);
-		print(&json, stdout);
-		putchar('\n');
+		table_pretty(&pretty, buf_slice(&json));
+		print(&pretty, stdout);
 	}
 	snapshot_done(&s);
 	return code;

@@ -1,12 +1,27 @@
 /* weir-worker -t: every statement of the snapshot prepared and described over a real connection. */
 #include "config.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/ctl/heritage.h"
 #include "workers/worker.h"
+
+/* As the faults show that weird finds itself. */
+static void show_whole_paths(struct errs *errs, const char *folder)
+{
+	for (size_t i = 0; i < errs->n; i++) {
+		struct err *e = &errs->v[i];
+		char full[sizeof(e->file) + PATH_MAX];
+
+		if (!e->file[0] || e->file[0] == '/' || e->id == E_config)
+			continue;
+		snprintf(full, sizeof(full), "%s/%s", folder, e->file);
+		snprintf(e->file, sizeof(e->file), "%.*s", (int)sizeof(e->file) - 1, full);
+	}
+}
 
 int worker_check(struct snapshot *s)
 {
@@ -30,11 +45,17 @@ int worker_check(struct snapshot *s)
 		if (!w->pools[i])
 			continue;
 		buf_clear(&why);
+		if (db_conninfo_check(&s->options.databases[i], &why)) {
+			(void)errs_add(&errs, E_config, s->conf_path, 0, 0, "database %s: conninfo: %s",
+				       s->options.databases[i].name, buf_str(&why));
+			continue;
+		}
 		if (db_check(w->pools[i], &errs, &why) < 0) {
 			printf("database %s: not reachable: %s\n", s->options.databases[i].name, buf_str(&why));
 			rc = EXIT_TEMPFAIL;
 		}
 	}
+	show_whole_paths(&errs, s->options.endpoints);
 	if (errs.n) {
 		AUTO(buf) struct buf text;
 

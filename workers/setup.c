@@ -34,11 +34,8 @@ static struct db_stmt proto(const struct worker *w, const struct endpoint *ep, c
 {
 	struct db_stmt s = {.sql = v->sql, .file = ep->file, .line = v->line, .may_express = ep->may_express,
 			    .may_write = ep->may_write,
-			    .is_time_bound = names_time(v->sql), .n_columns_wanted = -1};
+			    .is_time_bound = names_time(v->sql), .endpoint = ep};
 
-	if (ep->returns == RETURNS_VALUE || ep->returns == RETURNS_JSON)
-		s.n_columns_wanted = 1;
-	s.wants_json = ep->returns == RETURNS_JSON;
 	if (w->region.h)
 		s.express = &region_endpoint(&w->region, ep->metric)->express;
 	return s;

@@ -36,6 +36,8 @@ const char *auth_files_path(const struct opts_auth *o, enum auth_file which)
 int auth_files_load(struct auth_files *f, const struct opts_auth *o, struct errs *errs)
 {
 	static const size_t limits[AUTH_FILE_COUNT] = {JWKS_MAX_FILE, JWKS_MAX_SECRET + 2, APIKEYS_MAX_FILE};
+	static const char *const keys[AUTH_FILE_COUNT] = {
+	    [AUTH_FILE_JWKS] = "jwks", [AUTH_FILE_SECRET] = "hs256_file", [AUTH_FILE_KEYS] = "api_keys"};
 	int n = 0;
 
 	for (int i = 0; i < AUTH_FILE_COUNT; i++) {
@@ -43,12 +45,12 @@ int auth_files_load(struct auth_files *f, const struct opts_auth *o, struct errs
 		int rc = path[0] ? fdio_read_file(path, limits[i], &f->text[i]) : 0;
 
 		if (rc == -EFBIG)
-			(void)errs_add(errs, E_config, path, 0, 0, "file is too large; expected at most %zu bytes",
-				       limits[i]);
+			(void)errs_add(errs, E_config, path, 0, 0, "auth.%s: the file is too large; expected at most %zu bytes",
+				       keys[i], limits[i]);
 		else if (rc)
-			(void)errs_add(errs, E_config, path, 0, 0, "cannot read the file: %s", strerror(-rc));
+			(void)errs_add(errs, E_config, path, 0, 0, "auth.%s: cannot read the file: %s", keys[i], strerror(-rc));
 		else if (path[0] && !f->text[i].n && i != AUTH_FILE_KEYS)
-			(void)errs_add(errs, E_config, path, 0, 0, "the file is empty"), rc = -1;
+			(void)errs_add(errs, E_config, path, 0, 0, "auth.%s: the file is empty", keys[i]), rc = -1;
 		n += rc != 0;
 	}
 	return n;

@@ -223,7 +223,10 @@ static void check_cache(struct dir *d)
 	about(d, DIR_cache, 0);
 	if (e->method != HTTP_GET)
 		dir_error(d, 0, "it stands on a GET only");
-	if (reads_identity(e) && !has_per)
+	if (e->identity_rls && !has_per)
+		dir_error(d, 0, "@rls makes the answer depend on who asks: say per user, so that nobody is answered with what "
+			  "was made for another");
+	else if (reads_identity(e) && !has_per)
 		dir_error(d, 0, "a parameter comes from the caller's identity: say per user or per claim NAME, so that nobody is "
 			  "answered with what was made for another");
 	else if (e->identity_user && !has_per && !c->is_public)

@@ -117,6 +117,18 @@ static void show_conninfo(const char *conninfo, struct buf *out)
 	buf_done(&b);
 }
 
+/* Whether there is one, and no more. */
+static void show_secret(const void *s, size_t row, struct buf *out)
+{
+	AUTO(buf) struct buf b;
+
+	buf_init(&b, 0);
+	options_rows[row].show(s, &options_table[row], &b);
+	buf_adds(out, slice_eq(buf_slice(&b), SLICE("\"\"")) ? "\"\"" : "\"(set)\"");
+	if (b.n)
+		explicit_bzero(b.p, b.n);
+}
+
 static void show_section(const void *s, const char *section, struct buf *out)
 {
 	char sep = 0;
@@ -135,7 +147,7 @@ static void show_section(const void *s, const char *section, struct buf *out)
 		else if (strcmp(d->key, "conninfo") == 0)
 			show_conninfo(((const struct opts_database *)s)->conninfo, out);
 		else
-			buf_adds(out, "\"(set)\"");
+			show_secret(s, i, out);
 	}
 }
 

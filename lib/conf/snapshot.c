@@ -445,6 +445,8 @@ void snapshot_done(struct snapshot *s)
 void snapshot_notes(const struct snapshot *s, struct buf *out)
 {
 	auth_files_notes(&s->auth, &s->options.auth, out);
+	if (!s->endpoints.n)
+		buf_addf(out, "%s: there is no *.sql file below it\n", s->options.endpoints);
 	for (unsigned i = 0; i < s->endpoints.n; i++) {
 		const struct endpoint *e = s->endpoints.v[i];
 

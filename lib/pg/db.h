@@ -23,6 +23,7 @@
 #include "lib/shm/slots.h"
 
 struct db_pool;
+struct endpoint;
 struct db_conn;
 struct db_job;
 struct metric_row;
@@ -70,8 +71,7 @@ struct db_stmt {
 	int may_express;	/* statically */
 	int may_write;		/* not run again when its connection is lost */
 	int is_time_bound;	/* names now() and kin: never shares a Sync */
-	int n_columns_wanted;	/* exact number, or -1 */
-	int wants_json;		/* the only column must be json or jsonb */
+	const struct endpoint *endpoint;	/* what its file says is held against the description; NULL: nothing */
 	struct express *express;
 	struct err failed;	/* id != 0: the server refuses it */
 	uint64_t mean_us;	/* moving mean of service time */
@@ -188,6 +188,9 @@ void db_render_value(const struct db_query *q, struct buf *out);
 struct slice db_text(const struct db_query *q, struct slice column);
 void db_query_clear(struct db_query *q);
 
+/* Can the connection string ever lead to a connection? 0, or -1 and why: libpq does not understand it, or it must not be
+ * used over a network. Nothing is looked up, no service file either. */
+int db_conninfo_check(const struct opts_database *o, struct buf *ret_why);
 /* weird -t: describe every statement over one blocking connection. The number of findings put into
  * errs, or -1 when the database cannot be reached (why in ret_why). */
 int db_check(struct db_pool *p, struct errs *errs, struct buf *ret_why);

@@ -119,6 +119,20 @@ static int rule_of_text(const struct opts_database *o, char error[256])
 	return rc;
 }
 
+int db_conninfo_check(const struct opts_database *o, struct buf *ret_why)
+{
+	char error[256] = "", *said = NULL;
+	PQconninfoOption *all = PQconninfoParse(o->conninfo, &said);
+	int rc = !all || tls_rule(all, o, error) < 0 ? -1 : 0;
+
+	if (!all)
+		db_one_line(error, sizeof(error), said ? said : "not understood");
+	PQfreemem(said);
+	PQconninfoFree(all);
+	buf_adds(ret_why, error);
+	return rc;
+}
+
 static int rule_of_started(PGconn *pg, const struct opts_database *o, char error[256])
 {
 	PQconninfoOption *all = PQconninfo(pg);

@@ -165,7 +165,8 @@ static void refused(struct db_stmt *s, const PGresult *res, const char *what)
 	const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 	const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
 	unsigned line = s->line, col = 1;
-	char one[400];
+	AUTO(buf) struct buf named;
+	char one[400], cast[80];
 
 	if (pos && !what) {
 		/* the position counts characters, not bytes */
@@ -181,9 +182,18 @@ static void refused(struct db_stmt *s, const PGresult *res, const char *what)
 		}
 	}
 	db_one_line(one, sizeof(one), text ? text : PQresultErrorMessage(res));
+	if (db_error_class(res, "42P18") || db_error_class(res, "42P08")) {
+		const char *at = strchr(one, '$');
+
+		snprintf(cast, sizeof(cast), "say its type where it stands, as in %.*s::text",
+			 at ? 1 + (int)strspn(at + 1, "0123456789") : 0, at ? at : "");
+		hint = cast;
+	}
 	err_set_at(&s->failed, E_sql, s->file, line, pos && !what ? col : 0, "%s%sPostgreSQL: %s%s%s (%s)",
-		   what ? what : "", what ? ": " : "", one, hint ? "; " : "", hint ? hint : "",
-		   db_sqlstate(res));
+		   what ? what : "", what ? ": " : "", one, hint ? "; " : "", hint ? hint : "", db_sqlstate(res));
+	buf_init(&named, 0);
+	db_shape_names(s, s->failed.text, &named);
+	snprintf(s->failed.text, sizeof(s->failed.text), "%s", buf_str(&named));
 }
 
 static void quote_identifier(struct buf *b, const char *name)
@@ -300,20 +310,6 @@ static int is_connection_lost(PGconn *pg, char error[256])
 	return 1;
 }
 
-/* Rules of the endpoint over the columns. */
-static void check_shape(struct db_stmt *s)
-{
-	const struct db_desc *d = s->desc;
-
-	if (s->n_columns_wanted >= 0 && d->n_columns != (unsigned)s->n_columns_wanted)
-		err_set_at(&s->failed, E_sql, s->file, s->line, 0,
-			   "the statement returns %u columns, @returns wants exactly %d", d->n_columns,
-			   s->n_columns_wanted);
-	else if (s->wants_json && !d->columns[0].is_json)
-		err_set_at(&s->failed, E_sql, s->file, s->line, 0,
-			   "@returns json needs a column of type json or jsonb; cast it, or use @returns value");
-}
-
 static void describe_one(PGconn *pg, struct db_stmt *s, const PGresult *first, const struct type_set *types)
 {
 	struct db_desc *d;
@@ -345,7 +341,7 @@ static void describe_one(PGconn *pg, struct db_stmt *s, const PGresult *first, c
 	}
 	buf_done(&sql);
 	if (!s->failed.id)
-		check_shape(s);
+		db_shape_check(s);
 	if (s->failed.id)
 		db_desc_free(&s->desc);
 }

@@ -137,6 +137,10 @@ void db_name_monitor(PGconn *pg);
 int db_wait_readable(int fd, uint64_t deadline_ns);
 /* Names, settings: what libpq would print, on one line, without its trailing newline. */
 void db_one_line(char *out, size_t n, const char *text);
+/* db_shape.c. Sets s->failed when the description does not give what the endpoint's file says. */
+void db_shape_check(struct db_stmt *s);
+/* A message of the server with :name in place of $n. */
+void db_shape_names(const struct db_stmt *s, const char *text, struct buf *out);
 /* db_describe.c: blocking, before pipeline mode. Fills s->desc or s->failed. -1 when the connection died. */
 int db_describe(PGconn *pg, struct db_stmt *stmts, unsigned n, char error[256]);
 void db_desc_free(struct db_desc **d);	/* drops one reference */

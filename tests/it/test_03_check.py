@@ -1,0 +1,93 @@
+"""What `weird -t` says of faults that a first day brings: each names its place and what to do."""
+
+import os
+
+import pytest
+
+SELECT = "-- @route GET /a\n{}SELECT id, email FROM users WHERE id = :id\n"
+
+
+def said(done):
+    return done.stdout + done.stderr
+
+
+STATEMENTS = [
+    # a default that the type of its column does not take: each request without the parameter would be a 400
+    (SELECT.format("-- @param id default first\n"), "a.sql:2", ["parameter id", "'first'", "an integer"]),
+    (SELECT.format("-- @param id choice 1|two\n"), "a.sql:2", ["parameter id", "choice 'two'"]),
+    (SELECT.format("-- @param id range 1..many\n"), "a.sql:2", ["parameter id", "'many'"]),
+    ("-- @route GET /a\n-- @param ids default 1\nSELECT id FROM users WHERE id = ANY (:ids)\n", "a.sql:2",
+     ["parameter ids", "{a,b}"]),
+    # a header that would always be empty
+    (SELECT.format("-- @header X-Name: {name}\n"), "a.sql:3", ["@header X-Name", "no column name"]),
+    # PostgreSQL counts parameters, people name them
+    ("-- @route GET /a\n-- @param q optional\nSELECT id FROM users WHERE :q IS NULL OR email = :q\n", "a.sql:3:28",
+     ["parameter :q", ":q::text"]),
+]
+
+
+@pytest.mark.parametrize("text, place, words", STATEMENTS, ids=[t[2][0] + str(i) for i, t in enumerate(STATEMENTS)])
+def test_statement_that_does_not_fit_its_directives(pg, site, text, place, words):
+    s = site(pg.conninfo, {"a": text})
+    done = s.weird("-t")
+    assert done.returncode == 78, said(done)
+    assert f"{s.endpoints}/{place}" in said(done), said(done)
+    for word in words:
+        assert word in said(done), said(done)
+
+
+def test_directives_that_fit_pass(pg, site):
+    done = site(pg.conninfo, {"a": SELECT.format(
+        "-- @param id default 7 range 1..99999999999\n-- @header X-Name: {email} of {id}\n"),
+        "b": "-- @route GET /b\n-- @param ids default {}\nSELECT id FROM users WHERE id = ANY (:ids)\n"}).weird("-t")
+    assert done.returncode == 0, said(done)
+
+
+@pytest.mark.parametrize("conninfo, words", [
+    ("hots=127.0.0.1 user=x", ["database main", "conninfo", '"hots"']),
+    ("host=db.invalid user=x sslmode=require", ["database main", "sslmode=require", "verify-full"]),
+])
+def test_connection_string_that_never_connects_is_a_fault(site, conninfo, words):
+    done = site(conninfo, {"a": SELECT.format("")}).weird("-t")
+    assert done.returncode == 78, said(done)
+    for word in words:
+        assert word in said(done), said(done)
+
+
+def test_database_that_is_away_is_no_fault(site):
+    done = site("host=/nowhere user=x", {"a": SELECT.format("")}).weird("-t")
+    assert done.returncode == 0 and "not reachable" in said(done), said(done)
+
+
+def test_owner_and_folders_of_sockets(site):
+    s = site(None, {"a": SELECT.format("")})
+    text = s.conf.read_text()
+    s.conf.write_text(text + 'socket_group = "no-such-group"\n')
+    done = s.weird("-t", "--offline")
+    assert done.returncode == 78 and "no-such-group" in said(done), said(done)
+    s.conf.write_text(text.replace(str(s.control), f"{s.dir}/later/control.sock"))
+    done = s.weird("-t", "--offline")
+    assert done.returncode == 0 and f"no folder {s.dir}/later" in said(done), said(done)
+    done = s.weird(timeout=20)
+    assert done.returncode == 78 and f"there is no folder {s.dir}/later" in said(done), said(done)
+
+
+def test_files_of_keys_are_named_with_their_key(site):
+    s = site(None, {"a": SELECT.format("")})
+    s.conf.write_text(s.conf.read_text() + 'auth { jwks = "none.json"  api_keys = "none.keys" }\n')
+    done = s.weird("-t", "--offline")
+    assert done.returncode == 78
+    assert "none.json: auth.jwks: " in said(done) and "none.keys: auth.api_keys: " in said(done), said(done)
+
+
+def test_folder_without_endpoints_is_said(site):
+    s = site(None, {"a": SELECT.format("")})
+    os.unlink(s.endpoints / "a.sql")
+    done = s.weird("-t", "--offline")
+    assert done.returncode == 0 and "there is no *.sql file" in said(done), said(done)
+
+
+def test_file_without_c_is_asked_back(site):
+    s = site(None, {"a": SELECT.format("")})
+    done = s.weird("-t", s.conf)
+    assert done.returncode == 64 and f"'{s.conf}'" in done.stderr and "-c" in done.stderr
