@@ -257,7 +257,7 @@ Test(snapshot, the_files_of_keys_are_in_it)
 	refused("w.conf", "/secret: the secret has 5 bytes; expected 32 to 4096\n"
 			  "/keys:1: expected ID SHA-256 USER ROLES [NAME=VALUE ...]\n");
 	put("w.conf", "endpoints = e\nauth { jwks = nothing.json }\n" MAIN_DB);
-	refused("w.conf", "/nothing.json: cannot read the file: No such file or directory\n");
+	refused("w.conf", "/nothing.json: auth.jwks: cannot read the file: No such file or directory\n");
 	put("w.conf", "endpoints = e\nauth {\nuser_param = HTTP_X_USER\napi_key_header = a_b }\n" MAIN_DB);
 	refused("w.conf", "/w.conf:3:14: bad value 'HTTP_X_USER' of user_param; a client can set it, expected a parameter that only the "
 			  "web server sets\n"
