@@ -143,18 +143,23 @@ struct slice cachekey_value(const struct req *r, const struct tag_part *part)
 	return v ? slice_str(v) : SLICE("");
 }
 
+void cachekey_tag(const struct req *r, const struct tag_template *tag, struct buf *b)
+{
+	buf_clear(b);
+	for (unsigned k = 0; k < tag->n_parts; k++) {
+		struct slice v = cachekey_value(r, &tag->parts[k]);
+
+		buf_add(b, v.p, v.n);
+	}
+}
+
 void cachekey_tags(struct req *r, const struct tag_template *tags, unsigned n, struct stamp_set *set)
 {
 	struct stamps s = r->w->stamps;
 	struct buf *b = &r->w->scratch;
 
 	for (unsigned i = 0; i < n; i++) {
-		buf_clear(b);
-		for (unsigned k = 0; k < tags[i].n_parts; k++) {
-			struct slice v = cachekey_value(r, &tags[i].parts[k]);
-
-			buf_add(b, v.p, v.n);
-		}
+		cachekey_tag(r, &tags[i], b);
 		/* as many as ENDPOINT_MAX_TAGS fit */
 		check(stamps_add(&s, set, buf_slice(b)) == 0);
 	}

@@ -18,6 +18,8 @@ void cachekey_of_endpoint(const struct endpoint *ep, uint8_t out[16]);
 int cachekey_make(struct req *r);
 /* What stands in place of one part of a template; empty for NULL. */
 struct slice cachekey_value(const struct req *r, const struct tag_part *part);
+/* A tag with the values of this request, in the place of what is in b. */
+void cachekey_tag(const struct req *r, const struct tag_template *tag, struct buf *b);
 /* The slots of tags, values of this request filled in. */
 void cachekey_tags(struct req *r, const struct tag_template *tags, unsigned n, struct stamp_set *set);
 

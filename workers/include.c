@@ -8,6 +8,7 @@
 #include "lib/base/check.h"
 #include "lib/json/jw.h"
 #include "workers/cachekey.h"
+#include "workers/groups.h"
 #include "workers/worker.h"
 
 static void put_encoded(struct buf *b, struct slice v)
@@ -86,6 +87,8 @@ void include_ended(struct req *p)
 	part->out = p->out;
 	part->skip = p->lines_n;
 	buf_init(&p->out, 0);
+	if (p->has_key)
+		groups_of_part(p, r);
 	if (p->has_key && (p->layer || p->is_stored)) {
 		part->is_kept = 1;
 		part->stamps = p->meta.stamps;

@@ -24,6 +24,7 @@
 #include "workers/front.h"
 
 struct worker;
+struct groups;
 struct endpoint_run;	/* an endpoint as the worker runs it: route.h */
 
 enum step_result { STEP_NEXT, STEP_WAIT, STEP_DONE };
@@ -95,6 +96,7 @@ struct req {
 	struct part *parts;
 	unsigned n_parts, n_pending;
 	unsigned char is_part;
+	struct groups *groups;		/* of the parts, for the whole's Cache-Groups; NULL: none */
 	/* query */
 	struct db_query q;
 	int is_submitted, is_query_done;
@@ -129,7 +131,7 @@ void req_run(struct req *r);
 void req_abandon_query(struct req *r);
 void req_free(struct req *r);
 
-/* step_reply.c: the lines of @header, as a cached answer keeps them. 0, or -1 with an error set. */
+/* step_reply.c: the lines of @header, and Cache-Groups, as a cached answer keeps them. 0, or -1 with an error set. */
 int reply_lines(struct req *r, struct buf *out);
 /* reply_cache.c: Cache-Control, ETag, Age, Cache-Status and Vary of a cached endpoint's answer. */
 void reply_cache_head(struct req *r);

@@ -8,6 +8,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "workers/cachekey.h"
+#include "workers/groups.h"
 #include "workers/handler.h"
 #include "workers/worker.h"
 
@@ -106,6 +107,7 @@ int worker_setup(struct worker *w, struct err *e)
 			run->metrics = &w->metrics->endpoint[ep->metric];
 		route_add(&w->route, run);
 	}
+	groups_prepare(w->runs, s->endpoints.n);
 	return rc;
 }
 

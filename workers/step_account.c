@@ -70,6 +70,7 @@ static void refresh(struct req *r)
 	include_forget(r);
 	r->n_pending = 0;
 	r->lines_n = 0;
+	r->groups = NULL;
 	r->wants_refresh = r->is_not_modified = 0;
 	r->is_replying = r->in_run = 0;
 	r->is_refresh = 1;

@@ -1,6 +1,7 @@
 /* reply: status, headers and body become FastCGI records. HEAD, 204 and 304 carry no content. */
 #include "config.h"
 
+#include "workers/groups.h"
 #include "workers/problem.h"
 #include "workers/worker.h"
 
@@ -55,6 +56,8 @@ int reply_lines(struct req *r, struct buf *out)
 			req_fail(r, E_internal, "A header of the answer would hold control characters.");
 			return -1;
 		}
+	if (r->has_key)
+		groups_line(r, out);
 	return 0;
 }
 
@@ -86,6 +89,8 @@ static void write_success(struct req *r)
 			return;
 		if (r->has_key)
 			reply_cache_head(r);
+		if (r->run && r->run->group_invalidation && r->w->stamps.n && r->status < 400)
+			groups_invalidation(r, &r->head);
 		if (r->run && r->run->handler) {
 			buf_add(&r->head, r->handler_head.p, r->handler_head.n);
 			if (r->status != 204 && r->status != 304)
@@ -140,10 +145,12 @@ static void write_problem(struct req *r)
 		add_allow(r);
 	if (r->status == 401 || (r->error == E_forbidden && r->id && r->id->kind == IDENTITY_TOKEN))
 		add_challenge(r);
-	if (r->has_key && r->error == E_no_row)
+	if (r->has_key && r->error == E_no_row) {
+		groups_line(r, &r->head);
 		reply_cache_head(r);
-	else
+	} else {
 		buf_adds(&r->head, "Cache-Control: no-store\r\n");
+	}
 	buf_adds(&r->head, "\r\n");
 }
 

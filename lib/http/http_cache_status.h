@@ -10,8 +10,8 @@
 /* An nginx in front with fastcgi_cache would keep what we cannot clear; it obeys this before Cache-Control. */
 #define HTTP_X_ACCEL_EXPIRES "X-Accel-Expires: 0"
 #define HTTP_CACHE_STATUS_ROOM 512u
-#define HTTP_GROUPS_MAX 32u		/* RFC 9875 2.1: at least as many must be read */
-#define HTTP_GROUP_LENGTH_MAX 128u	/* … and of at least so many characters */
+#define HTTP_GROUPS_MAX 32u		/* RFC 9875: at least as many must be read */
+#define HTTP_GROUP_LENGTH_MAX 128u	/* … of at least 32 characters; longer ones are told to whoever can */
 
 enum http_fwd {
 	HTTP_FWD_NONE,		/* a hit */

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "lib/conf/tag.h"
 #include "tests/unit/conf/conf_test.h"
 
 static struct options opts;
@@ -435,5 +436,36 @@ Test(endpoint, says_what_of_the_identity_it_depends_on)
 		buf_done(&b);
 		endpoints_done(&set);
 		errs_done(&errs);
+	}
+}
+
+static const struct tag_template *tags_of(struct endpoints *set, const char *tags)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "-- @route GET /t/{a}/{b}\n-- @cache 1s tags %s\nSELECT :a::text, :b::text", tags);
+	return accept(set, "t.sql", text)->cache.tags;
+}
+
+Test(tag, meets_what_some_values_make_the_same)
+{
+	static const struct { const char *a, *b; int want; } cases[] = {
+		{"images", "images", 1},	{"images", "image", 0},	    {"image", "images", 0},
+		{"image:{a}", "image:7", 1},	{"image:{a}", "images", 0}, {"image:{a}", "image:{b}", 1},
+		{"{a}", "anything", 1},		{"{a}:x", "y:{b}", 1},	    {"a:{a}:x", "a:{b}:y", 0},
+		{"u:{a}:images", "u:7", 0},	{"u:{a}:images", "u:{b}", 1}, {"{a}{b}", "x", 1},
+		{"a{a}b{b}c", "abc", 1},	{"a{a}b{b}c", "acb", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct endpoints set;
+		const struct tag_template *a, *b;
+
+		begin(&set, MAIN_DB);
+		a = tags_of(&set, cases[i].a);
+		b = tags_of(&set, cases[i].b);
+		cr_expect_eq(tag_meets(a, b), cases[i].want, "%s, %s", cases[i].a, cases[i].b);
+		cr_expect_eq(tag_meets(b, a), cases[i].want, "%s, %s", cases[i].b, cases[i].a);
+		end(&set);
 	}
 }
