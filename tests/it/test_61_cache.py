@@ -76,7 +76,7 @@ def site(db):
 
 @pytest.fixture
 def weird(site):
-    running = Weird(site)
+    running = Weird(site).wait_listening()
     yield running
     running.stop()
 

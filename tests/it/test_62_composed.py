@@ -36,7 +36,7 @@ ENDPOINTS = {
 @pytest.fixture
 def weird(db):
     db.sql(SETUP)
-    running = Weird(Site(db.conninfo, ENDPOINTS, {"workers": {"min": 2, "max": 2}}))
+    running = Weird(Site(db.conninfo, ENDPOINTS, {"workers": {"min": 2, "max": 2}})).wait_listening()
     yield running
     running.stop()
 
@@ -127,7 +127,7 @@ def test_who_may_not_see_a_part_does_not_get_it_in_a_whole_that_is_cached(db):
     weird = Weird(Site(db.conninfo, {
         "secret": "-- @route GET /secret\n-- @returns value\n-- @auth role admin\n-- @cache 60s public\nSELECT 42",
         "whole": "-- @route GET /whole\n-- @cache 60s\n-- @include n = GET /secret\n"},
-        {"auth": {"roles_param": "ROLES"}}))
+        {"auth": {"roles_param": "ROLES"}})).wait_listening()
     try:
         for _ in range(2):
             assert weird.get("/whole", REMOTE_USER="ann", ROLES="admin").json == {"n": 42}
@@ -143,7 +143,7 @@ def test_a_whole_of_what_depends_on_the_caller_is_kept_for_each(db):
     weird = Weird(Site(db.conninfo, {
         "me": "-- @route GET /me\n-- @returns value\n-- @param u optional from user\n-- @param l optional from header X-Lang\n"
               "-- @cache 60s per user\nSELECT concat(:u::text, '-', :l::text)",
-        "whole": "-- @route GET /whole\n-- @cache 60s per user header x-lang\n-- @include me = GET /me\n"}))
+        "whole": "-- @route GET /whole\n-- @cache 60s per user header x-lang\n-- @include me = GET /me\n"})).wait_listening()
     try:
         for _ in range(2):
             for user in ("ann", "bob", None):
@@ -159,7 +159,7 @@ def test_a_whole_of_what_depends_on_the_caller_is_kept_for_each(db):
 def test_a_reload_with_another_part_finds_no_whole_of_the_old_one(db):
     site = Site(db.conninfo, {"part": "-- @route GET /part\n-- @returns value\n-- @cache 60s\nSELECT 1",
                               "whole": "-- @route GET /whole\n-- @cache 60s\n-- @include n = GET /part\n"})
-    weird = Weird(site)
+    weird = Weird(site).wait_listening()
     try:
         assert weird.get("/whole").json == {"n": 1} and is_hit(weird.get("/whole"))
         site.write_endpoint("part", "-- @route GET /part\n-- @returns value\n-- @cache 60s\nSELECT 2")

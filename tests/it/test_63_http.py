@@ -16,7 +16,7 @@ ENDPOINTS = {
 
 
 def start(db, endpoints=ENDPOINTS, **cache):
-    return Weird(Site(db.conninfo, endpoints, {"workers": {"min": 2, "max": 2}, "cache": cache}))
+    return Weird(Site(db.conninfo, endpoints, {"workers": {"min": 2, "max": 2}, "cache": cache})).wait_listening()
 
 
 @pytest.fixture

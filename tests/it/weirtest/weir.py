@@ -151,6 +151,13 @@ class Weird:
         least = self.site.settings.get("workers", {}).get("min", 1)
         self.proc.wait_until(lambda: len(self.workers("ready")) >= least, timeout, "weird to have its workers ready")
 
+    def wait_listening(self, timeout=15):
+        """Until weir-monitor hears of writes: what is cached under tags before that is distrusted once. self."""
+        self.proc.wait_until(lambda: any(v == 1 for k, v in self.metrics().items()
+                                         if k.startswith("weir_cache_invalidation_listening")),
+                             timeout, "weir-monitor to listen")
+        return self
+
     @property
     def pid(self):
         return self.proc.pid
