@@ -490,6 +490,7 @@ static void child_died(struct child *c, int status)
 	if (!child_is_monitor(c)) {
 		release_stamps(c);	/* behind its slots: whoever settles them must not take its backends for live ones */
 		release_flights(c);
+		(void)breaker_void_leases(region_tier(&w->region)->breakers, REGION_MAX_NODES, c->number);
 	}
 	if (child_is_monitor(c))
 		for (unsigned i = 0; i < w->region.h->plan.n_databases; i++)

@@ -9,6 +9,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/conf/cache_server.h"
 #include "lib/json/jw.h"
 #include "lib/shm/cache.h"
 #include "supervisor/control.h"
@@ -49,7 +50,8 @@ static const struct table_col zone_cols[] = {
 };
 
 static const struct table_col hit_cols[] = {
-	{"endpoint", "endpoint", CELL_TEXT},  {"hits", "hits", CELL_COUNT},	{"stale", "stale", CELL_COUNT},
+	{"endpoint", "endpoint", CELL_TEXT},  {"hits", "hits", CELL_COUNT},	{"hits_l2", "memcached", CELL_COUNT},
+	{"stale", "stale", CELL_COUNT},
 	{"misses", "misses", CELL_COUNT},     {"hit_ratio", "hit ratio", CELL_PERMILLE},
 	{"collapsed", "waited", CELL_COUNT},  {"stores", "stored", CELL_COUNT}, {"refreshes", "refreshed", CELL_COUNT},
 };
@@ -80,25 +82,27 @@ static void add_zones(struct table *t, struct cache *cache)
 
 static void add_hits(struct table *t, const struct weird *w, const struct endpoint *ep)
 {
-	uint64_t hits = 0, stale = 0, misses = 0, collapsed = 0, stores = 0, refreshes = 0, all;
+	uint64_t hits = 0, tier = 0, stale = 0, misses = 0, collapsed = 0, stores = 0, refreshes = 0, all;
 
 	for (unsigned i = 0; i < w->n_numbers; i++) {
 		const struct metric_endpoint *m = &region_row(&w->region, i)->endpoint[ep->metric];
 
 		hits += LOAD(m->cache_hits);
+		tier += LOAD(m->cache_tier_hits);
 		stale += LOAD(m->cache_stale);
 		misses += LOAD(m->cache_misses);
 		collapsed += LOAD(m->cache_collapsed);
 		stores += LOAD(m->cache_stores);
 		refreshes += LOAD(m->cache_refreshes);
 	}
-	all = hits + stale + misses;
+	all = hits + tier + stale + misses;
 	table_text(t, ep->id);
 	table_num(t, hits);
+	table_num(t, tier);
 	table_num(t, stale);
 	table_num(t, misses);
 	if (all)
-		table_num(t, (hits + stale) * 1000 / all);
+		table_num(t, (hits + tier + stale) * 1000 / all);
 	else
 		table_null(t);
 	table_num(t, collapsed);
@@ -106,15 +110,136 @@ static void add_hits(struct table *t, const struct weird *w, const struct endpoi
 	table_num(t, refreshes);
 }
 
+/* ---- the second tier ---- */
+
+static const struct table_col node_cols[] = {
+	{"node", "memcached", CELL_TEXT},     {"state", "breaker", CELL_TEXT},   {"forced", "forced", CELL_TEXT},
+	{"opened", "opened", CELL_COUNT},     {"failures", "failures", CELL_COUNT}, {"probes", "probes", CELL_COUNT},
+	{"open_for_s", "open for", CELL_AGE},
+};
+
+static const struct table_col tier_cols[] = {
+	{"hits", "hits", CELL_COUNT},	      {"misses", "misses", CELL_COUNT},	 {"timeouts", "timeouts", CELL_COUNT},
+	{"errors", "errors", CELL_COUNT},     {"off", "not asked", CELL_COUNT}, {"refused", "refused", CELL_COUNT},
+	{"corrupt", "corrupt", CELL_COUNT},   {"sent", "sent", CELL_COUNT},	 {"dropped", "dropped", CELL_COUNT},
+	{"held", "held", CELL_COUNT},	      {"purges_waiting", "purges waiting", CELL_COUNT},
+};
+
+static const struct opt_strings *servers(const struct call *c)
+{
+	return &c->w->gen->s.options.cache.servers;
+}
+
+/* Its alias, or its address. */
+static void node_name(const char *server, char out[256])
+{
+	struct cache_server s;
+	struct err e = {0};
+
+	if (cache_server_parse(slice_str(server), &s, &e))
+		snprintf(out, 256, "%s", server);
+	else if (s.alias[0])
+		snprintf(out, 256, "%s", s.alias);
+	else
+		snprintf(out, 256, "%.*s", (int)strcspn(server, " "), server);
+}
+
+static void add_nodes(struct table *t, const struct call *c)
+{
+	static const char *const states[] = {"closed", "open", "half-open"};
+	static const char *const forces[] = {NULL, "open", "closed"};
+	uint64_t now = clock_mono_ns() / CLOCK_MS;
+
+	for (unsigned i = 0; i < servers(c)->n; i++) {
+		const struct breaker *b = &region_tier(&c->w->region)->breakers[i];
+		uint64_t until = breaker_open_until_ms(b);
+		char name[256];
+
+		node_name(servers(c)->v[i], name);
+		table_text(t, name);
+		table_text(t, states[breaker_state(b, now)]);
+		table_text(t, forces[breaker_force(b)]);
+		table_num(t, LOAD(b->opened));
+		table_num(t, LOAD(b->failures));
+		table_num(t, LOAD(b->probes));
+		if (until > now)
+			table_num(t, (until - now) * CLOCK_MS);
+		else
+			table_null(t);
+	}
+}
+
+static void add_tier(struct table *t, const struct weird *w)
+{
+	const struct purge_queue *q = &region_tier(&w->region)->purges;
+	uint64_t v[10] = {0}, waiting = LOAD(q->posted) - LOAD(q->ended), h[2];
+
+	for (unsigned i = 0; i < w->n_numbers; i++) {
+		const struct metric_row *m = region_row(&w->region, i);
+
+		v[0] += LOAD(m->tier_hits);
+		v[1] += LOAD(m->tier_misses);
+		v[2] += LOAD(m->tier_timeouts);
+		v[3] += LOAD(m->tier_errors);
+		v[4] += LOAD(m->tier_off) + LOAD(m->tier_late);
+		v[5] += LOAD(m->tier_refused_written) + LOAD(m->tier_refused_gap) + LOAD(m->tier_refused_purged) +
+			LOAD(m->tier_refused_foreign);
+		v[6] += LOAD(m->tier_corrupt);
+		v[7] += LOAD(m->tier_sets);
+		v[8] += LOAD(m->tier_sets_dropped);
+		v[9] += LOAD(m->tier_held);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		table_num(t, v[i]);
+	for (unsigned i = 0; i < PURGE_MAX_KEYS; i++)
+		waiting += (unsigned)purge_key_at(q, i, h);
+	table_num(t, waiting);
+}
+
+static void node(struct call *c)
+{
+	static const char *const words[] = {"auto", "open", "close"};
+	struct slice want = c->cmd->words[2], how = c->cmd->words[3];
+	unsigned force = 0;
+	char name[256];
+
+	while (force < 3 && !slice_eq(how, slice_str(words[force])))
+		force++;
+	if (force == 3) {
+		usage(c);
+		return;
+	}
+	for (unsigned i = 0; i < servers(c)->n; i++) {
+		node_name(servers(c)->v[i], name);
+		if (!slice_eq(want, slice_str(name)))
+			continue;
+		breaker_set_force(&region_tier(&c->w->region)->breakers[i], (enum breaker_force)force,
+				  clock_mono_ns() / CLOCK_MS);
+		log_info("cache: the breaker of memcached %s is %s", name, force ? words[force] : "automatic again");
+		snprintf(c->text, sizeof(c->text), "%s: %s", name, force ? words[force] : "automatic");
+		if (c->asker.wants_json)
+			buf_adds(&c->body, "{\"set\":true}\n");
+		return;
+	}
+	c->severity = CTL_FAILED;
+	snprintf(c->text, sizeof(c->text), "no memcached server is called %.*s; weirctl cache lists them", SLICE_ARG(want));
+}
+
 static void show(struct call *c, struct cache *cache)
 {
 	const struct endpoints *eps = &c->w->gen->s.endpoints;
-	struct table zones, hits;
+	struct table zones, hits, nodes, tier;
 	struct jw w;
 
 	table_init(&zones, zone_cols, ARRAY_LEN(zone_cols));
 	table_init(&hits, hit_cols, ARRAY_LEN(hit_cols));
+	table_init(&nodes, node_cols, ARRAY_LEN(node_cols));
+	table_init(&tier, tier_cols, ARRAY_LEN(tier_cols));
 	add_zones(&zones, cache);
+	if (servers(c)->n) {
+		add_nodes(&nodes, c);
+		add_tier(&tier, c->w);
+	}
 	for (unsigned i = 0; i < eps->n; i++)
 		if (eps->v[i]->cache.is_on)
 			add_hits(&hits, c->w, eps->v[i]);
@@ -125,13 +250,28 @@ static void show(struct call *c, struct cache *cache)
 		table_to_json(&zones, &w);
 		jw_key(&w, "endpoints");
 		table_to_json(&hits, &w);
+		jw_key(&w, "nodes");
+		table_to_json(&nodes, &w);
+		jw_key(&w, "l2");
+		if (servers(c)->n)
+			table_to_object(&tier, &w);
+		else
+			jw_null(&w);
 		jw_object_end(&w);
 		buf_addc(&c->body, '\n');
 	} else {
 		table_to_text(&zones, &c->body);
 		buf_addc(&c->body, '\n');
 		table_to_text(&hits, &c->body);
+		if (servers(c)->n) {
+			buf_addc(&c->body, '\n');
+			table_to_text(&nodes, &c->body);
+			buf_addc(&c->body, '\n');
+			table_to_text(&tier, &c->body);
+		}
 	}
+	table_done(&nodes);
+	table_done(&tier);
 	table_done(&zones);
 	table_done(&hits);
 }
@@ -283,16 +423,66 @@ static void get(struct call *c, struct cache *cache)
 
 /* ---- purges ---- */
 
-static void purge_key(struct call *c, struct cache *cache)
+/* What is void here must not come back from the second tier: posted before it is done. 0, or -1: it is not to be done. */
+static int post(struct call *c, enum purge_kind kind, unsigned row, struct slice text)
+{
+	struct purge p = {.kind = kind, .endpoint = row};
+
+	if (!servers(c)->n)
+		return 0;
+	snprintf(p.text, sizeof(p.text), "%.*s", SLICE_ARG(text));
+	if (text.n <= PURGE_MAX_TEXT && purge_post(&region_tier(&c->w->region)->purges, &p) == 0)
+		return 0;
+	c->severity = CTL_FAILED;
+	if (text.n > PURGE_MAX_TEXT)
+		snprintf(c->text, sizeof(c->text), "the tag has %zu bytes; expected at most %u", text.n, PURGE_MAX_TEXT);
+	else
+		snprintf(c->text, sizeof(c->text), "%u purges wait for the database already; nothing was purged", PURGE_MAX);
+	return -1;
+}
+
+static int parse_key(struct slice hex, uint64_t h[2])
+{
+	h[0] = h[1] = 0;
+	if (hex.n != 32)
+		return -1;
+	for (unsigned i = 0; i < 32; i++) {
+		const char *digits = "0123456789abcdef", *d = memchr(digits, hex.p[i], 16);
+
+		if (!d)
+			return -1;
+		h[i / 16] = h[i / 16] << 4 | (uint64_t)(d - digits);
+	}
+	return 0;
+}
+
+static void drop_key(struct call *c, struct cache *cache)
 {
 	struct search s = {.c = c, .cache = cache, .endpoint = UINT32_MAX, .key = c->cmd->words[3]};
 	struct cache_key key;
 
-	if (find_key(c, &s))
+	if (servers(c)->n) {
+		/* it may be in memcached alone */
+		if (parse_key(s.key, key.h)) {
+			c->severity = CTL_FAILED;
+			snprintf(c->text, sizeof(c->text), "'%.*s' is no key; expected 32 digits, as weirctl cache keys lists them",
+				 SLICE_ARG(s.key));
+			return;
+		}
+		if (purge_post_key(&region_tier(&c->w->region)->purges, key.h)) {
+			c->severity = CTL_FAILED;
+			snprintf(c->text, sizeof(c->text), "%u keys wait for memcached already; nothing was purged", PURGE_MAX_KEYS);
+			return;
+		}
+		search(&s);
+	} else if (find_key(c, &s)) {
 		return;
-	key.text = slice_of(s.text, s.text_n);
-	cache_hash(cache, &key);
-	cache_drop(cache, s.zone, &key, NULL);
+	}
+	if (s.text) {
+		key.text = slice_of(s.text, s.text_n);
+		cache_hash(cache, &key);
+		cache_drop(cache, s.zone, &key, NULL);
+	}
 	table_done(&s.t);
 	free(s.text);
 }
@@ -317,7 +507,7 @@ static void purge(struct call *c, struct cache *cache)
 	static const char *const kinds[] = {"all", "endpoint", "tag", "key"};
 	const struct ctl_command *m = c->cmd;
 	struct region_header *h = c->w->region.h;
-	uint64_t now = purge_time(&c->w->region);
+	uint64_t now;
 	unsigned kind = 0, words, row;
 	int soft;
 
@@ -335,6 +525,9 @@ static void purge(struct call *c, struct cache *cache)
 		return;
 	}
 	if (kind == 0) {
+		if (!soft && post(c, PURGE_ALL, 0, SLICE("")))
+			return;
+		now = purge_time(&c->w->region);
 		atomic_store(soft ? &h->softened_ms : &h->purged_ms, now);
 	} else if (kind == 1) {
 		struct region_endpoint *e;
@@ -342,15 +535,20 @@ static void purge(struct call *c, struct cache *cache)
 		if (find_endpoint(c, m->words[3], &row))
 			return;
 		e = region_endpoint(&c->w->region, row);
+		if (!soft && post(c, PURGE_ENDPOINT, row, slice_str(e->route)))
+			return;
+		now = purge_time(&c->w->region);
 		atomic_store(soft ? &e->softened_ms : &e->purged_ms, now);
 	} else if (kind == 2) {
 		struct stamps s = region_stamps(&c->w->region);
 		struct stamp_set set = {.n = 0};
 
+		if (post(c, PURGE_TAG, 0, m->words[3]))
+			return;
 		if (stamps_add(&s, &set, m->words[3]) == 0)
 			stamps_bump(&s, &set, 0);
 	} else {
-		purge_key(c, cache);
+		drop_key(c, cache);
 	}
 	if (c->severity == CTL_FAILED)
 		return;
@@ -366,9 +564,9 @@ void cmd_cache(struct call *c)
 	struct slice word = m->n_words > 1 ? m->words[1] : SLICE("");
 	struct cache cache;
 
-	if (m->n_words > 1 && slice_eq(word, SLICE("purge")) && c->role < ROLE_operator) {
+	if ((slice_eq(word, SLICE("purge")) || slice_eq(word, SLICE("node"))) && c->role < ROLE_operator) {
 		c->severity = CTL_FAILED;
-		snprintf(c->text, sizeof(c->text), CTL_SAYS_NOT_ALLOWED "cache purge needs the %s", ctl_role_name(ROLE_operator));
+		snprintf(c->text, sizeof(c->text), CTL_SAYS_NOT_ALLOWED "cache purge and cache node need the %s", ctl_role_name(ROLE_operator));
 		return;
 	}
 	if (open_cache(c, &cache))
@@ -381,6 +579,8 @@ void cmd_cache(struct call *c)
 		get(c, &cache);
 	else if (slice_eq(word, SLICE("purge")))
 		purge(c, &cache);
+	else if (m->n_words == 4 && slice_eq(word, SLICE("node")))
+		node(c);
 	else
 		usage(c);
 	cache_detach(&cache);

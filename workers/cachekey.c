@@ -16,6 +16,11 @@ static void put_str(struct buf *b, const char *s)
 	buf_add(b, s ? s : "", s ? strlen(s) + 1 : 1);
 }
 
+uint64_t cachekey_build(void)
+{
+	return digest_64(SLICE(KEY_FORMAT " " PACKAGE_VERSION), 0);
+}
+
 void cachekey_of_endpoint(const struct endpoint *ep, uint8_t out[16])
 {
 	AUTO(buf) struct buf b;

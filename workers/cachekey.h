@@ -12,6 +12,8 @@
 
 struct req;
 
+/* Of this build, as far as what is stored goes. */
+uint64_t cachekey_build(void);
 /* 16 bytes that change whenever the endpoint's answer could by an edit of its file, or of a part's. */
 void cachekey_of_endpoint(const struct endpoint *ep, uint8_t out[16]);
 /* Fill r->key (text and hash) and r->stamps; after params_bind. 0, or -1: the key would be too long. */

@@ -109,12 +109,12 @@ static void on_intent_begin(void *ctx, void *intent)
 	intent_begin(intent);
 }
 
-static void on_intent_over(void *ctx, void *intent, int is_known)
+static void on_intent_over(void *ctx, void *intent, int is_known, uint64_t xid)
 {
 	struct intent *i = intent;
 
 	(void)ctx;
-	intent_end(&i, is_known);
+	intent_end(&i, is_known, xid);
 }
 
 const struct db_ops dbio_ops = {.intent_begin = on_intent_begin, .intent_over = on_intent_over, 

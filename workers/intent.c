@@ -30,7 +30,7 @@ void intent_begin(struct intent *i)
 	stamps_begin(&i->w->writer, &i->set);
 }
 
-void intent_end(struct intent **ip, int is_known)
+void intent_end(struct intent **ip, int is_known, uint64_t xid)
 {
 	struct intent *i = *ip;
 
@@ -38,7 +38,7 @@ void intent_end(struct intent **ip, int is_known)
 	if (!i)
 		return;
 	if (i->is_begun && is_known) {
-		stamps_end(&i->w->writer, &i->set, 0);
+		stamps_end(&i->w->writer, &i->set, xid);
 	} else if (i->is_begun) {
 		atomic_fetch_add(&i->w->region.h->orphan_epoch, 1);
 		stamps_give_up(&i->w->writer, &i->set);

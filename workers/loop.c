@@ -225,15 +225,20 @@ static int entry_holds(void *arg, const struct stamp_set *set)
 	return stamps_hold(arg, set);
 }
 
-/* Memory of what has expired or is void comes free without a touch: one worker sweeps, the ready one of the lowest
- * number; all of it in about 12 s. */
-static void sweep(struct worker *w)
+/* What one worker does for all: the ready one of the lowest number. */
+static int is_first(const struct worker *w)
 {
 	if (!w->stamps.n || !w->said_ready)
-		return;
+		return 0;
 	for (unsigned i = 0; i < w->number; i++)
 		if (atomic_load_explicit(&region_board(&w->region, i)->state, memory_order_relaxed) == STATE_ready)
-			return;
+			return 0;
+	return 1;
+}
+
+/* Memory of what has expired or is void comes free without a touch, all of it in about 12 s. */
+static void sweep(struct worker *w)
+{
 	for (int i = 0; i < SWEEPS; i++)
 		cache_sweep(&w->cache, clock_boot_ms(), entry_holds, &w->stamps);
 }
@@ -307,8 +312,12 @@ static void on_timer(uv_timer_t *t)
 		if (w->pools[i])
 			db_pool_tick(w->pools[i], now);
 	if (now - w->last_beat_ns >= BEAT_NS) {
+		int first = is_first(w);
+
 		beat(w);
-		sweep(w);
+		if (first)
+			sweep(w);
+		tier_beat(w, first);
 	}
 }
 
@@ -344,6 +353,7 @@ static void on_turn(uv_check_t *h)
 		front_drain(&w->front);
 	dbio_resume(w);
 	cache_wake(w);
+	tier_flush(w);
 	check_ready(w);
 	publish(w);
 	if (w->access.n)
@@ -515,6 +525,7 @@ int worker_run(struct worker *w)
 		front_close(c);
 	}
 	access_flush(w);
+	tier_close(w);
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
 		db_pool_free(&w->pools[i]);
 	if (w->n_jobs)	/* a thread still waits for a database: nothing it reads may be freed */

@@ -330,6 +330,10 @@ static int serve(struct worker *w, const struct args *a)
 	}
 	if (worker_loop_init(w))
 		return EXIT_HERITAGE;
+	if (tier_open(w, &e)) {
+		log_error("%s", err_format(&e, text, sizeof(text)));
+		return EXIT_CONFIG;
+	}
 	listen_all(w, a);
 	access_open(w);
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)

@@ -51,6 +51,10 @@ static void on_deadline(struct wheel_timer *t)
 		req_run(r);
 		return;
 	}
+	if (r->tier_op) {
+		tier_late(r);
+		return;
+	}
 	if (r->is_replying || (!r->handling && (!r->is_submitted || r->is_query_done)))
 		return;
 	if (r->handling) {
@@ -147,10 +151,11 @@ void req_free(struct req *r)
 	include_forget(r);
 	req_abandon_query(r);
 	cache_unfollow(r);
+	tier_forget(r);
 	cache_land(r, FLIGHT_ABANDONED);
 	i = r->q.intent;
 	r->q.intent = NULL;
-	intent_end(&i, r->q.error != E_outcome_unknown);	/* nothing of it was sent, or it has ended */
+	intent_end(&i, r->q.error != E_outcome_unknown, r->q.xid);	/* nothing of it was sent, or it has ended */
 	db_query_clear(&r->q);
 	wheel_stop(&w->wheel, &r->timer);
 	w->bodies_bytes -= r->body.n;

@@ -23,6 +23,7 @@
 #include "lib/shm/stamps.h"
 #include "workers/front.h"
 
+struct mc_op;
 struct worker;
 struct groups;
 struct endpoint_run;	/* an endpoint as the worker runs it: route.h */
@@ -89,6 +90,10 @@ struct req {
 	enum req_layer layer;
 	enum err_id rescued;		/* the error that a stale answer stands in for */
 	struct flight_ref flight;
+	/* the second tier; see tier.h */
+	struct mc_op *tier_op;		/* asked, not answered yet */
+	uint64_t tier_id, tier_xmin;	/* 0: not for it */
+	unsigned char is_tier_asked;
 	struct list follow_node;	/* in w->followers or w->refreshes */
 	/* include */
 	struct req *parent;		/* of a part; NULL: none, or it has gone */
@@ -143,6 +148,8 @@ int reply_is_private(const struct endpoint *ep);
 void cache_unfollow(struct req *r);
 /* May an entry be believed: it was made after the last purge, and its tags have not moved? */
 int cache_holds(const struct req *r, const struct cache_meta *m);
+/* An entry that is made now is later than every purge that is seen by now: the least it may be dated. */
+uint64_t cache_first_ms(const struct req *r);
 /* step_store.c: store a new answer (or a 404); end its flight. */
 void cache_store(struct req *r);
 void cache_land(struct req *r, enum flight_end end);

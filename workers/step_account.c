@@ -46,7 +46,7 @@ static void count_cache(struct req *r)
 	else if (r->rescued || r->is_stale)
 		metric_add(&m->cache_stale, 1);
 	else
-		metric_add(&m->cache_hits, 1);
+		metric_add(r->layer == LAYER_L1 ? &m->cache_hits : &m->cache_tier_hits, 1);
 }
 
 /* A refresh, or a part of a composed answer: no request of a client. */

@@ -57,17 +57,27 @@ static int is_fresh(const struct req *r, const struct cache_meta *m)
 	       m->created_ms > at(&r->run->shared->softened_ms);
 }
 
+uint64_t cache_first_ms(const struct req *r)
+{
+	const _Atomic uint64_t *all[] = {&r->w->region.h->purged_ms, &r->run->shared->purged_ms};
+	uint64_t last = floor_ms(r);
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		last = at(all[i]) > last ? at(all[i]) : last;
+	return last + 1;
+}
+
 /* What is made from now on is later than every purge that is seen by now, in the same millisecond too. */
 static void begin_fill(struct req *r)
 {
-	const struct region_header *h = r->w->region.h;
-	const _Atomic uint64_t *all[] = {&h->purged_ms, &h->softened_ms, &r->run->shared->purged_ms,
-					 &r->run->shared->softened_ms};
+	const _Atomic uint64_t *soft[] = {&r->w->region.h->softened_ms, &r->run->shared->softened_ms};
+	uint64_t first = cache_first_ms(r);
 
-	r->fill_ms = floor_ms(r) >= r->w->boot_ms ? floor_ms(r) + 1 : r->w->boot_ms;
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (at(all[i]) >= r->fill_ms)
-			r->fill_ms = at(all[i]) + 1;
+	r->fill_ms = first > r->w->boot_ms ? first : r->w->boot_ms;
+	for (size_t i = 0; i < ARRAY_LEN(soft); i++)
+		if (at(soft[i]) >= r->fill_ms)
+			r->fill_ms = at(soft[i]) + 1;
+	tier_mark(r);
 }
 
 /* Refresh ahead of expiry with a probability that grows as it nears (XFetch, VLDB 2015). */
@@ -154,7 +164,7 @@ static enum step_result fly(struct req *r)
 	}
 	r->fwd = why;
 	buf_clear(&r->out);
-	return STEP_NEXT;
+	return !r->asks_anew && tier_ask(r) ? STEP_WAIT : STEP_NEXT;
 }
 
 static enum step_result miss(struct req *r)
@@ -216,6 +226,24 @@ static enum step_result woken(struct req *r)
 	return look(r) ? STEP_DONE : miss(r);
 }
 
+/* The second tier has answered, or there was no more time for it. */
+static enum step_result asked(struct req *r)
+{
+	if (r->tier_op)
+		return STEP_WAIT;
+	r->is_tier_asked = 0;
+	if (!r->layer) {
+		begin_fill(r);	/* the query begins only now */
+		r->is_quiet = (unsigned char)stamps_load(&r->w->stamps, &r->stamps);
+		return STEP_NEXT;
+	}
+	cache_land(r, FLIGHT_STORED);
+	r->is_stale = !is_fresh(r, &r->meta);
+	if (r->is_stale)
+		want_refresh(r, CACHE_DATA);
+	return STEP_DONE;
+}
+
 void cache_wake(struct worker *w)
 {
 	struct list *first;
@@ -270,6 +298,8 @@ enum step_result step_cache(struct req *r)
 		return STEP_NEXT;
 	if (r->is_following)
 		return woken(r);
+	if (r->is_tier_asked)
+		return asked(r);
 	w->boot_ms = clock_boot_ms();
 	if (r->cache_control.n)
 		only_if_cached = obey(r);

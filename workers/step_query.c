@@ -10,7 +10,7 @@ static void intent_finish(struct req *r)
 	struct intent *i = r->q.intent;
 
 	r->q.intent = NULL;
-	intent_end(&i, r->q.error != E_outcome_unknown);
+	intent_end(&i, r->q.error != E_outcome_unknown, r->q.xid);
 }
 
 enum step_result step_query(struct req *r)

@@ -106,6 +106,8 @@ void cache_store(struct req *r)
 		end = FLIGHT_STORED;
 	else if (pieces[0].n + pieces[1].n > CACHE_MAX_VALUE)
 		end = FLIGHT_TOO_BIG;
+	if (end == FLIGHT_STORED && zone == CACHE_DATA)
+		tier_fill(r, pieces);
 	r->is_stored = end == FLIGHT_STORED;
 	buf_done(&lines);
 	cache_land(r, end);

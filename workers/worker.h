@@ -16,6 +16,7 @@
 #include "workers/front.h"
 #include "workers/req.h"
 #include "workers/route.h"
+#include "workers/tier.h"
 #include "workers/wheel.h"
 
 #define WORKER_MAX_FREE 1024u
@@ -48,8 +49,9 @@ struct worker {
 	int has_woken;			/* a flight of this process ended */
 	uint64_t boot_ms;		/* clock of the cache, as last read */
 	uint32_t rng;
+	struct tier *tier;		/* NULL: none */
 	struct buf scratch;		/* of one function at a time */
-	uv_poll_t event;
+	uv_poll_t event, tier_poll;
 	struct endpoint_run *runs;
 	struct db_pool *pools[OPTIONS_MAX_DATABASES];
 	struct fcgi_req *fcgi;

@@ -15,11 +15,12 @@
 
 #define OPTIONS_MAX_DATABASES 8
 #define OPTIONS_MAX_LISTEN 8
+#define OPTIONS_MAX_LIST 16
 #define OPTIONS_MIN_CACHE (4ull << 20)	/* bytes of cache.memory, unless 0 */
 
 struct opt_strings {
 	unsigned n;
-	char *v[OPTIONS_MAX_LISTEN];
+	char *v[OPTIONS_MAX_LIST];
 };
 
 typedef char *opt_str_t;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/num.h"
+#include "lib/conf/cache_server.h"
 #include "lib/conf/options_row.h"
 
 #define MAX_UNIX_PATH 107
@@ -80,9 +81,12 @@ static void check_address(const struct checker *c, const char *key, const char *
 static void check_addresses(const struct checker *c)
 {
 	const struct options *o = c->o;
-	const char *all[OPTIONS_MAX_LISTEN + 2];
+	const char *all[OPTIONS_MAX_LIST + 2];
 	unsigned n = 0;
 
+	if (o->listen.n > OPTIONS_MAX_LISTEN)
+		complain(c, place(c, "", NULL, "listen"), "%u addresses of listen; expected at most %d", o->listen.n,
+			 OPTIONS_MAX_LISTEN);
 	for (unsigned i = 0; i < o->listen.n; i++) {
 		check_address(c, "listen", o->listen.v[i], 1);
 		all[n++] = o->listen.v[i];
@@ -167,6 +171,30 @@ static void check_database(const struct checker *c, const struct opts_database *
 			 d->name, d->pool_max, c->o->workers.max, d->express, need);
 }
 
+static void check_servers(const struct checker *c)
+{
+	const struct opts_cache *o = &c->o->cache;
+	struct opt_place at = place(c, "cache", NULL, "servers");
+	struct cache_server v[OPTIONS_MAX_LIST];
+
+	for (unsigned i = 0; i < o->servers.n; i++) {
+		struct err e = {0};
+
+		if (cache_server_parse(slice_str(o->servers.v[i]), &v[i], &e)) {
+			complain(c, at, "bad server of memcached: %s", e.text);
+			return;
+		}
+		for (unsigned k = 0; k < i; k++)
+			if (strcmp(o->servers.v[k], o->servers.v[i]) == 0 ||
+			    (v[k].alias[0] && strcmp(v[k].alias, v[i].alias) == 0))
+				complain(c, at, "'%.120s' is twice among the servers", o->servers.v[i]);
+	}
+	if (o->servers.n && !o->secret[0])
+		complain(c, at, "servers needs secret, the same on every host that shares them; 'openssl rand -hex 32' makes one");
+	if (o->servers.n && !o->memory)
+		complain(c, at, "servers needs memory: what comes from memcached is kept in it");
+}
+
 static void check_cache(const struct checker *c)
 {
 	const struct opts_cache *o = &c->o->cache;
@@ -180,6 +208,7 @@ static void check_cache(const struct checker *c)
 			 (unsigned long long)o->memory, (unsigned long long)OPTIONS_MIN_CACHE);
 	if (o->secret[0] && strlen(o->secret) < 16)
 		complain(c, place(c, "cache", NULL, "secret"), "secret is too short; expected at least 16 bytes");
+	check_servers(c);
 }
 
 /* Parameters that carry the client's own bytes, whatever their name. */

@@ -19,6 +19,7 @@
 
 #include "lib/base/err.h"
 #include "lib/base/slice.h"
+#include "lib/conf/cache_server.h"
 
 #define MC_MAX_NODES 16u
 #define MC_BATCH 100u		/* keys of one mget: thousands can deadlock both ends */
@@ -39,17 +40,6 @@ struct mc_key {
 };
 struct mc_key mc_key_of(uint64_t high, uint64_t low);
 
-struct mc_server {
-	char host[256];		/* name, address or path of a unix socket */
-	uint16_t port;		/* 0: a unix socket */
-	unsigned weight;	/* ≥ 1 */
-	/* What the ring knows it by; empty: host and port. Keys stay where they are when a node that has an
-	 * alias gets another address. */
-	char alias[64];
-};
-/* "HOST:PORT", "[V6]:PORT" or "unix:PATH", then, in any order, "as ALIAS" and "weight N" (1..100). 0, or -id with e. */
-int mc_server_parse(struct slice text, struct mc_server *ret, struct err *e) MUST_USE;
-
 /* Totals of one process; the owner of the storage maps them to metrics. The I/O thread adds as well. */
 struct mc_counters {
 	_Atomic uint64_t hits, misses, timeouts, errors;	/* gets by outcome; errors without timeouts */
@@ -63,7 +53,7 @@ struct mc_counters {
 };
 
 struct mc_options {
-	struct mc_server servers[MC_MAX_NODES];
+	struct cache_server servers[MC_MAX_NODES];
 	unsigned n_servers;
 	/* 0: the default, which is what the design fixes: 20 ms, 50 ms, 1 s. */
 	unsigned poll_timeout_ms, connect_timeout_ms, retry_timeout_s;

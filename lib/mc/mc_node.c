@@ -82,7 +82,7 @@ static int apply_settings(memcached_st *h, const struct mc_options *o)
 	return 0;
 }
 
-static memcached_return_t add_server(memcached_st *h, const struct mc_server *s, int by_alias)
+static memcached_return_t add_server(memcached_st *h, const struct cache_server *s, int by_alias)
 {
 	if (by_alias && s->alias[0])
 		return memcached_server_add_with_weight(h, s->alias, MEMCACHED_DEFAULT_PORT, s->weight);

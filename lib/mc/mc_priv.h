@@ -94,7 +94,7 @@ struct mc_probe {
 #define MC_PROBE_MS 100u
 
 /* Each: 0 under way, 1 it is over and *ret says how. */
-int mc_probe_start(struct mc_probe *p, const struct mc_server *s, uint64_t now_ms, enum breaker_probe *ret);
+int mc_probe_start(struct mc_probe *p, const struct cache_server *s, uint64_t now_ms, enum breaker_probe *ret);
 int mc_probe_step(struct mc_probe *p, uint64_t now_ms, enum breaker_probe *ret);
 void mc_probe_stop(struct mc_probe *p);
 /* For poll. */

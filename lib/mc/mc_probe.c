@@ -36,7 +36,7 @@ static int connect_to(struct mc_probe *p, int family, const struct sockaddr *a, 
 }
 
 /* A host name may block here, as it does inside libmemcached; see MC_STUCK_MS. */
-static int connect_host(struct mc_probe *p, const struct mc_server *s)
+static int connect_host(struct mc_probe *p, const struct cache_server *s)
 {
 	struct addrinfo want = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	struct addrinfo *found = NULL;
@@ -51,7 +51,7 @@ static int connect_host(struct mc_probe *p, const struct mc_server *s)
 	return rc;
 }
 
-int mc_probe_start(struct mc_probe *p, const struct mc_server *s, uint64_t now_ms, enum breaker_probe *ret)
+int mc_probe_start(struct mc_probe *p, const struct cache_server *s, uint64_t now_ms, enum breaker_probe *ret)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int rc;
@@ -62,7 +62,7 @@ int mc_probe_start(struct mc_probe *p, const struct mc_server *s, uint64_t now_m
 	if (s->port) {
 		rc = connect_host(p, s);
 	} else {
-		/* mc_server_parse saw to the length. */
+		/* cache_server_parse saw to the length. */
 		memcpy(a.sun_path, s->host, strnlen(s->host, sizeof(a.sun_path) - 1));
 		rc = connect_to(p, AF_UNIX, (const struct sockaddr *)&a, sizeof(a));
 	}

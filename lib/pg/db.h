@@ -95,7 +95,9 @@ struct db_query {
 	/* What the write makes void, for db_ops.intent_*; NULL: nothing. The pool takes it over when a query that
 	 * was sent is abandoned (and sets NULL); else it stays the caller's. */
 	void *intent;
+	int wants_xid;			/* a write's transaction is told: xid here, or to db_ops.intent_over */
 	/* result */
+	uint64_t xid;			/* 0: not asked, not known, or nothing was written */
 	enum err_id error;		/* E_ok, or what the client is told */
 	char sqlstate[6];
 	char text[256];			/* server's primary message, for the log (never for the client) */
@@ -105,6 +107,7 @@ struct db_query {
 	struct db_desc *desc;		/* of the result */
 	uint64_t queued_ns, sent_ns, done_ns;
 	enum slot_lane lane;
+	int is_from_standby;
 	/* the pool's */
 	struct list node;
 	struct db_conn *conn;
@@ -123,8 +126,9 @@ struct db_ops {
 	void (*wake_monitor)(void *ctx);
 	/* Just before a write with an intent is sent, each time. */
 	void (*intent_begin)(void *ctx, void *intent);
-	/* An abandoned write has ended; is_known: by the server's word, else its connection was lost. */
-	void (*intent_over)(void *ctx, void *intent, int is_known);
+	/* An abandoned write has ended; is_known: by the server's word, else its connection was lost. xid: its
+	 * transaction when that was asked and is known. */
+	void (*intent_over)(void *ctx, void *intent, int is_known, uint64_t xid);
 };
 
 struct db_pool_conf {
@@ -208,6 +212,24 @@ struct db_orphans {
 	uint64_t xmax;			/* of a snapshot taken after none was left */
 };
 
+/* Asked of a probe for the second tier of the cache. */
+struct db_tier {
+	int wanted;
+	/* out; id 0: not known (a standby, or error says why) */
+	uint64_t id;		/* of the server, its timeline and the database */
+	uint64_t xmin, xmax;	/* of a snapshot of it */
+	char error[200];
+};
+
+/* Asked of a probe: a transaction that tells the other hosts of a tag. */
+struct db_purge {
+	int wanted;
+	char tag[272];
+	/* out */
+	int is_done, is_told;	/* is_told 0: sql/weir/events.sql is not there, nobody heard of it */
+	uint64_t xid;
+};
+
 /* For weir-monitor: blocking, in a thread. */
 struct db_probe {
 	/* in */
@@ -219,6 +241,8 @@ struct db_probe {
 	uint64_t xmax;		/* the next transaction's id, about */
 	char snapshot[4096];	/* "xmin:xmax:xip,..."; empty: none */
 	struct db_orphans orphans;
+	struct db_tier tier;
+	struct db_purge purge;
 	int wants_reload;	/* a NOTIFY weir_reload came since the last call */
 	char error[256], where[120];
 	char name[64];		/* application_name of the workers' sessions */

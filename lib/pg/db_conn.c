@@ -62,6 +62,7 @@ void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns)
 	check(PQsetnonblocking(pg, 1) == 0);
 	check(PQenterPipelineMode(pg) == 1);
 	PQsetNoticeReceiver(pg, drop_notice, c);
+	c->is_standby = PQparameterStatus(pg, "in_hot_standby") && strcmp(PQparameterStatus(pg, "in_hot_standby"), "off") != 0;
 	c->state = DB_C_OPEN;
 	c->opened_ns = c->idle_ns = c->last_sync_ns = c->progress_ns = now_ns;
 	if (!c->expires_ns)
@@ -114,7 +115,7 @@ static void entry_free(struct db_conn *c, struct db_entry *e)
 	c->n_fifo--;
 	PQclear(e->result);
 	if (e->intent)
-		c->pool->conf.ops->intent_over(c->pool->conf.ctx, e->intent, e->is_settled);
+		c->pool->conf.ops->intent_over(c->pool->conf.ctx, e->intent, e->is_settled, e->xid);
 	db_desc_free(&e->desc);
 	list_add_head(&c->pool->free_entries, &e->node);
 }
@@ -212,6 +213,13 @@ static int send_settings(struct db_conn *c, const struct db_query *q, uint64_t n
 	return PQsendQueryPrepared(c->pg, DB_CONFIG_STMT, 3, values, NULL, NULL, 0) ? 1 : -1;
 }
 
+static int send_xid(struct db_conn *c, struct db_entry *e)
+{
+	e->wants_xid = 1;
+	return c->pool->conf.opts->pooler ? !PQsendQueryParams(c->pg, DB_XID_SQL, 0, NULL, NULL, NULL, NULL, 0)
+					  : !PQsendQueryPrepared(c->pg, DB_XID_STMT, 0, NULL, NULL, NULL, 0);
+}
+
 /* Put q on the connection. 0, or -1: the connection is unusable (q is in its FIFO then, and
  * db_conn_close settles it). */
 int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int with_sync, int is_shared)
@@ -254,6 +262,8 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 		if (!PQsendQueryPrepared(c->pg, name, (int)q->n_values, q->values, NULL, NULL, 0))
 			return -1;
 	}
+	if (q->wants_xid && with_sync && send_xid(c, e))
+		return -1;
 	if (with_sync)
 		return db_conn_sync(c);
 	return 0;
@@ -430,6 +440,8 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 			q->entry = NULL;
 			q->conn = NULL;
 			q->state = DB_Q_NEW;
+			q->xid = e->xid;
+			q->is_from_standby = c->is_standby;
 		}
 		if (e->failed && c->prep_error && c->prep_error_stmt == e->stmt &&
 		    strcmp(db_sqlstate(c->prep_error), "42P05") != 0) {
@@ -477,6 +489,15 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 		c->answered = 0;
 	}
 	return close;
+}
+
+/* A result in front of the query's, of a setting, or behind it. */
+static void take_xid(struct db_entry *e, PGresult *res)
+{
+	if (e->wants_xid && e->seen == e->n_before + 1u && PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 &&
+	    PQnfields(res) == 1 && !PQgetisnull(res, 0, 0))
+		e->xid = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+	PQclear(res);
 }
 
 /* Everything libpq has complete. 1: the connection must be closed. */
@@ -539,7 +560,7 @@ static int drain_results(struct db_conn *c, uint64_t now_ns)
 			if (e->kind == DB_E_QUERY && e->seen == e->n_before && !e->failed && !e->result)
 				e->result = res;
 			else
-				PQclear(res);
+				take_xid(e, res);
 			break;
 		}
 	}

@@ -229,7 +229,8 @@ static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane,
 			 (unsigned long long)o->express_guard);
 	PQfreemem(zone);
 	if (run(pg, buf_str(&sql), error) == 0 && prepare(pg, DB_CONFIG_STMT, DB_CONFIG_SQL, error) == 0 &&
-	    prepare(pg, DB_USER_STMT, DB_USER_SQL, error) == 0 && prepare(pg, DB_CLAIMS_STMT, DB_CLAIMS_SQL, error) == 0)
+	    prepare(pg, DB_USER_STMT, DB_USER_SQL, error) == 0 && prepare(pg, DB_CLAIMS_STMT, DB_CLAIMS_SQL, error) == 0 &&
+	    prepare(pg, DB_XID_STMT, DB_XID_SQL, error) == 0)
 		rc = 0;
 	buf_done(&sql);
 	return rc;

@@ -23,6 +23,9 @@
 #define DB_CONFIG_STMT "w_config"
 #define DB_USER_STMT "w_user"
 #define DB_CLAIMS_STMT "w_claims"
+/* The transaction of a write, asked in the write's own; NULL when it wrote nothing. */
+#define DB_XID_STMT "w_xid"
+#define DB_XID_SQL "SELECT txid_current_if_assigned()"
 #define DB_CONFIG_SQL \
 	"SELECT set_config('statement_timeout', $1, true), set_config('request.user', $2, true), " \
 	"set_config('request.jwt.claims', $3, true)"
@@ -55,6 +58,8 @@ struct db_entry {
 	PGresult *result;		/* kept until the entry is settled */
 	void *intent;			/* of an abandoned write */
 	unsigned char is_settled;
+	unsigned char wants_xid;	/* a statement behind the query tells the transaction */
+	uint64_t xid;
 };
 enum db_entry_kind { DB_E_PREPARE, DB_E_QUERY };
 
@@ -78,6 +83,7 @@ struct db_conn {
 	unsigned prep_error_stmt;
 	uint64_t partial_bytes;		/* of a result that did not come at once, exclusive lane */
 	int is_partial;
+	int is_standby;			/* as it said when it was opened */
 	int want_write, is_admin_shutdown, is_draining, min_rtt_us;
 	void *watch;
 	struct db_job *job;		/* while connecting */

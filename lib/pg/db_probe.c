@@ -9,6 +9,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/conf/options.h"
+#include "lib/shm/digest.h"
 
 static const char probe_sql[] =
     "SELECT pg_is_in_recovery(), current_setting('max_connections'),"
@@ -25,6 +26,15 @@ static const char orphans_sql[] =
     " AND backend_start < clock_timestamp() - $2::bigint * interval '1 ms'"
     " AND ($3 = 'f' OR (state <> 'idle' AND xact_start < clock_timestamp() - $2::bigint * interval '1 ms'))";
 static const char xmax_sql[] = "SELECT txid_snapshot_xmax(txid_current_snapshot())";
+
+/* The server by its identifier, the timeline since a standby that was promoted gives numbers again that the lost
+ * primary gave to others. On a standby this fails, and it fills nothing. */
+static const char tier_sql[] =
+    "SELECT (SELECT system_identifier FROM pg_control_system()) || ':' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+    " || ':' || (SELECT oid FROM pg_database WHERE datname = current_database()),"
+    " txid_snapshot_xmin(txid_current_snapshot()), txid_snapshot_xmax(txid_current_snapshot())";
+static const char purge_sql[] = "SELECT weir.invalidate($1), txid_current()";
+static const char xid_sql[] = "SELECT txid_current()";
 
 int db_libpq_version(void)
 {
@@ -128,6 +138,36 @@ static void look_for_orphans(PGconn *pg, const char *name, struct db_orphans *o)
 	o->is_answered = o->n_left || one_number(pg, xmax_sql, NULL, 0, &o->xmax) == 0;
 }
 
+static void look_at_tier(PGconn *pg, struct db_tier *t)
+{
+	PGresult *res = db_exec_within(pg, tier_sql, NULL, 0, 400);
+
+	t->error[0] = 0;
+	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1) {
+		t->id = digest_64(slice_str(PQgetvalue(res, 0, 0)), 0) | 1;
+		t->xmin = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+		t->xmax = strtoull(PQgetvalue(res, 0, 2), NULL, 10);
+	} else {
+		db_one_line(t->error, sizeof(t->error), res ? PQresultErrorMessage(res) : PQerrorMessage(pg));
+	}
+	PQclear(res);
+}
+
+static void tell_purge(PGconn *pg, struct db_purge *u)
+{
+	const char *values[1] = {u->tag};
+	PGresult *res = db_exec_within(pg, purge_sql, values, 1, 2000);
+
+	u->is_told = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1;
+	if (u->is_told) {
+		u->xid = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+		u->is_done = 1;
+	} else if (res && (db_error_class(res, "3F000") || db_error_class(res, "42883"))) {
+		u->is_done = one_number(pg, xid_sql, NULL, 0, &u->xid) == 0;
+	}
+	PQclear(res);
+}
+
 /* One that is too long to keep is cut behind its xmax and says that nothing from xmin on is over. */
 static void keep_snapshot(struct db_probe *p, const char *text)
 {
@@ -150,6 +190,8 @@ void db_probe_run(struct db_probe *p)
 	p->wants_reload = 0;
 	p->snapshot[0] = 0;
 	p->orphans.is_answered = 0;
+	p->tier.id = 0;
+	p->purge.is_done = 0;
 	if (!pg)
 		return;
 	snprintf(p->where, sizeof(p->where), "%s:%s/%s", PQhost(pg) ? PQhost(pg) : "", PQport(pg), PQdb(pg));
@@ -176,6 +218,10 @@ void db_probe_run(struct db_probe *p)
 		db_probe_close(p);
 	}
 	PQclear(res);
+	if (p->is_up && p->tier.wanted && !p->is_standby)
+		look_at_tier(pg, &p->tier);
+	if (p->is_up && p->purge.wanted)
+		tell_purge(pg, &p->purge);
 	if (p->is_up && p->orphans.wanted)
 		look_for_orphans(pg, p->name, &p->orphans);
 }

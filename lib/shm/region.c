@@ -45,6 +45,7 @@ static uint64_t layout_hash(void)
 	    sizeof(struct board_row),	  sizeof(struct metric_row),	  sizeof(struct metric_endpoint),
 	    sizeof(struct db_state),	  sizeof(struct slot),		  HISTO_BINS,
 	    sizeof(struct stamp),	  sizeof(struct flight),	  CACHE_LAYOUT_VERSION,
+	    sizeof(struct region_tier),
 	};
 	uint64_t h = 0xcbf29ce484222325ull;
 
@@ -106,6 +107,7 @@ static int lay_out(struct region *r, const struct region_plan *plan)
 	r->off_slots = place(&at, n_slots * sizeof(struct slot));
 	r->off_stamps = place(&at, plan->n_stamps * sizeof(struct stamp));
 	r->off_flights = place(&at, flights_size((uint32_t)plan->n_flights));
+	r->off_tier = place(&at, sizeof(struct region_tier));
 	r->off_cache = at;
 	if (plan->cache_bytes) {
 		r->off_cache = at = (at + PAGE - 1) & ~(size_t)(PAGE - 1);
@@ -138,6 +140,7 @@ static void fill_header(struct region *r)
 	h->off_slots = r->off_slots;
 	h->off_stamps = r->off_stamps;
 	h->off_flights = r->off_flights;
+	h->off_tier = r->off_tier;
 	h->off_cache = r->off_cache;
 	h->row_size = r->row_size;
 	buf_init(&id, 0);
@@ -217,7 +220,7 @@ static int header_agrees(const struct region *r, const struct region_header *h)
 	       h->off_board == r->off_board && h->off_rows == r->off_rows &&
 	       h->off_dbs == r->off_dbs && h->off_slots == r->off_slots &&
 	       h->off_stamps == r->off_stamps && h->off_flights == r->off_flights &&
-	       h->off_cache == r->off_cache && h->row_size == r->row_size;
+	       h->off_tier == r->off_tier && h->off_cache == r->off_cache && h->row_size == r->row_size;
 }
 
 int region_attach(struct region *r, int fd, struct err *e)
@@ -346,6 +349,11 @@ struct stamps region_stamps(const struct region *r)
 struct flights region_flights(const struct region *r)
 {
 	return (struct flights){.v = at_offset(r, r->off_flights), .n = (uint32_t)r->plan.n_flights};
+}
+
+struct region_tier *region_tier(const struct region *r)
+{
+	return at_offset(r, r->off_tier);
 }
 
 void *region_cache(const struct region *r, size_t *ret_size)

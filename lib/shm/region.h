@@ -1,5 +1,5 @@
 /* region: the shared memory of one instance: header, endpoint directory, board, metric rows,
- * database states, connection slots, stamps, flights and the cache. A memfd; offsets only, no pointers inside.
+ * database states, connection slots, stamps, flights, the second tier's breakers and purges, and the cache. A memfd; offsets only, no pointers inside.
  * Created by weird (or by a worker that was started alone); children attach by descriptor.
  * Who writes what is said at each struct. No locks but those inside the cache.
  * Layer: lib/shm. */
@@ -12,14 +12,17 @@
 #include "lib/base/base.h"
 #include "lib/base/err.h"
 #include "lib/shm/board.h"
+#include "lib/shm/breaker.h"
 #include "lib/shm/flight.h"
 #include "lib/shm/metrics.h"
+#include "lib/shm/purge.h"
 #include "lib/shm/slots.h"
 #include "lib/shm/stamps.h"
 
 #define REGION_MAGIC 0x5745495253484d31ull	/* "WEIRSHM1" */
 #define REGION_MAX_DATABASES 8
 #define REGION_MAX_ENDPOINTS 4096
+#define REGION_MAX_NODES 16	/* of the second tier */
 
 /* What the layout is computed from. */
 struct region_plan {
@@ -42,6 +45,7 @@ struct region_endpoint {
 	char route[184];		/* "GET /api/models/{id}", cut to fit */
 	/* weird's, boot clock: what was made until then is void; is stale. */
 	_Atomic uint64_t purged_ms, softened_ms;
+	_Atomic uint64_t purged_xid;	/* weir-monitor's: what was read by snapshots below it is void in the second tier */
 	/* Express rights and the samples they are earned by: see express in slots.h. */
 	struct express express;
 };
@@ -54,7 +58,7 @@ struct region_header {
 	char boot_id[40];
 	struct region_plan plan;
 	uint64_t off_endpoints, off_board, off_rows, off_dbs, off_slots, off_stamps;
-	uint64_t off_flights, off_cache;
+	uint64_t off_flights, off_tier, off_cache;
 	uint64_t row_size;		/* metric row of one number */
 	/* written by weird */
 	_Atomic uint64_t weird_heartbeat_ns;
@@ -74,6 +78,12 @@ struct region_header {
 	unsigned char cache_secret[32];
 };
 
+/* What workers share of the second tier. */
+struct region_tier {
+	struct breaker breakers[REGION_MAX_NODES];	/* by the order of cache.servers */
+	struct purge_queue purges;
+};
+
 /* The plan and what follows from it are kept in private memory: a process that writes wildly into
  * the shared header must not lead another one out of the mapping. */
 struct region {
@@ -81,7 +91,7 @@ struct region {
 	int fd;
 	struct region_plan plan;
 	size_t size, row_size;
-	size_t off_endpoints, off_board, off_rows, off_dbs, off_slots, off_stamps, off_flights, off_cache;
+	size_t off_endpoints, off_board, off_rows, off_dbs, off_slots, off_stamps, off_flights, off_tier, off_cache;
 	unsigned slot_first[REGION_MAX_DATABASES];
 };
 
@@ -110,6 +120,7 @@ struct slot *region_slot(const struct region *r, unsigned db, unsigned i);
 struct stamps region_stamps(const struct region *r);
 /* incarnation is the caller's to set, and with it arg. n == 0: none. */
 struct flights region_flights(const struct region *r);
+struct region_tier *region_tier(const struct region *r);
 /* For cache_attach; NULL and 0 when the instance has no cache. */
 void *region_cache(const struct region *r, size_t *ret_size);
 

@@ -54,6 +54,13 @@ struct db_state {
 	 * read in a snapshot whose xmin is below the transaction, may have missed an event. */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint64_t cache_floor_ms;
 	_Atomic uint64_t cache_floor_xid;
+	/* The same for all that is in the second tier, under tags or not: it was purged. */
+	_Atomic uint64_t purged_xid;
+	/* For the second tier, by weir-monitor; 0 while the server is away or a standby. Which server, and which of its
+	 * timelines: transactions of another one mean nothing. And the xmin of a snapshot taken some 100 ms ago: a query
+	 * that is sent from now on sees every transaction below it. Read tier_id before tier_xmin; tier_xmin is 0 while
+	 * tier_id changes. */
+	_Atomic uint64_t tier_id, tier_xmin;
 	/* Events of writes, counted by weir-monitor. */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t is_listening;
 	_Atomic uint64_t events, event_tags, events_bad, events_all, event_gaps;

@@ -1,6 +1,6 @@
 /* Words of the control socket. Read with CMD() defined; no guard.
  * CMD(id, word, arguments, min, max, role, sentence)   role: user, operator, admin */
-CMD(cache, "cache", "[keys ENDPOINT | get KEY | purge all|endpoint ID|tag TAG|key KEY [soft]]", 0, 4, user, "Show the cache: sizes, hits by endpoint; list, show or purge entries (purge needs the operator).")
+CMD(cache, "cache", "[keys ENDPOINT | get KEY | purge all|endpoint ID|tag TAG|key KEY [soft] | node NAME open|close|auto]", 0, 4, user, "Show the cache: sizes, hits by endpoint, memcached; list, show or purge entries; force the breaker of a memcached node (purge and node need the operator).")
 CMD(check, "check", "[offline]", 0, 1, operator, "Read and test the configuration as it is on disk now; nothing changes.")
 CMD(config, "config", "", 0, 0, user, "Show the running configuration.")
 CMD(database, "database", "", 0, 0, user, "Show each database: reachable or why not, role, pool.")

@@ -48,6 +48,7 @@ static void bump(struct monitor_db *d, const struct db_event *ev, uint64_t xid)
 	struct stamp_set set = {.n = 0};
 
 	for (unsigned i = 0; i < ev->n_tags; i++) {
+		tier_hear(d, ev->tags[i], xid);
 		if (stamps_add(&s, &set, ev->tags[i]) == 0)
 			continue;
 		stamps_bump(&s, &set, xid);

@@ -36,6 +36,8 @@ struct monitor_db {
 	uint64_t next_listen_ns;
 	struct slot_reader *slot;	/* slot.c; NULL unless events = slot */
 	int orphans_gone;		/* in this round */
+	int is_purged;			/* the order in hand is done here */
+	int has_tier_failed;		/* said so */
 	unsigned n_cancels;
 	unsigned cancels[64];	/* slots */
 };
@@ -55,6 +57,7 @@ struct monitor {
 	struct arena_pool arenas;
 	struct monitor_db dbs[OPTIONS_MAX_DATABASES];
 	unsigned number;
+	int has_warned_untold;
 	/* orphans.c: a round ends when every database has answered, or when somebody else dies. */
 	struct {
 		int is_open;
@@ -84,6 +87,12 @@ int slot_waits(const struct monitor_db *d);
 void orphans_tick(struct monitor *m, uint64_t now_ns);
 void orphans_ask(struct monitor_db *d, uint64_t now_ns);
 void orphans_answer(struct monitor_db *d);
+/* tier.c: what the second tier of the cache needs to know, and the purges that it follows. Around a probe, too. */
+int tier_is_on(const struct monitor *m);
+void tier_ask(struct monitor_db *d);
+void tier_answer(struct monitor_db *d);
+/* Purges by other hosts come as tags. */
+void tier_hear(struct monitor_db *d, struct slice tag, uint64_t xid);
 /* main.c */
 void monitor_wants_reload(struct monitor *m);
 

@@ -8,6 +8,7 @@
 #include "lib/base/log.h"
 
 #define PROBE_NS (250 * CLOCK_MS)
+#define TIER_PROBE_NS (100 * CLOCK_MS)	/* how far an answer's xmin lags behind, at most */
 
 static void on_probe(uv_work_t *w)
 {
@@ -63,8 +64,9 @@ static void on_probe_done(uv_work_t *w, int status)
 		return;
 	publish(d, now);
 	orphans_answer(d);
+	tier_answer(d);
 	slot_seen(d);
-	d->next_probe_ns = now + PROBE_NS;
+	d->next_probe_ns = now + (tier_is_on(d->m) ? TIER_PROBE_NS : PROBE_NS);
 	if (d->probe.wants_reload)
 		monitor_wants_reload(d->m);
 }
@@ -78,6 +80,7 @@ void watch_tick(struct monitor *m, uint64_t now_ns)
 			continue;
 		d->is_probing = 1;
 		orphans_ask(d, now_ns);
+		tier_ask(d);
 		d->probe_work.data = d;
 		check(uv_queue_work(&m->loop, &d->probe_work, on_probe, on_probe_done) == 0);
 	}

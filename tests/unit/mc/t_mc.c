@@ -277,15 +277,15 @@ Test(mc, servers_are_read_or_refused)
 	};
 	const char *bad[] = {"", "host", "host:", ":11211", "host:0", "host:65536", "::1:11211", "unix:", "unix:run",
 			     "h:1 as", "h:1 weight 0", "h:1 weight 101", "h:1 wight 2", "h:1 weight"};
-	struct mc_server s;
+	struct cache_server s;
 	struct err e;
 
 	for (unsigned i = 0; i < ARRAY_LEN(good); i++) {
-		cr_expect_eq(mc_server_parse(slice_str(good[i].text), &s, &e), 0, "%s", good[i].text);
+		cr_expect_eq(cache_server_parse(slice_str(good[i].text), &s, &e), 0, "%s", good[i].text);
 		cr_expect(strcmp(s.host, good[i].host) == 0 && s.port == good[i].port && s.weight == good[i].weight &&
 			  strcmp(s.alias, good[i].alias) == 0, "%s", good[i].text);
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
-		cr_expect(mc_server_parse(slice_str(bad[i]), &s, &e) < 0, "%s", bad[i]);
+		cr_expect(cache_server_parse(slice_str(bad[i]), &s, &e) < 0, "%s", bad[i]);
 	cr_expect_str_eq(mc_key_of(0x0123456789abcdefull, 0xfedcba9876543210ull).text, "w1:0123456789abcdeffedcba9876543210");
 }

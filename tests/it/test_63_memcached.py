@@ -1,0 +1,311 @@
+"""The second tier: answers in memcached, shared by two instances that know nothing of each other but the database."""
+
+import re
+import threading
+import time
+
+import pytest
+
+from weirtest.base import TOP, wait_for
+from weirtest.memcached import Memcached
+from weirtest.weir import Site, Weird
+
+SCHEMA = """
+CREATE TABLE item (id int PRIMARY KEY, v int NOT NULL DEFAULT 0);
+INSERT INTO item SELECT i, 0 FROM generate_series(1, 1000) i;
+"""
+
+ENDPOINTS = {
+    "get": "-- @route GET /item/{id}\n-- @returns row\n-- @cache 1h stale 30s stale-if-error 1h negative 5s tags item:{id}\n"
+           "-- @header X-Value: {v}\nSELECT id, v FROM item WHERE id = :id::int",
+    "all": "-- @route GET /items\n-- @returns value\n-- @cache 1h tags items\nSELECT sum(v) FROM item",
+    "free": "-- @route GET /free/{id}\n-- @returns value\n-- @cache 1h\nSELECT v FROM item WHERE id = :id::int",
+    "large": "-- @route GET /large/{n}\n-- @returns value\n-- @cache 1h\nSELECT repeat('x', :n::int)",
+    "page": "-- @route GET /page\n-- @returns row\n" + "".join(
+        f"-- @include p{i} = GET /free/{i}\n" for i in range(1, 11)) + "SELECT 1 AS one",
+    "set": "-- @route POST /item/{id}\n-- @returns none\n-- @param v\n-- @invalidates item:{id} items\n"
+           "UPDATE item SET v = :v::int WHERE id = :id::int",
+}
+SECRET = "a secret that both hosts know"
+
+
+@pytest.fixture
+def nodes():
+    made = [Memcached() for _ in range(1)]
+    yield made
+    for m in made:
+        m.close()
+
+
+@pytest.fixture
+def host(db, nodes):
+    """Factory of instances that share the memcached nodes and the database."""
+    running = []
+    db.pg.psql(file=TOP / "sql/weir/events.sql", dbname=db.name)
+    db.sql(SCHEMA)
+    db.sql("SELECT weir.watch('item', 'items', 'item:{id}')")
+
+    def make(site=None, **options):
+        site = site or Site(db.conninfo, ENDPOINTS, {
+            "workers": {"min": 2, "max": 2},
+            "cache": {"servers": [m.server for m in nodes], "secret": SECRET}, **options})
+        running.append(Weird(site))
+        wait_for(lambda: has(running[-1], "listening") == 1, 15, "weir-monitor to listen")
+        return running[-1]
+    yield make
+    for w in running:
+        w.stop()
+        log = w.log_text()
+        w.site.remove()
+        assert not re.search(r"Sanitizer|runtime error|\[error\]", log), log
+
+
+def has(weird, name):
+    return sum(v for k, v in weird.metrics().items() if re.match(rf"weir_cache_invalidation_{name}(\{{|$)", k))
+
+
+def figure(weird, name, **labels):
+    return sum(v for k, v in weird.metrics().items()
+               if re.match(rf"{name}(\{{|$)", k) and all(f'{l}="{x}"' in k for l, x in labels.items()))
+
+
+def status_of(reply):
+    return reply.header("cache-status", "")
+
+
+def layer(reply):
+    found = re.match(r"weir; hit; ttl=-?\d+; detail=(L\d)", status_of(reply))
+    return found.group(1) if found else None
+
+
+def set_value(weird, item, v):
+    reply = weird.get(f"/item/{item}", "POST", body=f'{{"v": {v}}}'.encode(),
+                      headers=[("Content-Type", "application/json")])
+    assert reply.status == 204, reply
+
+
+def unanswered(weird):
+    return sum(figure(weird, "weir_cache_l2_gets_total", result=r) for r in ("timeout", "late", "cancelled", "error", "off"))
+
+
+def stored(weird, path, node):
+    """The answer of a path, once it is in memcached. Asked for the first time."""
+    before = set(node.keys())
+    reply = weird.get(path)
+    wait_for(lambda: set(node.keys()) - before, 5, f"{path} to be in memcached")
+    return reply, (set(node.keys()) - before).pop()
+
+
+def test_what_one_host_asked_the_other_finds(host, nodes):
+    a, b = host(), host()
+    first, _ = stored(a, "/item/7", nodes[0])
+    assert first.status == 200 and layer(first) is None
+    second = b.get("/item/7")
+    assert layer(second) == "L2", status_of(second)
+    assert (second.body, second.header("etag"), second.header("x-value")) == (
+        first.body, first.header("etag"), first.header("x-value"))
+    assert layer(b.get("/item/7")) == "L1"
+    wait_for(lambda: figure(b, "weir_cache_requests_total", endpoint="get", result="hit_l2") == 1, 5, "it to be counted")
+    assert b.get("/item/7", headers=[("If-None-Match", first.header("etag"))]).status == 304
+
+
+def test_what_lies_there_is_not_believed_after_a_write(host, nodes, db):
+    """Whoever wrote, and whoever reads: the value in memcached is of a snapshot that did not see the write."""
+    a, b = host(), host()
+    stored(a, "/item/7", nodes[0])
+    set_value(a, 7, 1)
+    assert a.get("/item/7").json == {"id": 7, "v": 1}     # at once, on the host of the write
+    wait_for(lambda: b.get("/item/7").json["v"] == 1, 5, "the other host to hear of it")
+    db.sql("UPDATE item SET v = 2 WHERE id = 7")
+    for w in (a, b):
+        wait_for(lambda w=w: w.get("/item/7").json["v"] == 2, 5, "a write by psql to be seen")
+
+
+def test_a_value_from_before_a_restart_is_not_believed_when_it_was_written_meanwhile(host, nodes, db):
+    """An instance that was away knows of no write: what is older than its first look is distrusted."""
+    a, b = host(), host()
+    stored(a, "/item/7", nodes[0])
+    stored(a, "/free/7", nodes[0])
+    b.stop()
+    db.sql("UPDATE item SET v = 5 WHERE id = 7")
+    b = host(site=b.site)
+    reply = b.get("/item/7")
+    assert reply.json["v"] == 5 and layer(reply) is None, status_of(reply)
+    assert figure(b, "weir_cache_l2_refused_total", reason="gap") == 1
+    assert layer(b.get("/free/7")) == "L2"      # no tags: it lives by its time
+
+
+def test_purges_reach_memcached_and_the_other_host(host, nodes):
+    a, b = host(), host()
+    reply, key = stored(a, "/item/7", nodes[0])
+    for w in (a, b):
+        assert layer(w.get("/item/7"))
+    hexkey = a.ctl("cache", "keys", "get", json=True).json["entries"][0]["key"]
+
+    def gone(weird, what):
+        """It is asked of the database again, by this host and by the other."""
+        found = weird.get("/item/7")
+        assert layer(found) is None, f"{what}: {status_of(found)}"
+
+    for words in (("tag", "item:7"), ("endpoint", "get"), ("all",)):
+        assert a.ctl("cache", "purge", *words).ok
+        gone(a, words)
+        wait_for(lambda: a.ctl("cache", json=True).json["l2"]["purges_waiting"] == 0, 5, "the purge to be told")
+        wait_for(lambda: layer(b.get("/item/7")) != "L1", 5, f"the other host to hear of {words}")
+        # both know it from now on, from L1 and from memcached
+        wait_for(lambda: layer(a.get("/item/7")) and layer(b.get("/item/7")) == "L1", 5, "it to be cached again")
+    assert a.ctl("cache", "purge", "key", hexkey).ok
+    gone(a, "key")
+    wait_for(lambda: a.ctl("cache", json=True).json["l2"]["purges_waiting"] == 0, 5, "memcached to have deleted it")
+    bad = a.ctl("cache", "purge", "key", "xyz")
+    assert bad.severity == 3 and "32 digits" in bad.text
+
+
+def test_parts_are_asked_in_one_batch(host, nodes):
+    a, b = host(), host()
+    page = a.get("/page")
+    assert page.status == 200
+    wait_for(lambda: len(nodes[0].keys()) >= 10, 5, "the parts to be in memcached")
+    before = figure(b, "weir_cache_l2_batches_total"), figure(b, "weir_cache_l2_batched_keys_total")
+    assert b.get("/page").json == page.json
+
+    def asked():
+        return (figure(b, "weir_cache_l2_batches_total") - before[0], figure(b, "weir_cache_l2_batched_keys_total") - before[1])
+    wait_for(lambda: asked()[1] == 10, 5, "the figures")
+    assert asked() == (1, 10)
+    assert figure(b, "weir_db_queries_total", endpoint="free") == 0
+
+
+def garbage(value):
+    yield b"x"
+    yield b"\0" * 1000
+    yield value[:-1]
+    yield value + b"x"
+    yield value[:40] + bytes([value[40] ^ 1]) + value[41:]
+    yield b"W" * 900000
+    for at in range(0, len(value), max(1, len(value) // 12)):
+        yield value[:at] + bytes([value[at] ^ 0x80]) + value[at + 1:]
+
+
+def test_values_that_are_broken_are_misses_and_are_deleted(host, nodes):
+    a, b = host(), host()
+    _, key = stored(a, "/free/1", nodes[0])
+    bad = list(garbage(nodes[0].get(key)))
+    for i, text in enumerate(bad, 2):
+        _, key = stored(a, f"/free/{i}", nodes[0])
+        nodes[0].set(key, text)
+        reply = b.get(f"/free/{i}")
+        assert (reply.status, reply.body, layer(reply)) == (200, b"0", None), f"{text[:50]}: {reply}"
+        wait_for(lambda key=key, text=text: nodes[0].get(key) not in (None, text), 5, "it to be replaced")
+    # who was not answered in time has not seen what it would have been
+    wait_for(lambda: figure(b, "weir_cache_l2_corrupt_total") + figure(b, "weir_cache_l2_refused_total") +
+             unanswered(b) == len(bad), 5, "every one to be counted")
+    assert figure(b, "weir_cache_l2_corrupt_total") > len(bad) / 2
+
+
+def test_another_keys_value_is_not_served(host, nodes, db):
+    a, b = host(), host()
+    db.sql("UPDATE item SET v = id")
+    _, seven = stored(a, "/free/7", nodes[0])
+    _, eight = stored(a, "/free/8", nodes[0])
+    nodes[0].set(seven, nodes[0].get(eight))
+    reply = b.get("/free/7")
+    assert reply.body == b"7" and layer(reply) is None
+    assert figure(b, "weir_cache_l2_refused_total", reason="foreign") == 1
+
+
+def test_a_node_that_is_killed_costs_nothing_and_is_back_within_two_seconds(host, nodes):
+    a, b = host(), host()
+    stored(a, "/free/1", nodes[0])
+    assert layer(b.get("/free/1")) == "L2"
+    nodes[0].kill()
+    for i in range(2, 200):
+        reply = b.get(f"/free/{i}")
+        assert (reply.status, reply.body) == (200, b"0")
+    assert b.ctl("cache", json=True).json["nodes"][0]["state"] != "closed"
+    nodes[0].start()
+    started, n = time.monotonic(), 200
+    while not nodes[0].keys():
+        n += 1
+        assert b.get(f"/free/{n}").status == 200
+        time.sleep(0.02)
+    assert time.monotonic() - started < 2.5     # its breaker probes every second, give or take a fifth
+
+
+def test_a_node_that_hangs_costs_a_bounded_wait_once(host, nodes):
+    a = host()
+    stored(a, "/free/1", nodes[0])
+    nodes[0].freeze()
+    slow = 0
+    for i in range(2, 300):
+        started = time.monotonic()
+        assert a.get(f"/free/{i}").status == 200
+        slow += time.monotonic() - started > 0.015
+    # three waits in a row open the breaker; who is not answered in 20 ms goes on, and so may those at its heels
+    assert slow <= 2 * 3 + 4, f"{slow} of 298 requests waited"
+    row = a.ctl("cache", json=True).json["nodes"][0]
+    assert row["state"] != "closed" and row["failures"] >= 3
+    wait_for(lambda: figure(a, "weir_cache_l2_gets_total", result="off") > 200, 5, "who was not asked to be counted")
+    nodes[0].thaw()
+    wait_for(lambda: a.ctl("cache", json=True).json["nodes"][0]["state"] == "closed", 5, "the breaker to close")
+
+
+def test_an_operator_forces_a_breaker(host, nodes):
+    a, b = host(), host()
+    stored(a, "/free/1", nodes[0])
+    assert b.ctl("cache", "node", nodes[0].server, "open").ok
+    assert layer(b.get("/free/1")) is None
+    assert b.ctl("cache", json=True).json["nodes"][0]["forced"] == "open"
+    assert b.ctl("cache", "node", nodes[0].server, "auto").ok
+    wait_for(lambda: b.ctl("cache", json=True).json["nodes"][0]["state"] == "closed", 5, "it to be probed")
+    stored(a, "/free/2", nodes[0])
+    assert layer(b.get("/free/2")) == "L2"
+    wrong = b.ctl("cache", "node", "nobody", "open")
+    assert wrong.severity == 3 and "weirctl cache" in wrong.text
+
+
+def test_a_listener_that_is_lost_makes_what_is_tagged_cold(host, nodes, db):
+    a, b = host(), host()
+    stored(a, "/item/7", nodes[0])
+    db.sql("SELECT txid_current()")     # it may have been a write that the listener did not hear of
+    db.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+           "WHERE application_name = 'weir-monitor' AND datname = current_database()")
+    wait_for(lambda: has(b, "gaps_total") >= 1, 10, "the gap to be noticed")
+    reply = b.get("/item/7")
+    assert layer(reply) is None, status_of(reply)
+
+
+def test_large_answers_go_there_up_to_what_an_entry_may_have(host, nodes):
+    a, b = host(), host()       # 64 MiB: an eighth of a shard is below 500 KB
+    first, _ = stored(a, "/large/60000", nodes[0])
+    reply = b.get("/large/60000")
+    assert layer(reply) == "L2" and reply.body == first.body
+    assert a.get("/large/600000").status == 200
+    assert layer(b.get("/large/600000")) is None
+
+
+def test_everything_works_while_no_node_answers_from_the_start(db):
+    gone = Memcached()
+    gone.close()
+    db.sql(SCHEMA)
+    site = Site(db.conninfo, ENDPOINTS, {"cache": {"servers": [gone.server], "secret": SECRET}})
+    w = Weird(site)
+    try:
+        assert w.get("/item/1").status == 200
+        assert layer(w.get("/item/1")) == "L1"
+    finally:
+        w.stop()
+        site.remove()
+
+
+@pytest.mark.parametrize("servers,secret,says", [
+    (["localhost"], SECRET, "HOST:PORT"),
+    (["127.0.0.1:11211 weight 0"], SECRET, "weight"),
+    (["127.0.0.1:11211", "127.0.0.1:11211"], SECRET, "twice"),
+    (["127.0.0.1:11211"], None, "secret"),
+    (["127.0.0.1:1%04d" % i for i in range(17)], SECRET, "at most 16"),
+])
+def test_servers_that_are_wrong_are_refused_by_line(site, servers, secret, says):
+    s = site(endpoints={}, options={"cache": {"servers": servers, **({"secret": secret} if secret else {})}})
+    done = s.weird("-t", "--offline")
+    assert done.returncode == 78 and re.search(r"weir\.conf:\d+:.*" + says, done.stderr), done.stderr
