@@ -6,7 +6,7 @@ conf_snippets = \
 	%D%/lighttpd/weir_socket.conf %D%/lighttpd/weir_binpath.conf \
 	%D%/haproxy/weir.cfg \
 	%D%/systemd/weir.socket %D%/systemd/weir.sysusers %D%/systemd/weir.tmpfiles \
-	%D%/logrotate/weir
+	%D%/logrotate/weir %D%/weir.conf
 examplesdir = $(docdir)/examples
 nobase_dist_examples_DATA = $(conf_snippets)
 nobase_nodist_examples_DATA = %D%/systemd/weir.service
@@ -16,3 +16,7 @@ CLEANFILES += %D%/systemd/weir.service
 %D%/systemd/weir.service: %D%/systemd/weir.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed -e 's|[@]sbindir[@]|$(sbindir)|g' -e 's|[@]bindir[@]|$(bindir)|g' \
 		-e 's|[@]sysconfdir[@]|$(sysconfdir)|g' $(srcdir)/%D%/systemd/weir.service.in >$@.tmp && mv $@.tmp $@
+
+# What psql reads is installed as data; the folder is released as a whole (tests/it/local.mk).
+weirsqldir = $(pkgdatadir)/sql
+weirsql_DATA = sql/weir/events.sql

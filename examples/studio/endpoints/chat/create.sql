@@ -5,6 +5,7 @@
 -- @param   title     minlen 1  maxlen 200
 -- @param   model_id  optional
 -- @returns row
+-- @invalidates chats:{user}
 -- @status  201
 -- @header  Location: /api/chat/sessions/{id}
 INSERT INTO chat_sessions (user_id, title, model_id)

@@ -3,6 +3,7 @@
 -- @auth    user
 -- @param   me  from user
 -- @returns row
+-- @cache   30s  per user  tags chats:{user}
 SELECT s.id, s.title, s.model_id, m.name AS model, s.messages, s.created_at, s.updated_at
   FROM chat_sessions s
   JOIN users u ON u.id = s.user_id

@@ -2,6 +2,7 @@
 -- One's own conversations, the latest used first. The next page: the last row's updated_at as before and
 -- its id as before_id.
 -- @auth    user
+-- @cache   30s  per user  tags chats:{user}
 -- @param   me         from user
 -- @param   before     optional
 -- @param   before_id  default ffffffff-ffff-ffff-ffff-ffffffffffff

@@ -1,6 +1,7 @@
 -- @route   GET /api/chat/sessions/{id}/messages
 -- What was said in a conversation of one's own, in order. The next page: the last row's id as after.
 -- @auth    user
+-- @cache   30s  per user  tags chats:{user}
 -- @param   me     from user
 -- @param   after  default 0
 -- @param   limit  default 50  range 1..200

@@ -13,7 +13,7 @@
 -- @returns row
 -- @status  201
 -- @header  Location: /api/images/{id}
--- @invalidates images
+-- @invalidates images user:{user}
 -- @limit   2/s burst 10 per user
 -- @idempotent key Idempotency-Key for 1d
 SELECT id, cost, credits, created_at

@@ -7,6 +7,7 @@
 -- @returns row
 -- @status  201
 -- @header  Location: /api/me/transactions
+-- @invalidates user:{user}
 -- @audit
 -- @idempotent key Idempotency-Key for 1d
 SELECT id, bought, credits, created_at

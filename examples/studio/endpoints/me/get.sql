@@ -3,6 +3,7 @@
 -- @auth    user
 -- @param   me  from user
 -- @returns row
+-- @cache   30s  per user  tags user:{user}
 SELECT id, email, display_name, credits, preferences, last_ip, created_at
   FROM users
  WHERE auth0_id = :me

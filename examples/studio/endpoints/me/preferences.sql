@@ -4,4 +4,5 @@
 -- @param   me   from user
 -- @param   doc  from body
 -- @returns json
+-- @invalidates user:{user}
 UPDATE users SET preferences = :doc::jsonb WHERE auth0_id = :me RETURNING preferences

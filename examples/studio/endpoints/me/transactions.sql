@@ -2,6 +2,7 @@
 -- The ledger of one's own credits, latest first; type may be repeated: ?type=spend&type=refund. The next page: the last
 -- row's id as before.
 -- @auth    user
+-- @cache   30s  per user  tags user:{user}
 -- @param   me      from user
 -- @param   type    optional
 -- @param   before  default 9223372036854775807
