@@ -395,6 +395,7 @@ static void get(struct call *c, struct cache *cache)
 	struct search s = {.c = c, .cache = cache, .endpoint = UINT32_MAX, .key = c->cmd->words[2]};
 	struct cache_meta meta;
 	struct cache_key key;
+	struct slice head;
 	AUTO(buf) struct buf out;
 	struct jw w;
 
@@ -403,18 +404,25 @@ static void get(struct call *c, struct cache *cache)
 		return;
 	key.text = slice_of(s.text, s.text_n);
 	cache_hash(cache, &key);
+	memset(&meta, 0, sizeof(meta));
 	(void)cache_get(cache, s.zone, &key, s.now, &meta, &out);
+	head = slice_of(out.p, meta.head_n <= out.n ? meta.head_n : 0);
 	if (c->asker.wants_json) {
 		jw_init(&w, &c->body);
 		jw_object(&w);
 		jw_key(&w, "entry");
 		table_to_object(&s.t, &w);
 		jw_key(&w, "content");
-		jw_slice(&w, buf_slice(&out));
+		jw_slice(&w, out.n ? slice_of(out.p + head.n, out.n - head.n) : SLICE(""));
+		jw_key(&w, "headers");
+		jw_slice(&w, head);
 		jw_object_end(&w);
 	} else {
 		table_to_list(&s.t, &c->body);
-		buf_add(&c->body, out.p ? out.p : "", out.n);
+		for (size_t i = 0; i < head.n; i++)
+			if (head.p[i] != '\r')
+				buf_addc(&c->body, head.p[i]);
+		buf_add(&c->body, out.n ? out.p + head.n : "", out.n - head.n);
 	}
 	buf_addc(&c->body, '\n');
 	table_done(&s.t);

@@ -116,10 +116,16 @@ void cmd_config(struct call *c)
 
 void cmd_metrics(struct call *c)
 {
-	if (c->asker.wants_json)
+	int openmetrics = c->cmd->n_words > 1;
+
+	if (openmetrics && !slice_eq(c->cmd->words[1], SLICE("openmetrics"))) {
+		c->severity = CTL_FAILED;
+		snprintf(c->text, sizeof(c->text), CTL_SAYS_USAGE "metrics [openmetrics]");
+	} else if (c->asker.wants_json) {
 		metrics_performance_json(&c->w->region, &c->body);
-	else
-		metrics_format(&c->w->region, 1, &c->body);
+	} else {
+		metrics_format(&c->w->region, openmetrics, &c->body);
+	}
 }
 
 /* ---- info ---- */

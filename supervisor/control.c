@@ -17,6 +17,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/list.h"
 #include "lib/base/log.h"
+#include "supervisor/table.h"
 #include "supervisor/weird.h"
 
 #define CLIENTS_MAX 64u
@@ -144,6 +145,7 @@ static void run_command(struct client *c, const struct ctl_command *cmd)
 
 	buf_init(&why, 0);
 	buf_init(&call.body, REPLY_MAX);
+	table_set_width(cmd->width);
 	id = dispatch(cmd, c->role, &why);
 	if (id < 0) {
 		ctl_reply(&c->out, CTL_FAILED, buf_str(&why), (struct slice){0});

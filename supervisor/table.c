@@ -147,40 +147,63 @@ static void add_padded(struct buf *out, const char *s, int width, int is_left, i
 		pad(out, fill);
 }
 
+static unsigned terminal_width;
+
+void table_set_width(unsigned columns)
+{
+	terminal_width = columns;
+}
+
+/* Columns from … to, the first of all in front. */
+static void add_columns(const struct table *t, const int *width, unsigned from, unsigned to, struct buf *out)
+{
+	char text[64];
+	unsigned last = to;
+
+	while (last > from && !t->cols[last - 1].title)
+		last--;
+	for (size_t row = 0; row <= t->n / t->n_cols; row++)
+		for (unsigned col = 0; col < last; col++) {
+			const struct table_col *k = &t->cols[col];
+
+			if (!k->title || (col && col < from))
+				continue;
+			add_padded(out, row ? show(k, &t->cells[(row - 1) * t->n_cols + col], text, sizeof(text)) : k->title,
+				   width[col], k->kind == CELL_TEXT, col + 1 == last);
+			buf_adds(out, col + 1 == last ? "\n" : "  ");
+		}
+}
+
 void table_to_text(const struct table *t, struct buf *out)
 {
 	int width[32] = {0};
-	unsigned last = 0;
+	unsigned used, from = 0;
 	char text[64];
 
 	check(t->n_cols <= ARRAY_LEN(width) && t->n % t->n_cols == 0);
 	for (unsigned i = 0; i < t->n_cols; i++)
-		if (t->cols[i].title) {
+		if (t->cols[i].title)
 			width[i] = width_of(t->cols[i].title);
-			last = i;
-		}
 	for (size_t i = 0; i < t->n; i++) {
 		unsigned col = (unsigned)(i % t->n_cols);
 		int n = width_of(show(&t->cols[col], &t->cells[i], text, sizeof(text)));
 
-		if (n > width[col])
+		if (t->cols[col].title && n > width[col])
 			width[col] = n;
 	}
-	for (unsigned i = 0; i < t->n_cols; i++) {
-		if (!t->cols[i].title)
-			continue;
-		add_padded(out, t->cols[i].title, width[i], t->cols[i].kind == CELL_TEXT, i == last);
-		buf_adds(out, i == last ? "\n" : "  ");
-	}
-	for (size_t i = 0; i < t->n; i++) {
-		unsigned col = (unsigned)(i % t->n_cols);
-
+	used = (unsigned)width[0];
+	for (unsigned col = 1; col < t->n_cols; col++) {
 		if (!t->cols[col].title)
 			continue;
-		add_padded(out, show(&t->cols[col], &t->cells[i], text, sizeof(text)), width[col],
-			   t->cols[col].kind == CELL_TEXT, col == last);
-		buf_adds(out, col == last ? "\n" : "  ");
+		used += 2 + (unsigned)width[col];
+		if (!terminal_width || used <= terminal_width || col == (from ? from : 1))
+			continue;
+		add_columns(t, width, from, col, out);
+		buf_addc(out, '\n');
+		from = col;
+		used = (unsigned)width[0] + 2 + (unsigned)width[col];
 	}
+	add_columns(t, width, from, t->n_cols, out);
 }
 
 static void cell_to_json(const struct table_col *col, const struct table_cell *c, struct jw *w)

@@ -44,7 +44,10 @@ void table_done(struct table *t);
 void table_text(struct table *t, const char *s);	/* NULL: nothing to say */
 void table_num(struct table *t, uint64_t v);
 void table_null(struct table *t);
+/* Columns that do not fit into the width stand in further tables below, each with the first column again. */
 void table_to_text(const struct table *t, struct buf *out);
+/* The width for the tables that follow, 0 for any: that of the terminal whose command is carried out. */
+void table_set_width(unsigned columns);
 /* One array of objects. */
 void table_to_json(const struct table *t, struct jw *w);
 /* The first row upright: "title  value" lines, or one object. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -160,6 +161,14 @@ static int send_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
+/* Of what the answer is printed on; 0 when that is no terminal. */
+static unsigned terminal_width(void)
+{
+	struct winsize size;
+
+	return isatty(1) && ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col <= CTL_WIDTH_MAX ? size.ws_col : 0;
+}
+
 /* Every command of one line; the first code that is not 0. */
 static int carry_out(struct session *s, struct slice line)
 {
@@ -181,6 +190,8 @@ static int carry_out(struct session *s, struct slice line)
 		}
 		if (s->wants_json || cmd.wants_json)
 			buf_adds(&one, " json");
+		else if (terminal_width())
+			buf_addf(&one, " width=%u", terminal_width());
 		buf_addc(&one, '\n');
 		if (one.n > CTL_LINE_MAX) {
 			fprintf(stderr, "weirctl: the command is too long\n");

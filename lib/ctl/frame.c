@@ -2,6 +2,7 @@
 #include "config.h"
 #include "lib/ctl/frame.h"
 
+#include "lib/base/num.h"
 #include "lib/base/utf8.h"
 
 #define HEAD_MAX 65536u		/* longest first line of a reply that a client waits for */
@@ -32,6 +33,22 @@ static struct slice next_word(struct slice *s)
 	return w;
 }
 
+/* How the answer is wanted: no word of the command. */
+static unsigned is_suffix(struct slice word, struct ctl_command *ret)
+{
+	static const struct slice width = {"width=", 6};
+	uint64_t n;
+
+	if (slice_eq(word, SLICE("json")))
+		ret->wants_json = 1;
+	else if (slice_starts(word, width) && num_u64(slice_of(word.p + width.n, word.n - width.n), &n) == 0 &&
+		 n <= CTL_WIDTH_MAX)
+		ret->width = (unsigned)n;
+	else
+		return 0;
+	return 1;
+}
+
 int ctl_parse(struct slice *line, struct ctl_command *ret)
 {
 	while (line->n) {
@@ -41,6 +58,7 @@ int ctl_parse(struct slice *line, struct ctl_command *ret)
 			continue;
 		ret->n_words = 0;
 		ret->wants_json = 0;
+		ret->width = 0;
 		if (!is_clean(text))
 			return -1;
 		while ((w = next_word(&text)).n) {
@@ -48,10 +66,8 @@ int ctl_parse(struct slice *line, struct ctl_command *ret)
 				return -1;
 			ret->words[ret->n_words++] = w;
 		}
-		if (ret->n_words > 1 && slice_eq(ret->words[ret->n_words - 1], SLICE("json"))) {
-			ret->n_words--;
-			ret->wants_json = 1;
-		}
+		if (ret->n_words > 1)
+			ret->n_words -= is_suffix(ret->words[ret->n_words - 1], ret);
 		return 1;
 	}
 	return 0;

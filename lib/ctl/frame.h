@@ -1,6 +1,6 @@
 /* frame: the control protocol: one line a command, ';' separates several, ≤ 4096
  * bytes; reply: "<severity> <text>\n", body, an empty line. Suffix word "json": one JSON document as
- * the body. Severity: 6 done, 4 warning, 3 failed.
+ * the body; "width=N": tables for a terminal of so many columns. Severity: 6 done, 4 warning, 3 failed.
  * Pure functions. Layer: lib/ctl. */
 #ifndef WEIR_CTL_FRAME_H
 #define WEIR_CTL_FRAME_H
@@ -9,6 +9,7 @@
 
 #define CTL_LINE_MAX 4096u
 #define CTL_WORDS_MAX 16u
+#define CTL_WIDTH_MAX 10000u
 
 enum ctl_severity { CTL_FAILED = 3, CTL_WARNING = 4, CTL_DONE = 6 };
 
@@ -16,6 +17,7 @@ struct ctl_command {
 	unsigned n_words;
 	struct slice words[CTL_WORDS_MAX];	/* into the line */
 	int wants_json;
+	unsigned width;				/* of the asker's terminal; 0: any */
 };
 
 /* The next command of *line (cut at ';'), which moves behind it. 1 a command, 0 none left, -1 too many words

@@ -8,7 +8,7 @@ CMD(endpoints, "endpoints", "", 0, 0, user, "Show each endpoint with its traffic
 CMD(help, "help", "[WORD]", 0, 1, user, "Show the commands, or one of them.")
 CMD(info, "info", "", 0, 0, user, "Show version, generation, uptime, workers and queue.")
 CMD(log, "log", "level error|warning|info|debug", 2, 2, operator, "Change the log level until the next reload.")
-CMD(metrics, "metrics", "", 0, 0, user, "Print all metrics as OpenMetrics text.")
+CMD(metrics, "metrics", "[openmetrics]", 0, 1, user, "Print all metrics as Prometheus text (0.0.4), or as OpenMetrics 1.0.")
 CMD(ping, "ping", "", 0, 0, user, "Answer pong.")
 CMD(reload, "reload", "", 0, 0, operator, "Read the configuration again and replace the workers one by one; answers when done.")
 CMD(stop, "stop", "[graceful|fast]", 0, 1, admin, "Stop weird.")

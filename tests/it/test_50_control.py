@@ -1,10 +1,14 @@
 """The control socket: framing, bounds, clients that misbehave, every command of lib/tbl/commands.h, weirctl."""
 
+import fcntl
 import json
 import os
 import re
+import shutil
 import socket
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -285,6 +289,25 @@ def test_database(w):
     assert "main" in w.ctl("database").body
 
 
+def test_tables_fit_the_terminal(w):
+    """Columns that do not fit are put below, each line with its first column; a pipe gets the whole width."""
+    whole = w.ctl("workers").body.splitlines()
+    folded = w.ctl("workers width=80").body.splitlines()
+    assert max(map(len, whole)) > 80 >= max(map(len, folded))
+    assert len([line for line in folded if line.startswith("process ")]) > 1
+    assert set(whole[0].split()) == {word for line in folded if line.startswith("process ") for word in line.split()}
+    main, term = os.openpty()
+    fcntl.ioctl(term, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 70, 0, 0))
+    done = subprocess.run([built("supervisor/weirctl"), "-s", w.control, "database"], stdin=subprocess.DEVNULL,
+                          stdout=term, timeout=20)
+    os.close(term)
+    shown = os.read(main, 65536).decode().splitlines()
+    os.close(main)
+    assert done.returncode == 0
+    heads = [line for line in shown if line.startswith("database ")]
+    assert len(heads) > 1 and max(map(len, heads)) <= 70, shown
+
+
 def test_config(w):
     shown = w.ctl("config", json=True).json
     assert shown["workers"]["max"] == 2
@@ -293,8 +316,13 @@ def test_config(w):
 
 def test_metrics(w):
     body = w.ctl("metrics").body
-    assert body.endswith("# EOF")
-    assert 'weir_http_requests_total' in body
+    assert 'weir_http_requests_total' in body and "# EOF" not in body
+    promtool = shutil.which("promtool")
+    if promtool:
+        done = subprocess.run([promtool, "check", "metrics"], input=body + "\n", capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert w.ctl("metrics openmetrics").body.endswith("# EOF")
+    assert w.ctl("metrics nonsense").severity == 3
     assert w.ctl("metrics", json=True).json["schema"] == 1
 
 

@@ -17,6 +17,9 @@ static const struct {
 	{"json workers", "json|workers/"},
 	{"ping;help reload ;; info json", "ping/help|reload/info+json/"},
 	{";;;", ""},
+	{"workers width=80", "workers+80/"},
+	{"workers width=80 json", "workers|width=80+json/"},
+	{"width=80; a width=; a width=-1; a width=10001", "width=80/a|width=/a|width=-1/a|width=10001/"},
 	{"ping\x01", "!/"},
 	{"ping\x7f; info", "!/info/"},
 	{"p\xc3\x28", "!/"},
@@ -37,6 +40,8 @@ Test(frame, cuts_a_line_into_commands)
 		while ((r = ctl_parse(&rest, &c)) != 0) {
 			for (unsigned k = 0; r > 0 && k < c.n_words; k++)
 				buf_addf(&got, "%s%.*s", k ? "|" : "", SLICE_ARG(c.words[k]));
+			if (r > 0 && c.width)
+				buf_addf(&got, "+%u", c.width);
 			buf_adds(&got, r < 0 ? "!/" : c.wants_json ? "+json/" : "/");
 		}
 		cr_expect_str_eq(buf_str(&got), lines[i].want, "%s: %s", lines[i].line, buf_str(&got));
