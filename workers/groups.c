@@ -60,7 +60,7 @@ static void gather(struct groups *g, struct req *r, const struct tag_template *t
 
 void groups_of_part(struct req *part, struct req *whole)
 {
-	if (!part->run->groups || whole->run->is_private)
+	if (!part->run->groups || !whole->has_key || whole->run->is_private)
 		return;
 	if (!whole->groups)
 		whole->groups = arena_zalloc(&whole->arena, sizeof(*whole->groups));

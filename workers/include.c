@@ -73,6 +73,37 @@ void include_start(struct req *r)
 		start_one(r, i);
 }
 
+/* Leave of the query what ep knows. */
+static void filter(struct req *p, const struct endpoint *ep)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->n_pairs; i++)
+		for (unsigned k = 0; k < ep->n_params; k++)
+			if (slice_eq(p->pairs[i].name, slice_str(ep->params[k].name))) {
+				p->pairs[n++] = p->pairs[i];
+				break;
+			}
+	p->n_pairs = n;
+}
+
+void include_get(struct req *r, const struct endpoint *ep)
+{
+	struct req *p = req_new_part(r);
+	struct err e;
+
+	r->parts = arena_zalloc(&r->arena, sizeof(*r->parts));
+	r->n_parts = r->n_pending = 1;
+	r->parts[0].req = p;
+	p->uri = p->path = slice_of(arena_strn(&p->arena, r->path.p, r->path.n), r->path.n);
+	p->step = STEP_identify;
+	p->asks_anew = 1;
+	/* it was read before, for r */
+	if (r->query.n && http_query_parse(r->query, &p->arena, REQ_MAX_PAIRS, &p->pairs, &p->n_pairs, &e) == 0)
+		filter(p, ep);
+	req_run(p);
+}
+
 void include_ended(struct req *p)
 {
 	struct req *r = p->parent;
@@ -89,13 +120,17 @@ void include_ended(struct req *p)
 	buf_init(&p->out, 0);
 	if (p->has_key)
 		groups_of_part(p, r);
+	if (p->has_key && (p->layer || p->has_made)) {
+		part->has_etag = 1;
+		memcpy(part->etag, p->meta.etag, sizeof(part->etag));
+	}
 	if (p->has_key && (p->layer || p->is_stored)) {
 		part->is_kept = 1;
 		part->stamps = p->meta.stamps;
 		part->soft_ms = p->meta.soft_ms;
 		part->xmin = p->meta.xmin;
 	}
-	if (--r->n_pending == 0 && !r->in_run && r->step == STEP_query)
+	if (--r->n_pending == 0 && !r->in_run && (r->step == STEP_query || r->step == STEP_condition))
 		req_run(r);
 }
 

@@ -8,6 +8,7 @@
 #include "lib/base/err.h"
 #include "lib/shm/stamps.h"
 
+struct endpoint;
 struct req;
 
 struct part {
@@ -19,10 +20,15 @@ struct part {
 	int is_kept;		/* made or found under stamps that may be relied on */
 	struct stamp_set stamps;
 	uint64_t soft_ms, xmin;
+	int has_etag;
+	uint8_t etag[16];
 };
 
 /* Start the parts of r->run->ep; some may have ended when this returns. */
 void include_start(struct req *r);
+/* Start what GET of r's own path answers, by endpoint ep, as r's only part; the database is asked, whatever is cached. Of the query it gets
+ * what ep has parameters for. It may have ended when this returns. */
+void include_get(struct req *r, const struct endpoint *ep);
 /* A part has ended, just before its request is freed. */
 void include_ended(struct req *part);
 /* The whole ends before its parts do: they go on for the cache's sake, unheard. */

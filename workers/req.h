@@ -63,7 +63,7 @@ struct req {
 	enum http_method method;
 	int is_head;
 	struct slice method_text, uri, path, query;
-	struct slice content_type, cookie, accept, if_none_match, cache_control, remote_addr, request_id;
+	struct slice content_type, cookie, accept, if_match, if_none_match, cache_control, remote_addr, request_id;
 	int64_t content_length;		/* -1: not announced */
 	struct http_pair *pairs;
 	unsigned n_pairs;

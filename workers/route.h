@@ -22,7 +22,7 @@ struct endpoint_run {
 	struct metric_endpoint *metrics;
 	/* of a cached endpoint; reply_prepare */
 	int is_private;			/* no cache outside may show it to others, nor its tags */
-	uint16_t groups, group_invalidation;	/* of its tags, and of those it invalidates: which others are told; bits */
+	unsigned groups, group_invalidation;	/* of its tags, and of those it invalidates: which others are told; bits */
 	struct slice cache_control[2];	/* the line's text before and behind the seconds of max-age */
 	struct slice cache_lines;	/* Vary and X-Accel-Expires: the same in every answer */
 };

@@ -6,7 +6,7 @@
 
 #include "lib/base/num.h"
 
-enum wanted { W_PATH_INFO, W_URI, W_ADDR, W_ACCEPT, W_COOKIE, W_SCRIPT, W_QUERY, W_TYPE, W_METHOD, W_LENGTH,
+enum wanted { W_PATH_INFO, W_URI, W_ADDR, W_ACCEPT, W_COOKIE, W_SCRIPT, W_QUERY, W_TYPE, W_IF_MATCH, W_METHOD, W_LENGTH,
 	      W_REQUEST_ID, W_IF_NONE_MATCH, W_CACHE_CONTROL, W_COUNT };
 
 /* By length, so that most of the parameters that nobody wants cost one look into `first`. */
@@ -19,6 +19,7 @@ static const struct slice names[W_COUNT] = {
     [W_SCRIPT] = {"SCRIPT_NAME", 11},
     [W_QUERY] = {"QUERY_STRING", 12},
     [W_TYPE] = {"CONTENT_TYPE", 12},
+    [W_IF_MATCH] = {"HTTP_IF_MATCH", 13},
     [W_METHOD] = {"REQUEST_METHOD", 14},
     [W_LENGTH] = {"CONTENT_LENGTH", 14},
     [W_REQUEST_ID] = {"HTTP_X_REQUEST_ID", 17},
@@ -29,7 +30,7 @@ static const struct slice names[W_COUNT] = {
 #define LONGEST 18u
 static const unsigned char first[LONGEST + 1] = {
     W_COUNT, W_COUNT, W_COUNT,	W_COUNT, W_COUNT,  W_COUNT, W_COUNT, W_COUNT,	   W_COUNT,	   W_PATH_INFO,
-    W_COUNT, W_URI,   W_QUERY, W_COUNT, W_METHOD, W_COUNT, W_COUNT, W_REQUEST_ID, W_IF_NONE_MATCH};
+    W_COUNT, W_URI,   W_QUERY, W_IF_MATCH, W_METHOD, W_COUNT, W_COUNT, W_REQUEST_ID, W_IF_NONE_MATCH};
 
 /* Scheme and authority of an absolute-form target. */
 static struct slice origin_form(struct slice uri)
@@ -72,6 +73,7 @@ enum step_result step_parse(struct req *r)
 	r->accept = got[W_ACCEPT];
 	r->cookie = got[W_COOKIE];
 	r->if_none_match = got[W_IF_NONE_MATCH];
+	r->if_match = got[W_IF_MATCH];
 	r->cache_control = got[W_CACHE_CONTROL];
 	r->request_id = got[W_REQUEST_ID];
 	if (!got[W_METHOD].n)

@@ -1,6 +1,7 @@
 /* reply: status, headers and body become FastCGI records. HEAD, 204 and 304 carry no content. */
 #include "config.h"
 
+#include "workers/condition.h"
 #include "workers/groups.h"
 #include "workers/problem.h"
 #include "workers/worker.h"
@@ -163,6 +164,8 @@ enum step_result step_reply(struct req *r)
 		return STEP_NEXT;	/* on_sent */
 	if (r->has_key)
 		cache_settle(r);
+	if (unlikely(r->if_match.n) && !r->error && r->run && r->run->ep->method == HTTP_GET && !r->run->handler)
+		condition_of_get(r);
 	if (!r->conn)
 		return STEP_NEXT;
 	r->is_replying = 1;

@@ -32,7 +32,7 @@ struct slice http_etag_state(struct slice etag);
  * A list is read up to its first fault: an unread tag costs a full answer, never a wrong 304. etag.p == NULL: there is no
  * current representation, and nothing matches, not even `*`. */
 int http_if_none_match(struct slice list, struct slice etag);
-/* Is the condition If-Match true? Strong comparison, the coding included: give the tag of the coding that would be chosen for this client.
+/* Is the condition If-Match true? Strong comparison, the coding included.
  * A fault in the list, a weak tag and etag.p == NULL are no match: the change is then refused (412), which is the safe side. */
 int http_if_match(struct slice list, struct slice etag);
 

@@ -22,6 +22,7 @@ ERR(not_acceptable, 406, LOG_INFO, 0, "No representation that the client accepts
 ERR(request_timeout, 408, LOG_INFO, 1, "The request did not arrive in time.")
 ERR(conflict, 409, LOG_INFO, 0, "The change conflicts with existing data.")
 ERR(serialization, 409, LOG_INFO, 1, "The change lost against a concurrent one.")
+ERR(precondition_failed, 412, LOG_INFO, 0, "The condition of the request does not hold.")
 ERR(too_large, 413, LOG_INFO, 0, "The request body is too large.")
 ERR(uri_too_long, 414, LOG_INFO, 0, "The request target is too long.")
 ERR(unsupported_media_type, 415, LOG_INFO, 0, "The body must be JSON.")
