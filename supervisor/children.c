@@ -640,7 +640,8 @@ void children_judge(struct weird *w, uint64_t now_ns)
 
 void children_stop_now(struct weird *w)
 {
-	for (unsigned i = 0; i <= w->n_numbers; i++)
+	/* weir-monitor is asked when they are gone (stop_check) */
+	for (unsigned i = 0; i < w->n_numbers; i++)
 		if (w->children[i].pid)
 			child_send(&w->children[i], HERITAGE_STOP, 0);
 }

@@ -121,7 +121,7 @@ void children_balance(struct weird *w);
 /* A new worker on g in a spare number; NULL with the log when none can be started. */
 struct child *children_start(struct weird *w, struct generation *g);
 void child_ask(struct child *c);	/* to go, after what it has */
-/* HERITAGE_STOP or a signal to every child. */
+/* HERITAGE_STOP to every worker; a signal to every child. */
 void children_stop_now(struct weird *w);
 void children_signal(struct weird *w, int sig);
 void children_reap(struct weird *w);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,14 +257,16 @@ static void say(struct worker *w, enum heritage_type type, uint32_t arg, const c
 
 static void report_refused(struct worker *w, struct db_pool *p, unsigned n_stmts)
 {
-	char where[1000];
+	char where[1000 + PATH_MAX];
+	size_t folder;
 
-	for (unsigned i = 0; i < n_stmts; i++) {
+	folder = (size_t)snprintf(where, PATH_MAX, "%s/", w->snapshot.options.endpoints);
+	for (unsigned i = 0; i < n_stmts && folder < PATH_MAX; i++) {
 		const struct db_stmt *s = db_pool_stmt(p, i);
 
 		if (!s->failed.id)
 			continue;
-		err_format(&s->failed, where, sizeof(where));
+		err_format(&s->failed, where + folder, sizeof(where) - folder);
 		log_error("%s", where);
 		say(w, HERITAGE_FAILED, EXIT_CONFIG, where);
 	}

@@ -378,6 +378,7 @@ def test_signals_stop_everything(weir, sig, limit):
     assert w.proc.popen.wait(20 * PATIENCE) == 0
     assert time.monotonic() - begin < limit * PATIENCE
     assert not [p for p in children if os.path.exists(f"/proc/{p}")]
+    assert "left unasked" not in w.log_text() and w.log_text().count("weir-monitor is ready") == 1
     for path in (w.control, w.listen.removeprefix("unix:"), w.status.removeprefix("unix:")):
         assert not os.path.exists(path)
 
