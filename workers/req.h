@@ -84,6 +84,7 @@ struct req {
 	/* cache: valid when has_key (stamps also for a write that invalidates) */
 	unsigned char has_key, is_quiet, has_flight, is_following, is_collapsed, is_stored, wants_refresh, is_refresh;
 	unsigned char is_not_modified, has_made, is_stale;
+	unsigned char only_cached;	/* only-if-cached: the database is not asked */
 	unsigned char asks_anew;	/* the database is asked, whatever is kept and whoever else asks */
 	uint64_t fill_ms;		/* boot clock, when the stamps were loaded */
 	enum req_fwd fwd;

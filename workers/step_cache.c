@@ -151,6 +151,13 @@ static int look(struct req *r)
 	return 1;
 }
 
+/* only-if-cached, and neither tier has it: nobody is to wait for this one. */
+static enum step_result absent(struct req *r)
+{
+	cache_land(r, FLIGHT_ABANDONED);
+	return req_fail(r, E_not_cached, NULL);
+}
+
 /* Who owns a flight looks again: another one's may have landed between the look and the joining. */
 static enum step_result fly(struct req *r)
 {
@@ -164,19 +171,25 @@ static enum step_result fly(struct req *r)
 	}
 	r->fwd = why;
 	buf_clear(&r->out);
-	return !r->asks_anew && tier_ask(r) ? STEP_WAIT : STEP_NEXT;
+	if (!r->asks_anew && tier_ask(r))
+		return STEP_WAIT;
+	return r->only_cached ? absent(r) : STEP_NEXT;
 }
 
 static enum step_result miss(struct req *r)
 {
 	uint64_t wait;
 	unsigned error = 0;
+	enum flight_role role;
 
 	buf_clear(&r->out);
 	begin_fill(r);
 	r->is_quiet = (unsigned char)stamps_load(&r->w->stamps, &r->stamps);
-	switch (flight_join(&r->w->flights, r->key.h, stamps_digest(&r->stamps), r->is_quiet, !r->asks_anew, r->w->number,
-			    r->w->boot_ms, &r->flight, &error)) {
+	role = flight_join(&r->w->flights, r->key.h, stamps_digest(&r->stamps), r->is_quiet,
+			   !r->asks_anew && !r->only_cached, r->w->number, r->w->boot_ms, &r->flight, &error);
+	if (r->only_cached && role != FLIGHT_OWN)
+		return absent(r);
+	switch (role) {
 	case FLIGHT_OWN:
 		return fly(r);
 	case FLIGHT_FOLLOW:
@@ -232,6 +245,8 @@ static enum step_result asked(struct req *r)
 	if (r->tier_op)
 		return STEP_WAIT;
 	r->is_tier_asked = 0;
+	if (!r->layer && r->only_cached)
+		return absent(r);
 	if (!r->layer) {
 		begin_fill(r);	/* the query begins only now */
 		r->is_quiet = (unsigned char)stamps_load(&r->w->stamps, &r->stamps);
@@ -268,7 +283,7 @@ void cache_wake(struct worker *w)
 
 /* What the request's Cache-Control wants of us. Others of its directives are not obeyed: how old an answer may be is for the
  * endpoint to say, not for a client that would then decide the load of the database. */
-static int obey(struct req *r)
+static void obey(struct req *r)
 {
 	struct http_cc cc;
 
@@ -278,14 +293,13 @@ static int obey(struct req *r)
 		r->asks_anew = 1;
 		r->fwd = FWD_REQUEST;
 	}
-	return !!(cc.flags & HTTP_CC_ONLY_IF_CACHED);
+	r->only_cached = !!(cc.flags & HTTP_CC_ONLY_IF_CACHED);
 }
 
 enum step_result step_cache(struct req *r)
 {
 	struct worker *w = r->w;
 	const struct endpoint *ep = r->run->ep;
-	int only_if_cached = 0;
 
 	if (!w->stamps.n)
 		return STEP_NEXT;
@@ -302,11 +316,11 @@ enum step_result step_cache(struct req *r)
 		return asked(r);
 	w->boot_ms = clock_boot_ms();
 	if (r->cache_control.n)
-		only_if_cached = obey(r);
+		obey(r);
 	if (cachekey_make(r))
-		return only_if_cached ? req_fail(r, E_not_cached, NULL) : STEP_NEXT;
+		return r->only_cached ? absent(r) : STEP_NEXT;
 	r->has_key = 1;
 	if (!r->asks_anew && look(r))
 		return STEP_DONE;
-	return only_if_cached ? req_fail(r, E_not_cached, NULL) : miss(r);
+	return miss(r);
 }

@@ -309,3 +309,15 @@ def test_servers_that_are_wrong_are_refused_by_line(site, servers, secret, says)
     s = site(endpoints={}, options={"cache": {"servers": servers, **({"secret": secret} if secret else {})}})
     done = s.weird("-t", "--offline")
     assert done.returncode == 78 and re.search(r"weir\.conf:\d+:.*" + says, done.stderr), done.stderr
+
+
+def test_only_if_cached_asks_memcached_and_no_further(host, db):
+    a, b = host(), host()
+    only = [("Cache-Control", "only-if-cached")]
+    assert b.get("/item/1", headers=only).code == "not_cached"
+    a.get("/item/1")
+    reply = wait_for(lambda: (r := b.get("/item/1", headers=only)).status == 200 and r, 5, "the value to be found")
+    assert reply.json["v"] == 0 and reply.header("cache-status").endswith("detail=L2")
+    # one that was refused leaves nothing behind that others would meet
+    assert b.get("/item/2", headers=only).code == "not_cached"
+    assert b.get("/item/2").status == 200
