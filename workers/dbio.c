@@ -8,20 +8,31 @@
 #include "workers/intent.h"
 #include "workers/worker.h"
 
+#define AT_ONCE_NS (50 * 1000ull)
+
 struct db_watch {
 	uv_poll_t poll;
 	struct db_conn *conn;
 	struct worker *w;
 };
 
+/* A poll that returned at once found what may have come at any time since the one before it. */
+static uint64_t readable_since(const struct worker *w, uint64_t now_ns)
+{
+	return now_ns - w->polled_ns < AT_ONCE_NS ? w->turn_ns : now_ns;
+}
+
 static void on_db(uv_poll_t *h, int status, int events)
 {
 	struct db_watch *x = h->data;
+	uint64_t now_ns;
 
+	if (!x->conn)
+		return;
+	now_ns = front_now(&x->w->front);
 	/* After an error (EPOLLERR: the peer closed over unread data) libuv watches no more. */
-	if (x->conn)
-		db_conn_step(x->conn, status < 0 || events & (UV_READABLE | UV_DISCONNECT),
-			     events & UV_WRITABLE, status < 0, front_now(&x->w->front));
+	db_conn_step(x->conn, status < 0 || events & (UV_READABLE | UV_DISCONNECT), events & UV_WRITABLE, status < 0,
+		     readable_since(x->w, now_ns), now_ns);
 }
 
 static void watch(void *ctx, struct db_conn *c, int fd, int want_write)

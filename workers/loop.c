@@ -380,6 +380,8 @@ static void on_prepare(uv_prepare_t *h)
 	metric_add(&w->metrics->turns, 1);
 	if (turn > w->longest_turn_ns)
 		w->longest_turn_ns = turn;
+	w->turn_ns = w->front.now_ns;
+	w->polled_ns = now;
 	w->front.now_is_stale = 1;
 }
 

@@ -60,7 +60,8 @@ struct worker {
 	unsigned n_free_reqs, n_reqs, n_jobs;	/* jobs in the thread pool */
 	struct buf free_bufs[64];
 	unsigned n_free_bufs;
-	uint64_t turn_ns, busy_ns, last_beat_ns, last_tick_ns, longest_turn_ns, timer_due_ns, bodies_bytes;
+	uint64_t turn_ns, polled_ns;		/* when the last turn began and ended */
+	uint64_t busy_ns, last_beat_ns, last_tick_ns, longest_turn_ns, timer_due_ns, bodies_bytes;
 	uint64_t beat_busy_ns;
 	uint64_t boot_id, requests;
 	unsigned number;

@@ -74,9 +74,10 @@ struct db_stmt {
 	const struct endpoint *endpoint;	/* what its file says is held against the description; NULL: nothing */
 	struct express *express;
 	struct err failed;	/* id != 0: the server refuses it */
-	uint64_t mean_us;	/* moving mean of service time */
+	uint64_t mean_us;	/* moving mean of service time; 0: not known yet */
 	uint64_t failed_ns;	/* last SQL error, for batch sharing */
 	unsigned runs;
+	uint64_t alone_ns;	/* when a run of a group was last measured alone */
 };
 
 enum db_query_state { DB_Q_NEW, DB_Q_QUEUED, DB_Q_SENT, DB_Q_DONE };
@@ -113,7 +114,7 @@ struct db_query {
 	struct db_conn *conn;
 	struct db_entry *entry;
 	enum db_query_state state;
-	unsigned char reran, farewells, wants_exclusive, wants_own_sync;
+	unsigned char reran, farewells, wants_exclusive, wants_own_sync, is_counted;
 };
 
 struct db_ops {
@@ -137,7 +138,7 @@ struct db_pool_conf {
 	struct metric_row *metrics;
 	unsigned db, number;
 	unsigned n_workers;	/* that share the warm connections */
-	unsigned queue_limit;
+	unsigned queue_limit;	/* requests that may wait; those of one group count as one */
 	size_t max_response;	/* a read whose result is far beyond it is stopped while it arrives; 0 = never */
 	int has_monitor;	/* weir-monitor cancels for us; else a thread of our own does */
 	const struct db_ops *ops;
@@ -165,7 +166,7 @@ int db_submit(struct db_pool *p, struct db_query *q) MUST_USE;
 void db_abandon(struct db_pool *p, struct db_query *q);
 /* Next finished query, NULL when none. */
 struct db_query *db_pool_next_done(struct db_pool *p);
-/* Send what waits; once per loop turn. */
+/* Send what waits; once per loop turn, which began at now_ns. */
 void db_pool_flush(struct db_pool *p, uint64_t now_ns);
 /* Timers: call every 10 ms while db_pool_is_active, every 250 ms else. */
 void db_pool_tick(struct db_pool *p, uint64_t now_ns);
@@ -174,9 +175,10 @@ int db_pool_is_active(const struct db_pool *p);
 void db_pool_drain(struct db_pool *p);
 unsigned db_pool_waiting(const struct db_pool *p);
 
-/* The descriptor is ready. is_broken: the socket is in error and the loop has stopped watching it, so this is the
+/* The descriptor is ready, and may have been since since_ns, before now_ns, when the program was busy: what came is
+ * not held against the server for longer. is_broken: the socket is in error and the loop has stopped watching it, so this is the
  * last call: what was received is used, then the connection is closed. */
-void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t now_ns);
+void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t since_ns, uint64_t now_ns);
 void **db_conn_watch(struct db_conn *c);	/* the program's handle for this connection */
 
 void db_job_run(struct db_job *job);

@@ -248,6 +248,7 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 	q->sent_ns = now_ns;
 	q->state = DB_Q_SENT;
 	c->work_us += s->mean_us;
+	s->runs++;
 	if (with_sync < 0)
 		return -1;
 	n = send_settings(c, q, now_ns);
@@ -276,12 +277,13 @@ static struct db_entry *head(struct db_conn *c)
 	return l ? LIST_ENTRY(l, struct db_entry, node) : NULL;
 }
 
-/* Time the server worked on e: the wait behind earlier statements is not held against it. */
-static uint64_t service_us(const struct db_conn *c, const struct db_entry *e, uint64_t now_ns)
+/* Time the server worked on e, whose end was there at end_ns: the wait behind earlier statements is not held
+ * against it. */
+static uint64_t service_us(const struct db_conn *c, const struct db_entry *e, uint64_t end_ns)
 {
 	uint64_t from = e->sent_ns > c->last_sync_ns ? e->sent_ns : c->last_sync_ns;
 
-	return now_ns > from ? (now_ns - from) / 1000 : 0;
+	return end_ns > from ? (end_ns - from) / 1000 : 0;
 }
 
 /* Near to what came over the wire: libpq's memory without its 16 bytes a value and 16 a row. Adding up the
@@ -296,16 +298,20 @@ static uint64_t result_bytes(const PGresult *res)
 
 static void sample(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 {
-	struct db_stmt *s = &c->pool->stmts[e->stmt];
-	uint64_t us = service_us(c, e, now_ns);
+	struct db_pool *p = c->pool;
+	struct db_stmt *s = &p->stmts[e->stmt];
+	uint64_t us = service_us(c, e, p->since_ns), most = 4 * s->mean_us + 50;
 
 	/* the statements of a batch all end at its Sync: only those that have their own tell what one takes */
-	s->runs++;
 	if (e->is_shared)
 		return;
-	s->mean_us = s->runs > 1 ? (s->mean_us * 15 + us) / 16 : us;
 	if (s->may_express && s->express)
 		express_sample(s->express, us, result_bytes(e->result), now_ns / CLOCK_MS);
+	/* Few runs that waited for a core say little of the next ones: one counts as far as it may be a change, which a
+	 * fourth of all must share to be one. */
+	if (s->mean_us)
+		us = (s->mean_us * 15 + (us < most ? us : most)) / 16;
+	s->mean_us = us ? us : 1;
 }
 
 /* The lane met its guard. A second hit before all that were in flight at the first are answered:
@@ -641,12 +647,13 @@ static void last_words(struct db_conn *c, uint64_t now_ns)
 	db_conn_close(c, now_ns);
 }
 
-void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t now_ns)
+void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t since_ns, uint64_t now_ns)
 {
 	struct db_pool *p = c->pool;
 	int dead = 0, left;
 
 	p->now_ns = p->heard_ns = now_ns;
+	p->since_ns = since_ns;
 	if (is_broken) {
 		last_words(c, now_ns);
 		return;

@@ -15,6 +15,8 @@
 #define BATCH_MAX 32u		/* statements that share a Sync */
 #define BATCH_WORK_US 1000u
 #define BATCH_FLUSH_EVERY 8u
+#define ALONE_RUNS 64u		/* one of so many is measured alone */
+#define ALONE_NS (10 * CLOCK_MS)	/* and of groups, which it tears, no more than one in this time */
 #define EXPRESS_PARAM_BYTES (16u * 1024)
 #define DESCRIBE_AGAIN_NS CLOCK_S
 
@@ -91,6 +93,7 @@ void db_requeue(struct db_pool *p, struct db_query *q, int exclusive)
 		q->wants_exclusive = 1;
 	q->state = DB_Q_QUEUED;
 	p->n_waiting++;
+	p->n_counted += q->is_counted;
 	list_add_head(q->wants_exclusive || q->is_write ? &p->q_exclusive : &p->q_express, &q->node);
 }
 
@@ -131,6 +134,7 @@ int db_submit(struct db_pool *p, struct db_query *q)
 {
 	struct db_stmt *s = &p->stmts[q->stmt];
 	uint64_t now_ns = q->queued_ns;
+	int counts = !q->group || q->group != p->last_group;
 
 	check(q->state == DB_Q_NEW);
 	if (s->failed.id) {
@@ -142,11 +146,15 @@ int db_submit(struct db_pool *p, struct db_query *q)
 	}
 	if (p->failures && !has_open(p))
 		return -E_db_down;
-	if (p->n_waiting >= p->conf.queue_limit)
+	if (counts && p->n_counted >= p->conf.queue_limit)
 		return -E_overloaded;
+	if (counts)
+		p->last_group = q->group;
+	q->is_counted = (unsigned char)counts;
 	q->error = E_ok;
 	q->state = DB_Q_QUEUED;
 	p->n_waiting++;
+	p->n_counted += q->is_counted;
 	if (may_express(p, q, now_ns)) {
 		list_add_tail(&p->q_express, &q->node);
 	} else {
@@ -160,6 +168,7 @@ static void unqueue(struct db_pool *p, struct db_query *q)
 {
 	list_del(&q->node);
 	p->n_waiting--;
+	p->n_counted -= q->is_counted;
 }
 
 void db_abandon(struct db_pool *p, struct db_query *q)
@@ -258,14 +267,23 @@ static struct db_conn *pick_idle(struct db_pool *p)
 	return NULL;
 }
 
+/* Is the next run of s to be measured alone? What shares a Sync tells nothing of a single statement. */
+static int is_measured(struct db_stmt *s, const struct db_query *q, uint64_t now_ns)
+{
+	if (s->runs % ALONE_RUNS != 0 || (q->group && now_ns - s->alone_ns < ALONE_NS))
+		return 0;
+	s->alone_ns = now_ns;
+	return 1;
+}
+
 static int is_shareable(const struct db_pool *p, const struct db_query *q, uint64_t now_ns)
 {
-	const struct db_stmt *s = &p->stmts[q->stmt];
+	struct db_stmt *s = &p->stmts[q->stmt];
 
-	/* a request with settings never shares a Sync; 1 run in 64 is measured alone */
+	/* a request with settings never shares a Sync */
 	return (p->conf.opts->batch || q->group) && !p->conf.opts->pooler && !q->user && !q->claims && !q->wants_own_sync && !s->is_time_bound &&
-	       s->mean_us <= BATCH_WORK_US && s->runs % 64 != 0 &&
-	       (!s->failed_ns || now_ns - s->failed_ns > 60 * CLOCK_S);
+	       s->mean_us <= BATCH_WORK_US && (!s->failed_ns || now_ns - s->failed_ns > 60 * CLOCK_S) &&
+	       !is_measured(s, q, now_ns);
 }
 
 struct batch {
@@ -324,9 +342,10 @@ static void send_on(struct db_pool *p, struct db_conn *c, struct db_query *q, st
 	b->last = q->entry;
 	b->n++;
 	b->work_us += p->stmts[q->stmt].mean_us;
-	if (b->n % BATCH_FLUSH_EVERY == 0)
+	/* a request needs all of its answers: the first ones are not wanted earlier */
+	if (!group && b->n % BATCH_FLUSH_EVERY == 0)
 		(void)PQsendFlushRequest(c->pg);
-	if (b->n >= BATCH_MAX || b->work_us >= BATCH_WORK_US)
+	if (b->n >= BATCH_MAX || b->work_us >= (group ? DB_LANE_WORK_US : BATCH_WORK_US))
 		(void)batch_end(b, now_ns);
 }
 
@@ -335,7 +354,8 @@ static int waits_for_description(const struct db_pool *p, const struct db_query 
 	return !p->stmts[q->stmt].desc || p->stmts[q->stmt].is_stale;
 }
 
-static void flush_express(struct db_pool *p, uint64_t now_ns)
+/* now_ns: when the connections were last looked at; sent_ns: the time. */
+static void flush_express(struct db_pool *p, uint64_t now_ns, uint64_t sent_ns)
 {
 	struct batch b = {0};
 
@@ -352,9 +372,10 @@ static void flush_express(struct db_pool *p, uint64_t now_ns)
 			list_add_tail(&p->q_exclusive, l);
 			continue;
 		}
-		c = pick_express(p, q, now_ns);
+		/* a group is not torn by the window */
+		c = b.c && q->group && b.group == q->group ? b.c : pick_express(p, q, now_ns);
 		if (c) {
-			send_on(p, c, q, &b, now_ns);
+			send_on(p, c, q, &b, sent_ns);
 			continue;
 		}
 		/* what does not fit waits here, where it still has a deadline and a choice */
@@ -363,9 +384,9 @@ static void flush_express(struct db_pool *p, uint64_t now_ns)
 		c = pick_idle(p);
 		if (!c)
 			break;
-		send_on(p, c, q, &b, now_ns);
+		send_on(p, c, q, &b, sent_ns);
 	}
-	(void)batch_end(&b, now_ns);
+	(void)batch_end(&b, sent_ns);
 }
 
 static void flush_exclusive(struct db_pool *p, uint64_t now_ns)
@@ -541,11 +562,15 @@ void db_pool_start(struct db_pool *p)
 
 void db_pool_flush(struct db_pool *p, uint64_t now_ns)
 {
+	uint64_t sent_ns;
+
 	p->now_ns = now_ns;
 	if (p->n_waiting == 0)
 		return;
-	flush_express(p, now_ns);
-	flush_exclusive(p, now_ns);
+	/* the turn may have been a long one, which is none of the server's time */
+	sent_ns = clock_mono_ns();
+	flush_express(p, now_ns, sent_ns);
+	flush_exclusive(p, sent_ns);
 	if (p->n_waiting)
 		maintain(p, now_ns);
 }

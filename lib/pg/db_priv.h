@@ -96,10 +96,12 @@ struct db_pool {
 	struct list conns;
 	unsigned n_conns, n_connecting, n_express, n_exclusive;
 	struct list q_express, q_exclusive, done;
-	unsigned n_waiting;
+	unsigned n_waiting, n_counted;	/* statements; requests, for queue_limit */
+	uint64_t last_group;		/* whose first statement was counted last */
 	struct list free_entries;
 	int is_described, is_refused, is_draining, is_describing, wants_describe;
 	uint64_t now_ns;
+	uint64_t since_ns;		/* what is read now was not there before */
 	uint64_t retry_ns;		/* no connect before that */
 	unsigned failures;		/* connects in a row */
 	uint64_t express_off_until_ns, given_up_ns;

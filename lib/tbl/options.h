@@ -68,7 +68,7 @@ OPT_limits(msec, header_timeout, "header_timeout", "10s", "100ms", "10min", OPT_
 OPT_limits(msec, body_timeout, "body_timeout", "30s", "100ms", "1h", OPT_F_RELOAD, "From the headers until the whole body is here.")
 OPT_limits(msec, write_timeout, "write_timeout", "60s", "100ms", "1h", OPT_F_RELOAD, "How long a peer may take nothing of its response.")
 OPT_limits(msec, idle_timeout, "idle_timeout", "1h", "1s", "7d", OPT_F_RELOAD, "How long a kept-alive connection may be idle.")
-OPT_limits(uint, queue, "queue", "256", "1", "65535", OPT_F_RELOAD, "Requests of one worker that may wait for a database connection.")
+OPT_limits(uint, queue, "queue", "256", "1", "65535", OPT_F_RELOAD, "Requests of one worker that may wait for a database connection; the parts of a composed one count as one.")
 
 OPT_cache(size, memory, "memory", "64MiB", "0", "256GiB", OPT_F_RESTART, "Shared memory for cached answers; 0 turns the cache off.")
 OPT_cache(uint, stamps, "stamps", "262144", "4096", "1048576", OPT_F_RESTART, "Generation counters that tags hash to, a power of two, 32 bytes each; with more of them an invalidation meets another tag by chance less often.")

@@ -1,11 +1,12 @@
 """Composed endpoints: parts cached apart, those that miss fetched together, the whole void with any part."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from weirtest.base import wait_for
-from weirtest.weir import Site, Weird
+from weirtest.weir import LoneWorker, Site, Weird
 
 from test_61_cache import expect_queries, is_hit, status_of
 
@@ -170,3 +171,38 @@ def test_a_reload_with_another_part_finds_no_whole_of_the_old_one(db):
         wait_for(lambda: weird.get("/whole").json == {"m": 2}, 10, "the new whole")
     finally:
         weird.stop()
+
+
+def uncached(db, limits):
+    parts = "".join(f"-- @include p{i} = GET /part?n={i}\n" for i in range(5))
+    return LoneWorker(Site(db.conninfo, {
+        "part": "-- @route GET /part\n-- @param n\n-- @returns row\n"
+                "SELECT :n::int AS n, current_setting('default_transaction_read_only') AS ro, xact_start::text AS began "
+                "FROM pg_stat_activity WHERE pid = pg_backend_pid()",
+        "all": "-- @route GET /all\n" + parts}, {"limits": limits}))
+
+
+def test_the_parts_of_a_request_wait_as_one(db):
+    w = uncached(db, {"queue": 1})
+    try:
+        reply = w.get("/all")
+        assert reply.status == 200 and [p["n"] for p in reply.json.values()] == list(range(5))
+    finally:
+        w.stop()
+
+
+def test_the_parts_of_a_request_share_a_sync(db):
+    """And what is between two Syncs is one transaction. Now and then one part is sent alone, to be measured."""
+    w = uncached(db, {})
+    try:
+        whole = []
+
+        def ask():
+            replies = clients.map(lambda _: w.get("/all").json.values(), range(64))
+            whole.extend({p["began"] for p in parts} for parts in replies if all(p["ro"] == "on" for p in parts))
+            return len(whole) >= 160
+        with ThreadPoolExecutor(16) as clients:
+            wait_for(ask, 30, "the express lane")
+        assert sum(len(began) == 1 for began in whole) > len(whole) / 2, sorted(map(len, whole))
+    finally:
+        w.stop()
