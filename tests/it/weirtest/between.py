@@ -46,12 +46,13 @@ class PgBouncer:
 
 
 class Relay:
-    """A TCP relay to a port. Paused it is a partition: the kernel still acknowledges, nothing arrives, nobody is told."""
+    """A TCP relay to a port. Paused it is a partition: the kernel still acknowledges, nothing arrives, nobody is told. With delay_ms
+    whatever comes back is late."""
 
-    def __init__(self, port):
+    def __init__(self, port, delay_ms=0):
         self.port = free_port()
         self.dir = temp_dir("relay")
-        self.proc = Proc([sys.executable, Path(__file__).with_name("relay.py"), self.port, port], self.dir / "log")
+        self.proc = Proc([sys.executable, Path(__file__).with_name("relay.py"), self.port, port, delay_ms], self.dir / "log")
         self.proc.wait_until(lambda: port_answers(self.port), 10, "the relay to listen")
 
     def pause(self):

@@ -1,13 +1,15 @@
-"""relay.py PORT TO: every connection to PORT of the loopback address goes on to TO."""
+"""relay.py PORT TO [DELAY_MS]: every connection to PORT of the loopback address goes on to TO; what comes back is late
+by DELAY_MS, one piece after another."""
 
 import selectors
 import socket
 import sys
+import time
 
 LOOPBACK = "127.0.0.1"
 
 
-def main(port, to):
+def main(port, to, delay_ms=0):
     sel = selectors.DefaultSelector()
     listener = socket.create_server((LOOPBACK, port))
     sel.register(listener, selectors.EVENT_READ, None)
@@ -20,21 +22,22 @@ def main(port, to):
                 except OSError:
                     near.close()
                     continue
-                sel.register(near, selectors.EVENT_READ, far)
-                sel.register(far, selectors.EVENT_READ, near)
+                sel.register(near, selectors.EVENT_READ, (far, 0))
+                sel.register(far, selectors.EVENT_READ, (near, delay_ms / 1000))
                 continue
             if key.fileobj.fileno() < 0:
                 continue
             try:
                 data = key.fileobj.recv(65536)
                 if data:
-                    key.data.sendall(data)
+                    time.sleep(key.data[1])
+                    key.data[0].sendall(data)
                     continue
             except OSError:
                 pass
-            for s in (key.fileobj, key.data):
+            for s in (key.fileobj, key.data[0]):
                 sel.unregister(s)
                 s.close()
 
 
-main(int(sys.argv[1]), int(sys.argv[2]))
+main(*map(int, sys.argv[1:]))

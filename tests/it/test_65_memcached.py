@@ -1,13 +1,19 @@
 """The second tier: answers in memcached, shared by two instances that know nothing of each other but the database."""
 
+import os
+import random
 import re
+import signal
 import threading
 import time
 
 import pytest
 
-from weirtest.base import TOP, wait_for
+from weirtest.base import PATIENCE, TOP, wait_for
+from weirtest.between import Relay
+from weirtest.fcgi import Closed
 from weirtest.memcached import Memcached
+from weirtest.pg import Standby
 from weirtest.weir import Site, Weird
 
 SCHEMA = """
@@ -321,3 +327,176 @@ def test_only_if_cached_asks_memcached_and_no_further(host, db):
     # one that was refused leaves nothing behind that others would meet
     assert b.get("/item/2", headers=only).code == "not_cached"
     assert b.get("/item/2").status == 200
+
+
+def test_a_node_that_comes_back_with_old_values_is_not_believed(host, nodes):
+    a, b = host(), host()
+    _, key = stored(a, "/item/7", nodes[0])
+    old = nodes[0].get(key)
+    set_value(a, 7, 1)
+    wait_for(lambda: b.get("/item/7").json["v"] == 1, 5, "the other host to hear of it")
+    for n in range(2, 6):
+        set_value(b, 7, n)      # void on b; what it finds in memcached is what the node kept
+        nodes[0].set(key, old)
+        assert b.get("/item/7").json["v"] == n
+    assert figure(b, "weir_cache_l2_refused_total", reason="written") + unanswered(b) >= 4
+
+
+def test_a_slow_node_is_left_alone(host, nodes, db):
+    """Answers that come after 50 ms are not waited for, and after three of them nobody asks."""
+    slow = Relay(nodes[0].port, delay_ms=50)
+    try:
+        w = host(cache={"servers": [f"127.0.0.1:{slow.port}"], "secret": SECRET})
+        late = 0
+        for i in range(1, 200):
+            started = time.monotonic()
+            assert w.get(f"/free/{i}").status == 200
+            late += time.monotonic() - started > 0.015
+        assert late <= 2 * 3 + 6, f"{late} of 199 requests waited"
+        assert w.ctl("cache", json=True).json["nodes"][0]["opened"] >= 1
+    finally:
+        slow.close()
+
+
+def test_after_a_failover_nothing_of_the_lost_primary_is_believed(own_pg, nodes, weir):
+    """The promoted standby gives transactions the numbers that the lost primary gave to others."""
+    own_pg.sql(SCHEMA, dbname="test")
+    standby = Standby(own_pg)
+    try:
+        standby.start()
+        both = (f"host={own_pg.dir},{standby.dir} port={own_pg.port},{standby.port} dbname=test user=postgres "
+                "target_session_attrs=read-write")
+        w = weir(conninfo=both, endpoints=ENDPOINTS, options={"cache": {"servers": [nodes[0].server], "secret": SECRET}})
+        wait_for(lambda: has(w, "listening") == 1, 15, "weir-monitor to listen")
+        stored(w, "/item/7", nodes[0])
+        stored(w, "/free/7", nodes[0])
+        wait_for(lambda: standby.value("SELECT count(*) FROM item") == 1000, 5, "the rows on the standby")
+        own_pg.stop("immediate")
+        standby.promote()
+        standby.sql("UPDATE item SET v = 3 WHERE id = 7")
+        wait_for(lambda: next(d for d in w.ctl("database", json=True).json["databases"])["where"].startswith(
+            str(standby.dir)), 10, "the new primary to be found")
+        wait_for(lambda: w.get("/items").status == 200, 5, "the new primary to answer")
+        assert w.ctl("cache", "purge", "endpoint", "get", "soft").ok
+        w.reload()
+        wait_for(lambda: w.get("/item/7").json["v"] == 3, 5, "the new primary's value")
+        hits = figure(w, "weir_cache_l2_gets_total", result="hit")
+        assert w.get("/free/8").status == 200 and figure(w, "weir_cache_l2_gets_total", result="hit") == hits
+    finally:
+        standby.close()
+
+
+class Checker:
+    """Writers raise numbers, each item by one of them; readers compare with what was acknowledged. On the host of
+    the write that is so at once; elsewhere when the event has come, for which it has a second."""
+
+    def __init__(self, a, b, db, seconds):
+        self.a, self.b, self.db = a, b, db
+        self.stop = time.monotonic() + seconds
+        self.items = {"a": range(1, 9), "b": range(11, 19), "psql": range(21, 29)}
+        self.acknowledged = {i: [(0, 0)] for r in self.items.values() for i in r}     # (when, value)
+        self.faults, self.reads, self.layers, self.lock = [], 0, {}, threading.Lock()
+
+    def write(self, name, weird):
+        rng, n, connection = random.Random(name), 0, None if weird else self.db.connect()
+        while time.monotonic() < self.stop:
+            item, n = rng.choice(self.items[name]), n + 1
+            if weird:
+                try:
+                    if weird.get(f"/item/{item}", "POST", body=b'{"v": %d}' % n,
+                                 headers=[("Content-Type", "application/json")]).status != 204:
+                        continue
+                except (OSError, Closed):   # killed: it may be written, and the next number is higher
+                    continue
+            else:
+                with connection.cursor() as c:
+                    c.execute("UPDATE item SET v = %s WHERE id = %s", (n, item))
+            with self.lock:
+                self.acknowledged[item].append((time.monotonic(), n))
+            time.sleep(rng.random() * 0.06)
+
+    def read(self, name, weird):
+        rng = random.Random()
+        while time.monotonic() < self.stop:
+            owner = rng.choice(list(self.items))
+            item = rng.choice(self.items[owner])
+            until = time.monotonic() - (0 if owner == name else 1.0 * PATIENCE)
+            with self.lock:
+                least = max(n for when, n in self.acknowledged[item] if when <= until)
+            try:
+                reply = weird.get(f"/item/{item}")
+            except (OSError, Closed):
+                continue
+            if reply.status != 200:
+                continue
+            with self.lock:
+                self.reads += 1
+                self.layers[layer(reply)] = self.layers.get(layer(reply), 0) + 1
+                if reply.json["v"] < least:
+                    self.faults.append((name, owner, item, reply.json["v"], least, status_of(reply)))
+
+    def run(self, disturb):
+        threads = [threading.Thread(target=self.write, args=x) for x in (("a", self.a), ("b", self.b), ("psql", None))]
+        threads += [threading.Thread(target=self.read, args=x) for x in (("a", self.a), ("b", self.b)) * 3]
+        for t in threads:
+            t.start()
+        while time.monotonic() < self.stop - 1:
+            disturb()
+        for t in threads:
+            t.join()
+
+
+@pytest.mark.parametrize("with_faults", [False, True], ids=["calm", "faults"])
+def test_two_hosts_keep_the_promise(host, nodes, db, with_faults):
+    a, b = host(), host()
+    checker = Checker(a, b, db, 8)
+    rng = random.Random(1)
+
+    def kill_worker():
+        pids = rng.choice((a, b)).worker_pids()
+        if len(pids) == 2:
+            os.kill(rng.choice(pids), signal.SIGKILL)
+
+    def freeze():
+        nodes[0].freeze()
+        time.sleep(0.3)
+        nodes[0].thaw()
+
+    def restart():
+        nodes[0].kill()
+        time.sleep(0.1)
+        nodes[0].start()
+
+    def disturb():
+        time.sleep(0.4)
+        if with_faults:
+            rng.choice((kill_worker, kill_worker, freeze, restart))()
+
+    checker.run(disturb)
+    assert not checker.faults, checker.faults[:5]
+    written = sum(len(v) - 1 for v in checker.acknowledged.values())
+    assert written > 100 and checker.reads > 500 and checker.layers.get("L1", 0) > 50, (written, checker.layers)
+    if not with_faults:
+        assert checker.layers.get("L2", 0) > 5, checker.layers
+
+
+def test_a_worker_that_dies_waiting_for_memcached_holds_nobody_up(host, nodes):
+    a = host()
+    nodes[0].freeze()
+    replies = []
+
+    def ask(path):
+        try:
+            replies.append(a.get(path).status)
+        except (OSError, Closed):
+            replies.append(None)
+
+    threads = [threading.Thread(target=ask, args=(f"/free/{i % 3}0",)) for i in range(60)]
+    for t in threads:
+        t.start()
+    os.kill(a.worker_pids()[0], signal.SIGKILL)
+    started = time.monotonic()
+    for t in threads:
+        t.join()
+    assert time.monotonic() - started < 3 and replies.count(200) >= 1
+    assert a.get("/free/10").status == 200
