@@ -31,12 +31,12 @@ void groups_prepare(struct endpoint_run *runs, unsigned n)
 
 		for (unsigned k = 0; c->is_on && !runs[i].is_private && k < c->n_tags; k++)
 			if (is_anonymous(&c->tags[k]))
-				runs[i].groups |= 1u << k;
+				runs[i].groups = (uint16_t)(runs[i].groups | 1u << k);
 	}
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned k = 0; k < runs[i].ep->n_invalidates; k++)
 			if (may_be_shown(&runs[i].ep->invalidates[k], runs, n))
-				runs[i].group_invalidation |= 1u << k;
+				runs[i].group_invalidation = (uint16_t)(runs[i].group_invalidation | 1u << k);
 }
 
 static void add(struct groups *g, struct slice tag, struct arena *a)

@@ -100,9 +100,10 @@ static void sample(struct monitor_db *d)
 	d->has_tier_failed = !t->id && t->error[0];
 	if (t->id != atomic_load(&s->tier_id)) {
 		atomic_store(&s->tier_xmin, 0);
-		/* another server, or none: what this host knows of writes is of the one before */
+		/* another server, or none: what this host knows of writes is of the one before. L1's floor is raised when
+		 * the listener has followed. */
 		if (t->id)
-			events_distrust(d, clock_boot_ms(), t->xmax);
+			events_distrust(d, 0, t->xmax);
 		atomic_store(&s->tier_id, t->id);
 	}
 	if (t->id)
