@@ -43,6 +43,25 @@ static void route_text(const struct endpoint *ep, char *out, size_t n)
 	snprintf(out, n, "%s %s", http_method_name(ep->method), ep->path);
 }
 
+void generation_plan(const struct snapshot *s, struct region_plan *plan)
+{
+	const struct options *o = &s->options;
+	unsigned n = s->endpoints.n;
+
+	*plan = (struct region_plan){.n_numbers = 2 * o->workers.max,
+				     .n_endpoints = n + n / 2 + 32,	/* room for reloads */
+				     .n_databases = o->n_databases,
+				     .n_stamps = o->cache.memory ? o->cache.stamps : 0,
+				     .cache_bytes = o->cache.memory,
+				     .n_flights = o->cache.memory ? FLIGHT_SLOTS : 0};
+	if (plan->n_numbers > BOARD_MAX_NUMBERS)
+		plan->n_numbers = BOARD_MAX_NUMBERS;
+	if (plan->n_endpoints > REGION_MAX_ENDPOINTS)
+		plan->n_endpoints = REGION_MAX_ENDPOINTS;
+	for (unsigned i = 0; i < o->n_databases; i++)
+		plan->n_slots[i] = o->databases[i].pool_max;
+}
+
 int generation_seal(struct generation *g, struct region *r, uint32_t number, struct err *e)
 {
 	const struct endpoints *eps = &g->s.endpoints;

@@ -258,20 +258,9 @@ static int open_sockets(struct weird *w, struct err *e)
 static int make_region(struct weird *w, struct err *e)
 {
 	const struct options *o = &w->gen->s.options;
-	unsigned n = w->gen->s.endpoints.n;
-	struct region_plan plan = {.n_numbers = 2 * o->workers.max,
-				   .n_endpoints = n + n / 2 + 32,
-				   .n_databases = o->n_databases,
-				   .n_stamps = o->cache.memory ? o->cache.stamps : 0,
-				   .cache_bytes = o->cache.memory,
-				   .n_flights = o->cache.memory ? FLIGHT_SLOTS : 0};
+	struct region_plan plan;
 
-	if (plan.n_numbers > BOARD_MAX_NUMBERS)
-		plan.n_numbers = BOARD_MAX_NUMBERS;
-	if (plan.n_endpoints > REGION_MAX_ENDPOINTS)
-		plan.n_endpoints = REGION_MAX_ENDPOINTS;
-	for (unsigned i = 0; i < o->n_databases; i++)
-		plan.n_slots[i] = o->databases[i].pool_max;
+	generation_plan(&w->gen->s, &plan);
 	w->n_numbers = plan.n_numbers;
 	w->max_workers = o->workers.max;
 	if (region_create(&w->region, &plan, e))

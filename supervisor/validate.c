@@ -21,6 +21,7 @@
 #include "supervisor/listen.h"
 #include "supervisor/spawn.h"
 #include "supervisor/table.h"
+#include "supervisor/weird.h"
 
 static void print(const struct buf *b, FILE *to)
 {
@@ -80,6 +81,29 @@ static void note_folders(const struct options *o, struct buf *out)
 			continue;
 		buf_addf(out, "%s: there is no folder %s yet, and weird does not make it\n", all[i], folder);
 	}
+}
+
+static size_t memory_of(const struct snapshot *s)
+{
+	struct region_plan plan;
+
+	generation_plan(s, &plan);
+	return region_size(&plan);
+}
+
+/* It is all touched at the start, so that it cannot be missing later. */
+static void note_memory(const struct snapshot *s, struct buf *out)
+{
+	double size = (double)memory_of(s), has = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+
+	if (has > 0 && size > has)
+		buf_adds(out, "warning: ");
+	buf_addf(out, "shared memory: %.1f MiB", size / (1 << 20));
+	if (s->options.cache.memory)
+		buf_addf(out, ", of these %.1f MiB for the cache", (double)s->options.cache.memory / (1 << 20));
+	if (has > 0 && size > has)
+		buf_addf(out, "; this machine has %.1f MiB in all", has / (1 << 20));
+	buf_addc(out, '\n');
 }
 
 /* Run a program of ours with the given descriptors; its lines are copied to ours, with prefix, as they come. */
@@ -162,6 +186,7 @@ int validate_test(const char *conf_path, int is_offline)
 	if (!code && check_addresses(&s.options))
 		code = EXIT_CONFIG;
 	if (!code) {
+		note_memory(&s, &notes);
 		note_folders(&s.options, &notes);
 		snapshot_notes(&s, &notes);
 		print(&notes, stdout);
@@ -188,6 +213,9 @@ int validate_print(const char *conf_path)
 	buf_init(&pretty, 0);
 	if (!code) {
 		options_to_json(&s.options, &json);
+		/* behind what was configured, what follows from it */
+		json.n--;
+		buf_addf(&json, ",\"shared_memory_bytes\":%zu}", memory_of(&s));
 		table_pretty(&pretty, buf_slice(&json));
 		print(&pretty, stdout);
 	}

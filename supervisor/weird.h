@@ -100,6 +100,8 @@ struct weird {
 struct generation *generation_new(void);
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation **g);
+/* The shared memory that a weird on this configuration makes. */
+void generation_plan(const struct snapshot *s, struct region_plan *plan);
 /* Rows in the directory for its endpoints, number and memfd. 0, or -id with e. */
 int generation_seal(struct generation *g, struct region *r, uint32_t number, struct err *e) MUST_USE;
 /* Directory states follow this generation: live, or removed. */

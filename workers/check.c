@@ -23,11 +23,35 @@ static void show_whole_paths(struct errs *errs, const char *folder)
 	}
 }
 
+/* Blocks of one server share its connections. */
+static void check_sums(const struct db_budget *b, unsigned n, const char *conf, struct errs *errs)
+{
+	for (unsigned i = 0; i < n; i++) {
+		unsigned wants = 0, blocks = 0, limit = 0;
+
+		for (unsigned j = 0; b[i].is_known && j < n; j++) {
+			if (!b[j].is_known || strcmp(b[i].server, b[j].server) != 0)
+				continue;
+			if (j < i)
+				break; /* was said */
+			blocks++;
+			wants += b[j].pool + b[j].monitor;
+			limit = b[j].max_connections;
+		}
+		if (blocks > 1 && wants > limit)
+			(void)errs_add(errs, E_config, conf, 0, 0,
+				       "%u databases of %s: up to %u connections together, and max_connections is %u; "
+				       "lower their pool_max", blocks, b[i].server, wants, limit);
+	}
+}
+
 int worker_check(struct snapshot *s)
 {
 	struct worker *w = calloc(1, sizeof(*w));
 	struct errs errs;
 	struct err e = {0};
+	struct db_budget budgets[OPTIONS_MAX_DATABASES];
+	enum db_budget_fit fit;
 	AUTO(buf) struct buf why;
 	int rc = 0;
 
@@ -42,6 +66,9 @@ int worker_check(struct snapshot *s)
 	if (worker_setup(w, &e))
 		(void)errs_add(&errs, e.id, e.file, e.line, e.col, "%s", e.text);
 	for (unsigned i = 0; i < s->options.n_databases; i++) {
+		struct db_budget *b = &budgets[i];
+
+		db_budget_init(b, &s->options.databases[i], s->options.cache.memory != 0);
 		if (!w->pools[i])
 			continue;
 		buf_clear(&why);
@@ -50,11 +77,19 @@ int worker_check(struct snapshot *s)
 				       s->options.databases[i].name, buf_str(&why));
 			continue;
 		}
-		if (db_check(w->pools[i], &errs, &why) < 0) {
+		if (db_check(w->pools[i], b, &errs, &why) < 0) {
 			printf("database %s: not reachable: %s\n", s->options.databases[i].name, buf_str(&why));
 			rc = EXIT_TEMPFAIL;
+			continue;
 		}
+		buf_clear(&why);
+		fit = db_budget_say(b, &why);
+		if (fit == DB_BUDGET_OVER)
+			(void)errs_add(&errs, E_config, s->conf_path, 0, 0, "%s", buf_str(&why));
+		else if (why.n)
+			printf("%s%s\n", fit == DB_BUDGET_TIGHT ? "warning: " : "", buf_str(&why));
 	}
+	check_sums(budgets, s->options.n_databases, s->conf_path, &errs);
 	show_whole_paths(&errs, s->options.endpoints);
 	if (errs.n) {
 		AUTO(buf) struct buf text;

@@ -197,9 +197,26 @@ void db_query_clear(struct db_query *q);
 /* Can the connection string ever lead to a connection? 0, or -1 and why: libpq does not understand it, or it must not be
  * used over a network. Nothing is looked up, no service file either. */
 int db_conninfo_check(const struct opts_database *o, struct buf *ret_why);
-/* weird -t: describe every statement over one blocking connection. The number of findings put into
- * errs, or -1 when the database cannot be reached (why in ret_why). */
-int db_check(struct db_pool *p, struct errs *errs, struct buf *ret_why);
+struct db_budget;
+/* weird -t: describe every statement over one blocking connection, and ask for the budget. The number of findings
+ * put into errs, or -1 when the database cannot be reached (why in ret_why). */
+int db_check(struct db_pool *p, struct db_budget *b, struct errs *errs, struct buf *ret_why);
+
+/* The sessions of a database block against what the server has for its role. */
+#define DB_BUDGET_SPARE 3u	/* that should be left for people and tools */
+struct db_budget {
+	const char *name;
+	unsigned pool, monitor;		/* pool_max, and the most that weir-monitor has at a time */
+	/* out, of a server that was asked */
+	int is_known;
+	unsigned limit;			/* sessions that this role can have: less what is reserved, or its own limit */
+	unsigned max_connections;
+	char server[120];		/* host:port */
+};
+enum db_budget_fit { DB_BUDGET_FITS, DB_BUDGET_TIGHT, DB_BUDGET_OVER };
+void db_budget_init(struct db_budget *b, const struct opts_database *o, int has_cache);
+/* One sentence without its end, or nothing when no server was asked. */
+enum db_budget_fit db_budget_say(const struct db_budget *b, struct buf *out);
 
 /* Asked of a probe: which backends of our name may still be at work for a worker that is dead. */
 struct db_orphans {
@@ -245,6 +262,7 @@ struct db_probe {
 	struct db_orphans orphans;
 	struct db_tier tier;
 	struct db_purge purge;
+	struct db_budget budget;	/* in: initialised; asked for each new connection */
 	int wants_reload;	/* a NOTIFY weir_reload came since the last call */
 	char error[256], where[120];
 	char name[64];		/* application_name of the workers' sessions */

@@ -783,7 +783,7 @@ void db_pool_free(struct db_pool **pp)
 	free(p);
 }
 
-int db_check(struct db_pool *p, struct errs *errs, struct buf *ret_why)
+int db_check(struct db_pool *p, struct db_budget *b, struct errs *errs, struct buf *ret_why)
 {
 	struct db_job job = {.kind = DB_J_CONNECT, .opts = p->conf.opts, .pool = p, .lane = LANE_EXPRESS};
 	int n = 0;
@@ -794,6 +794,8 @@ int db_check(struct db_pool *p, struct errs *errs, struct buf *ret_why)
 		buf_adds(ret_why, job.error);
 		n = -1;
 	}
+	if (job.pg && !p->conf.opts->pooler)
+		db_budget_ask(b, job.pg, (int)p->conf.opts->connect_timeout);
 	for (unsigned i = 0; i < job.n_describe; i++) {
 		struct db_stmt *s = &job.describe[i];
 

@@ -145,6 +145,9 @@ void db_name_monitor(PGconn *pg);
 int db_wait_readable(int fd, uint64_t deadline_ns);
 /* Names, settings: what libpq would print, on one line, without its trailing newline. */
 void db_one_line(char *out, size_t n, const char *text);
+struct db_budget;
+/* db_budget.c: blocking. */
+void db_budget_ask(struct db_budget *b, PGconn *pg, int timeout_ms);
 /* db_shape.c. Sets s->failed when the description does not give what the endpoint's file says. */
 void db_shape_check(struct db_stmt *s);
 /* A message of the server with :name in place of $n. */

@@ -102,6 +102,8 @@ static PGconn *probe_conn(struct db_probe *p)
 			if (!p->opts->pooler) {
 				db_name_monitor(p->conn);
 				PQclear(db_exec_within(p->conn, "LISTEN weir_reload", NULL, 0, 400));
+				if (p->budget.name)
+					db_budget_ask(&p->budget, p->conn, 400);
 			}
 		}
 	}

@@ -1,5 +1,6 @@
 """What `weird -t` says of faults that a first day brings: each names its place and what to do."""
 
+import json
 import os
 
 import pytest
@@ -91,3 +92,51 @@ def test_file_without_c_is_asked_back(site):
     s = site(None, {"a": SELECT.format("")})
     done = s.weird("-t", s.conf)
     assert done.returncode == 64 and f"'{s.conf}'" in done.stderr and "-c" in done.stderr
+
+
+@pytest.fixture
+def small_role(pg):
+    """A role that may have 20 connections."""
+    pg.sql("CREATE ROLE small_role LOGIN CONNECTION LIMIT 20")
+    pg.sql("GRANT SELECT ON users TO small_role")
+    yield pg.conninfo_for(user="small_role")
+    pg.sql("DROP OWNED BY small_role")
+    pg.sql("DROP ROLE small_role")
+
+
+@pytest.mark.parametrize("pool_max, code, words", [
+    (14, 0, ["up to 17 connections (pool_max 14, weir-monitor 3) of 20"]),
+    (15, 0, ["warning: ", "up to 18 ", "fewer than 3"]),
+    (17, 0, ["warning: ", "up to 20 "]),
+    (18, 78, ["up to 21 ", "lower pool_max"]),
+])
+def test_pool_is_held_against_what_the_server_has(small_role, site, pool_max, code, words):
+    done = site(small_role, {"a": SELECT.format("")}, {"database": {"main": {"pool_max": pool_max}}}).weird("-t")
+    assert done.returncode == code, said(done)
+    assert ("warning" in said(done)) == ("warning: " in words)
+    for word in words:
+        assert word in said(done), said(done)
+
+
+def test_pools_of_one_server_are_added_up(pg, site):
+    most = int(pg.value("SHOW max_connections"))
+    block = {"conninfo": pg.conninfo, "pool_min": 2, "pool_max": most // 2}
+    done = site(pg.conninfo, {"a": SELECT.format(""), "b": "-- @route GET /b\n-- @database other\nSELECT id FROM users\n"},
+                {"database": {"main": block, "other": block}}).weird("-t")
+    assert done.returncode == 78 and "2 databases" in said(done), said(done)
+
+
+def test_shared_memory_is_said(site):
+    s = site(None, {"a": SELECT.format("")}, {"cache": {"memory": "20MiB"}})
+    done = s.weird("-t", "--offline")
+    assert "20.0 MiB for the cache" in said(done) and "warning" not in said(done), said(done)
+    said_bytes = json.loads(s.weird("-T").stdout)["shared_memory_bytes"]
+    assert 20 << 20 < said_bytes < 40 << 20
+    s.write_conf({"cache": {"memory": "250GiB"}})
+    assert "warning: shared memory: " in said(s.weird("-t", "--offline"))
+
+
+def test_shared_memory_is_what_is_taken(weir):
+    w = weir({"a": "-- @route GET /a\n-- @returns none\n"})
+    told = json.loads(w.site.weird("-T").stdout)["shared_memory_bytes"]
+    assert w.ctl("info", json=True).json["shared_memory_bytes"] == told

@@ -198,6 +198,7 @@ int main(int argc, char **argv)
 		m.dbs[i] = (struct monitor_db){.m = &m, .db = i};
 		m.dbs[i].probe.opts = m.dbs[i].cancel.opts = m.dbs[i].listen.opts =
 		    &m.snapshot.options.databases[i];
+		db_budget_init(&m.dbs[i].probe.budget, m.dbs[i].probe.opts, m.snapshot.options.cache.memory != 0);
 	}
 	if (loop_init(&m))
 		return EXIT_HERITAGE;

@@ -17,15 +17,13 @@ static void on_probe(uv_work_t *w)
 	db_probe_run(&d->probe);
 }
 
-/* The budget must fit into the server: pool, this process's three sessions, and three to spare for people. */
 static void check_budget(const struct monitor_db *d)
 {
-	unsigned wanted = d->m->region.h->plan.n_slots[d->db] + 3 + 3;
+	AUTO(buf) struct buf b;
 
-	if (wanted > d->probe.max_connections)
-		log_warn("database %s: pool_max and weir-monitor may want %u connections, the server has "
-			 "max_connections = %u",
-			 d->m->snapshot.options.databases[d->db].name, wanted, d->probe.max_connections);
+	buf_init(&b, 0);
+	if (db_budget_say(&d->probe.budget, &b) != DB_BUDGET_FITS)
+		log_warn("%s", buf_str(&b));
 }
 
 static void publish(struct monitor_db *d, uint64_t now_ns)
