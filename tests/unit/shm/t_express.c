@@ -165,7 +165,7 @@ Test(express, a_ring_above_four_milliseconds_holds)
 	struct region r = make(1);
 	struct express *x = earn(&r, 0, NOW);
 
-	samples(x, 55, 500, 0, NOW);
+	samples(x, 56, 500, 0, NOW);
 	samples(x, 8, 4001, 0, NOW);
 	cr_expect(express_may(x), "an eighth");
 	express_sample(x, 4000, 0, NOW);
