@@ -162,6 +162,9 @@ static const struct table_col info_cols[] = {
 	{"log_level", "log level", CELL_TEXT},
 	{"log_dropped", "log lines dropped", CELL_COUNT},
 	{"shared_memory_bytes", "shared memory", CELL_BYTES},
+	{"rss_bytes", "memory of weird", CELL_BYTES},
+	{"own_bytes", "of it not shared", CELL_BYTES},
+	{"cpu_ms", "cpu of weird", CELL_NS},
 	{"control_clients", "control clients", CELL_COUNT},
 };
 
@@ -231,6 +234,9 @@ void cmd_info(struct call *c)
 	table_text(&t, log_level_name((enum log_level)LOAD(h->log_level)));
 	table_num(&t, logs_dropped(w->logs));
 	table_num(&t, h->size);
+	table_num(&t, LOAD(h->weird.resident));
+	table_num(&t, LOAD(h->weird.own));
+	table_num(&t, process_stats_cpu_ns(&h->weird));
 	table_num(&t, control_clients(w));
 	if (c->asker.wants_json) {
 		jw_init(&j, &c->body);
@@ -262,6 +268,8 @@ static const struct table_col worker_cols[] = {
 	{"longest_turn_ms", "longest turn", CELL_NS},
 	{"oldest_request_ms", "oldest request", CELL_NS},
 	{"rss_bytes", "memory", CELL_BYTES},
+	{"own_bytes", "own", CELL_BYTES},
+	{"cpu_ms", "cpu", CELL_NS},
 	{"restarts", "restarts", CELL_COUNT},
 	{"crashes", "crashes", CELL_COUNT},
 	{"step", "step", CELL_TEXT},
@@ -326,7 +334,9 @@ static void add_process(struct table *t, const struct child *c, uint64_t now)
 		table_num(t, since(now, oldest));
 	else
 		table_null(t);
-	table_num(t, LOAD(row->rss_bytes));
+	table_num(t, LOAD(row->process.resident));
+	table_num(t, LOAD(row->process.own));
+	table_num(t, process_stats_cpu_ns(&row->process));
 	table_num(t, LOAD(row->restarts));
 	table_num(t, LOAD(row->crashes));
 	table_text(t, c->pid && step < STEP_COUNT ? board_step_name((int)step) : NULL);

@@ -103,6 +103,7 @@ static void on_tick(uv_timer_t *t)
 		express_tick(&w->region, now / CLOCK_MS);
 		slots_sweep(&w->region, now);
 		sample_queue(w);
+		process_stats_update(&w->region.h->weird);
 		control_tick(w);
 		say_status(w);
 	}

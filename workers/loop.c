@@ -122,26 +122,6 @@ static const struct front_ops worker_front_ops = {.on_head = on_head, .on_body =
 						  .on_gone = on_gone, .on_sent = on_sent,
 						  .on_refuse = on_refuse, .on_park = on_park};
 
-static uint64_t rss_bytes(void)
-{
-	static int fd = -1;
-	char text[64];
-	uint64_t pages = 0;
-	ssize_t n;
-	struct slice s, size;
-
-	if (fd < 0)
-		fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	n = pread(fd, text, sizeof(text), 0);
-	if (n <= 0)
-		return 0;
-	s = slice_of(text, (size_t)n);
-	size = slice_cut(&s, ' ');
-	(void)size;
-	size = slice_cut(&s, ' ');
-	return num_u64(size, &pages) ? 0 : pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 /* Leave new connections to workers that hold fewer: kept-alive ones would pile up on whoever wakes first. */
 static void balance(struct worker *w)
 {
@@ -204,7 +184,7 @@ static void beat(struct worker *w)
 
 	w->last_beat_ns = now;
 	atomic_store_explicit(&b->heartbeat_ns, now, memory_order_relaxed);
-	atomic_store_explicit(&b->rss_bytes, rss_bytes(), memory_order_relaxed);
+	process_stats_update(&b->process);
 	atomic_store_explicit(&b->longest_turn_ns, w->longest_turn_ns, memory_order_relaxed);
 	atomic_store_explicit(&b->busy_permille,
 			      span ? (uint32_t)((w->busy_ns - w->beat_busy_ns) * 1000 / span) : 0,

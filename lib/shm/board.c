@@ -46,7 +46,7 @@ void board_clear(struct board_row *row)
 	zero64(&row->heartbeat_ns);
 	zero64(&row->started_ns);
 	zero64(&row->requests);
-	zero64(&row->rss_bytes);
+	process_stats_clear(&row->process);
 	zero64(&row->longest_turn_ns);
 	zero32(&row->busy_permille);
 	zero64(&row->oldest_begin_ns);

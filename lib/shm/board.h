@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "lib/base/base.h"
+#include "lib/shm/process.h"
 
 #define BOARD_MAX_NUMBERS 126
 
@@ -36,7 +37,7 @@ struct board_row {
 	_Atomic uint64_t heartbeat_ns;		/* CLOCK_MONOTONIC, every 250 ms */
 	_Atomic uint64_t started_ns;
 	_Atomic uint64_t requests;		/* of this holder */
-	_Atomic uint64_t rss_bytes;
+	struct process_stats process;
 	_Atomic uint64_t longest_turn_ns;	/* since the last heartbeat */
 	_Atomic uint32_t busy_permille;		/* of the last seconds */
 	_Atomic uint32_t running_step;		/* what the loop runs now; STEP_COUNT = idle */

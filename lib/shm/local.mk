@@ -1,6 +1,6 @@
 noinst_LIBRARIES += lib/libshm.a
 lib_libshm_a_SOURCES = \
-	%D%/region.c %D%/region.h %D%/board.c %D%/board.h %D%/histo.c %D%/histo.h \
+	%D%/region.c %D%/region.h %D%/board.c %D%/board.h %D%/process.c %D%/process.h %D%/histo.c %D%/histo.h \
 	%D%/metrics.c %D%/metrics.h %D%/metrics_fmt.c %D%/performance.c \
 	%D%/slots.c %D%/slots.h %D%/express.c \
 	%D%/purge.c %D%/purge.h %D%/stamps.c %D%/stamps.h %D%/digest.c %D%/digest.h \

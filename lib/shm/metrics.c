@@ -9,11 +9,12 @@
 #include "lib/base/check.h"
 #include "lib/shm/region.h"
 
-#define ROW(is_ep, type, kind, id, name, labels, help) \
-	{METRIC_##kind, is_ep, offsetof(type, id), #id, name, labels, help},
+#define ROW(is_ep, is_process, type, kind, id, name, labels, help) \
+	{METRIC_##kind, is_ep, is_process, offsetof(type, id), #id, name, labels, help},
 const struct metric_desc metrics_table[] = {
-#define MET_worker(...) ROW(0, struct metric_row, __VA_ARGS__)
-#define MET_endpoint(...) ROW(1, struct metric_endpoint, __VA_ARGS__)
+#define MET_worker(...) ROW(0, 0, struct metric_row, __VA_ARGS__)
+#define MET_endpoint(...) ROW(1, 0, struct metric_endpoint, __VA_ARGS__)
+#define MET_process(...) ROW(0, 1, struct process_stats, __VA_ARGS__)
 #include "lib/tbl/metrics.h"
 };
 #undef ROW
@@ -34,7 +35,7 @@ uint64_t metrics_sum(const struct region *r, const struct metric_desc *d, unsign
 {
 	uint64_t sum = 0;
 
-	check(d->kind != METRIC_histogram);
+	check(d->kind != METRIC_histogram && !d->is_process);
 	for (unsigned n = 0; n < r->plan.n_numbers; n++)
 		sum += atomic_load_explicit((const metric_counter_t *)place(r, d, n, endpoint),
 					    memory_order_relaxed);
@@ -50,6 +51,11 @@ void metrics_sum_histo(const struct region *r, const struct metric_desc *d, unsi
 		histo_merge(ret_sum, place(r, d, n, endpoint));
 }
 
+const char *metric_kind_name(enum metric_kind kind)
+{
+	return kind == METRIC_histogram ? "histogram" : kind == METRIC_gauge ? "gauge" : "counter";
+}
+
 void metrics_mdoc(struct buf *out)
 {
 	buf_adds(out, ".Bl -tag -width Ds\n");
@@ -59,8 +65,8 @@ void metrics_mdoc(struct buf *out)
 		if (i && strcmp(d->name, metrics_table[i - 1].name) == 0)
 			continue;
 		buf_addf(out, ".It Ic %s Pq %s%s\n%s\n", d->name,
-			 d->kind == METRIC_histogram ? "histogram" : "counter",
-			 d->is_endpoint ? ", by endpoint" : "", d->help);
+			 metric_kind_name(d->kind), d->is_endpoint ? ", by endpoint" : d->is_process ? ", by process" : "",
+			 d->help);
 	}
 	buf_adds(out, ".El\n");
 }

@@ -35,19 +35,20 @@ static inline void metric_add(_Atomic uint64_t *m, uint64_t v)
 
 struct region;
 
-enum metric_kind { METRIC_counter, METRIC_seconds, METRIC_histogram };
+enum metric_kind { METRIC_counter, METRIC_seconds, METRIC_gauge, METRIC_histogram };
 
 /* One row of the list as data. */
 struct metric_desc {
 	enum metric_kind kind;
-	int is_endpoint;	/* else of the worker */
-	size_t offset;		/* in struct metric_endpoint or struct metric_row */
+	int is_endpoint, is_process;	/* neither: of the worker */
+	size_t offset;		/* in struct metric_endpoint, process_stats or metric_row */
 	const char *id, *name, *labels, *help;
 };
 extern const struct metric_desc metrics_table[];
 extern const size_t metrics_table_n;
+const char *metric_kind_name(enum metric_kind kind);	/* of the expositions */
 
-/* Sums over all worker numbers. endpoint: directory row; ignored for metrics of the worker. */
+/* Sums over all worker numbers, for no metric of a process. endpoint: directory row; ignored for metrics of the worker. */
 uint64_t metrics_sum(const struct region *r, const struct metric_desc *d, unsigned endpoint);
 void metrics_sum_histo(const struct region *r, const struct metric_desc *d, unsigned endpoint,
 		       struct histo_sum *ret_sum);

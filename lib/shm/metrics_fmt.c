@@ -190,6 +190,38 @@ static void put_row(struct fmt *f, const struct metric_desc *d, unsigned endpoin
 	}
 }
 
+static void put_process(struct fmt *f, const struct metric_desc *d, const char *name, const struct process_stats *p)
+{
+	uint64_t v = atomic_load_explicit((const _Atomic uint64_t *)(const void *)((const char *)p + d->offset),
+					  memory_order_relaxed);
+
+	labels(f, d->labels);
+	label(f, "process", name, 32);
+	if (d->kind == METRIC_gauge) {
+		put_gauge(f, d->name, v);
+		return;
+	}
+	sample(f, d->name, strlen(d->name), "", NULL);	/* began with its process, which says when elsewhere */
+	seconds(f->out, v);
+	buf_addc(f->out, '\n');
+}
+
+static void put_processes(struct fmt *f, const struct metric_desc *d)
+{
+	char name[32];
+
+	if (atomic_load_explicit(&f->r->h->weird_pid, memory_order_relaxed))
+		put_process(f, d, "weird", &f->r->h->weird);
+	for (unsigned i = 0; i <= f->r->plan.n_numbers; i++) {
+		const struct board_row *row = region_board(f->r, i);
+
+		if (!atomic_load_explicit(&row->pid, memory_order_relaxed))
+			continue;
+		snprintf(name, sizeof(name), i < f->r->plan.n_numbers ? "worker %u" : "monitor", i);
+		put_process(f, d, name, &row->process);
+	}
+}
+
 /* Rows that a reload removed stay: their counters would otherwise fall to nothing and come back. */
 static void put_list(struct fmt *f)
 {
@@ -199,8 +231,10 @@ static void put_list(struct fmt *f)
 		const struct metric_desc *d = &metrics_table[i];
 
 		if (i == 0 || strcmp(d->name, metrics_table[i - 1].name) != 0)
-			family(f, d->name, d->kind == METRIC_histogram ? "histogram" : "counter", d->help);
-		if (!d->is_endpoint)
+			family(f, d->name, metric_kind_name(d->kind), d->help);
+		if (d->is_process)
+			put_processes(f, d);
+		else if (!d->is_endpoint)
 			put_row(f, d, 0);
 		for (unsigned k = 0; d->is_endpoint && k < n_endpoints; k++)
 			put_row(f, d, k);
@@ -249,11 +283,6 @@ static void put_by_worker(struct fmt *f, const char *name, const char *help,
 		else
 			put_gauge(f, name, get(row));
 	}
-}
-
-static uint64_t get_rss(const struct board_row *row)
-{
-	return LOAD(row->rss_bytes);
 }
 
 static uint64_t get_busy(const struct board_row *row)
@@ -310,7 +339,6 @@ static void put_sums(struct fmt *f)
 static void put_workers(struct fmt *f)
 {
 	put_states(f);
-	put_by_worker(f, "weir_worker_resident_memory_bytes", "Resident memory of a worker.", get_rss, 0);
 	put_by_worker(f, "weir_worker_busy_ratio", "Share of the last seconds that a worker's loop was busy.",
 		      get_busy, 1000);
 	put_by_worker(f, "weir_worker_degraded", "1 while a worker serves without its database.", get_degraded,

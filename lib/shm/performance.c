@@ -121,6 +121,21 @@ static void put_quantiles(struct json *j, const struct histo_sum *s)
 		milli(j, wanted[i].name, histo_quantile(s, wanted[i].q) / 1000);
 }
 
+static void put_process(struct json *j, const struct process_stats *p)
+{
+	uint(j, "rss_bytes", LOAD(p->resident));
+	uint(j, "own_bytes", LOAD(p->own));
+	milli(j, "cpu_s", process_stats_cpu_ns(p) / CLOCK_MS);
+}
+
+static void put_named_process(struct json *j, const char *name, const struct process_stats *p)
+{
+	key(j, name);
+	begin(j, '{');
+	put_process(j, p);
+	end(j, '}');
+}
+
 static void put_instance(struct json *j, const struct region *r)
 {
 	const struct region_header *h = r->h;
@@ -138,6 +153,8 @@ static void put_instance(struct json *j, const struct region *r)
 	uint(j, "queue_limit", LOAD(h->queue_limit));
 	uint(j, "queue_peak", LOAD(h->queue_peak));
 	uint(j, "shm_bytes", r->size);
+	put_named_process(j, "weird", &h->weird);
+	put_named_process(j, "monitor", &region_board(r, r->plan.n_numbers)->process);
 	end(j, '}');
 }
 
@@ -169,7 +186,7 @@ static unsigned put_workers(struct json *j, const struct region *r)
 		uint(j, "parked", LOAD(row->conns_parked));
 		uint(j, "requests", LOAD(row->requests));
 		milli(j, "busy", LOAD(row->busy_permille));
-		uint(j, "rss_bytes", LOAD(row->rss_bytes));
+		put_process(j, &row->process);
 		uint(j, "crashes", LOAD(row->crashes));
 		uint(j, "restarts", LOAD(row->restarts));
 		text(j, "step", board_step_name((int)LOAD(row->running_step)), 64);

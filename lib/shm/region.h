@@ -63,6 +63,7 @@ struct region_header {
 	/* written by weird */
 	_Atomic uint64_t weird_heartbeat_ns;
 	_Atomic uint32_t weird_pid, generation;
+	struct process_stats weird;
 	_Atomic uint32_t reloads_ok, reloads_failed;
 	_Atomic uint64_t reload_wall_us;
 	_Atomic uint32_t last_reload_ok;

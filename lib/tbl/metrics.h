@@ -1,15 +1,20 @@
 /* Every metric kept in shared memory. Read with MET_<scope>() defined; no guard.
  * MET_worker(kind, id, name, labels, sentence)    one value per worker number, for the whole process
  * MET_endpoint(kind, id, name, labels, sentence)  one value per worker number and endpoint
- * kind: counter (u64, never falls) · seconds (counter in ns, exported in seconds) ·
+ * MET_process(kind, id, name, labels, sentence)   one value per process: weird, weir-monitor, each worker. They begin
+ *                                                 again with the process
+ * kind: counter (u64, never falls) · seconds (counter in ns, exported in seconds) · gauge (u64, of processes) ·
  *       histogram (log-linear, lib/shm/histo.h)
  * labels: fixed label text of this row, "" if none; rows of one name stand together.
- * Gauges of processes and pools live in the board and the slots, not here. */
+ * Gauges of workers and pools live in the board and the slots, not here. */
 #ifndef MET_worker
 #define MET_worker(...)
 #endif
 #ifndef MET_endpoint
 #define MET_endpoint(...)
+#endif
+#ifndef MET_process
+#define MET_process(...)
 #endif
 
 MET_worker(counter, accepted, "weir_fcgi_connections_accepted_total", "", "Connections accepted from web servers.")
@@ -60,6 +65,11 @@ MET_worker(counter, tier_probes, "weir_cache_l2_probes_total", "", "Probes of me
 MET_worker(counter, tier_stuck, "weir_cache_l2_stuck_threads_total", "", "Threads left behind in a call to memcached that did not return.")
 MET_worker(counter, log_dropped, "weir_log_dropped_total", "", "Log lines dropped because nobody read them.")
 
+MET_process(gauge, resident, "process_resident_memory_bytes", "", "Resident memory of a process, with what it has touched of the shared memory; weird has touched all of it.")
+MET_process(gauge, own, "process_private_memory_bytes", "", "Of it what is the process's own: neither shared memory nor mapped files.")
+MET_process(seconds, cpu_user, "process_cpu_seconds_total", "mode=\"user\"", "CPU time of a process.")
+MET_process(seconds, cpu_system, "process_cpu_seconds_total", "mode=\"system\"", "CPU time of a process.")
+
 MET_endpoint(counter, status_2xx, "weir_http_requests_total", "code=\"2xx\"", "Requests by endpoint and class of status.")
 MET_endpoint(counter, status_3xx, "weir_http_requests_total", "code=\"3xx\"", "Requests by endpoint and class of status.")
 MET_endpoint(counter, status_4xx, "weir_http_requests_total", "code=\"4xx\"", "Requests by endpoint and class of status.")
@@ -82,3 +92,4 @@ MET_endpoint(histogram, duration, "weir_http_request_duration_seconds", "", "Tim
 MET_endpoint(histogram, db_duration, "weir_db_query_duration_seconds", "", "Time from sending a statement to its complete result.")
 #undef MET_worker
 #undef MET_endpoint
+#undef MET_process

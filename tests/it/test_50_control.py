@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from weirtest.base import PATIENCE, TOP, built, temp_dir, wait_for
+from weirtest.base import PATIENCE, TOP, built, rss_bytes, temp_dir, wait_for
 
 ENDPOINTS = {"one": "-- @route GET /one\n-- @returns value\nSELECT 1 AS n\n"}
 
@@ -269,6 +269,27 @@ def test_workers(w):
     for r in rows:
         assert str(r["pid"]) in text
     assert str(w.monitor_pid()) in text
+
+
+def test_memory_and_cpu_of_each_process(w):
+    pids = {"weird": w.pid, **{r["name"]: r["pid"] for r in w.ctl("workers", json=True).json["workers"] if r["pid"]}}
+    assert len(pids) == 3, pids
+
+    def seen():
+        found = w.metrics()
+        rows = {k.split('"')[1]: v for k, v in found.items() if k.startswith("process_resident_memory_bytes{")}
+        return set(pids) == set(rows) and all(rows.values()) and (found, rows)
+
+    found, rows = wait_for(seen, 10, "each process to have said its memory")
+    for name, pid in pids.items():
+        assert abs(rows[name] - rss_bytes(pid)) < 16 << 20, name
+        own = found[f'process_private_memory_bytes{{process="{name}"}}']
+        assert 0 < own < rows[name]
+        assert sum(found[f'process_cpu_seconds_total{{mode="{m}",process="{name}"}}'] for m in ("user", "system")) < 60
+    # weird has touched the shared memory, its own part is small
+    info = w.ctl("info", json=True).json
+    assert info["rss_bytes"] > info["shared_memory_bytes"] > info["own_bytes"] > 0 and info["cpu_ms"] > 0
+    assert all(r["rss_bytes"] > r["own_bytes"] > 0 for r in w.ctl("workers", json=True).json["workers"])
 
 
 def test_endpoints(w):

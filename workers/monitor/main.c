@@ -37,6 +37,10 @@ static void on_timer(uv_timer_t *t)
 	wheel_run(&m->wheel, now);
 	atomic_store(&m->region.h->monitor_heartbeat_ns, now);
 	atomic_store(&m->board->heartbeat_ns, now);
+	if (now - m->weighed_ns >= CLOCK_S) {
+		m->weighed_ns = now;
+		process_stats_update(&m->board->process);
+	}
 	log_set_level((enum log_level)atomic_load(&m->region.h->log_level));
 	orphans_tick(m, now);
 	watch_tick(m, now);

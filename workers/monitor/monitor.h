@@ -53,6 +53,7 @@ struct monitor {
 	struct snapshot snapshot;
 	struct region region;
 	struct board_row *board;
+	uint64_t weighed_ns;	/* its memory and CPU time were published */
 	struct fcgi_req *fcgi;
 	struct arena_pool arenas;
 	struct monitor_db dbs[OPTIONS_MAX_DATABASES];

@@ -44,7 +44,9 @@ static struct region busy(void)
 		atomic_store(&b->waiting, 1);
 		atomic_store(&b->conns_open, 10);
 		atomic_store(&b->conns_parked, 4);
-		atomic_store(&b->rss_bytes, 12345678);
+		atomic_store(&b->process.resident, 12345678);
+		atomic_store(&b->process.cpu_user, 2500000000);
+		atomic_store(&b->process.cpu_system, 125000000);
 		atomic_store(&b->busy_permille, 250);
 		metric_add(&m->accepted, 5);
 		metric_add(&m->busy, 1500000000);
@@ -91,7 +93,7 @@ Test(metrics, rows_of_one_name_stand_together_and_agree)
 		size_t n = strlen(a->name);
 		int is_counter = n > 6 && strcmp(a->name + n - 6, "_total") == 0;
 
-		cr_expect(is_counter == (a->kind != METRIC_histogram), "%s: _total is for counters", a->name);
+		cr_expect(is_counter == (a->kind == METRIC_counter || a->kind == METRIC_seconds), "%s: _total is for counters", a->name);
 		cr_expect(a->kind != METRIC_seconds || strstr(a->name, "_seconds"), "%s", a->name);
 		cr_expect(a->help[0] && !strchr(a->help, '\n') && !strchr(a->help, '\\'));
 		for (size_t k = i + 1; k < metrics_table_n; k++) {
@@ -100,7 +102,8 @@ Test(metrics, rows_of_one_name_stand_together_and_agree)
 			if (strcmp(a->name, b->name))
 				continue;
 			cr_expect(strcmp(b[-1].name, b->name) == 0, "%s stands apart", b->name);
-			cr_expect(a->kind == b->kind && a->is_endpoint == b->is_endpoint, "%s", b->name);
+			cr_expect(a->kind == b->kind && a->is_endpoint == b->is_endpoint &&
+				  a->is_process == b->is_process, "%s", b->name);
 			cr_expect(strcmp(a->help, b->help) == 0, "%s has two sentences", b->name);
 			cr_expect(strcmp(a->labels, b->labels) != 0, "%s twice", b->name);
 		}
@@ -125,7 +128,9 @@ Test(metrics, sums_histograms_and_gauges_are_there)
 	expect_line(t, "weir_fcgi_connections_accepted_total 15");
 	expect_line(t, "weir_workers{state=\"ready\"} 2");
 	expect_line(t, "weir_workers{state=\"draining\"} 1");
-	expect_line(t, "weir_worker_resident_memory_bytes{worker=\"1\"} 12345678");
+	expect_line(t, "process_resident_memory_bytes{process=\"worker 1\"} 12345678");
+	expect_line(t, "process_cpu_seconds_total{mode=\"user\",process=\"worker 0\"} 2.500000000");
+	expect_line(t, "process_cpu_seconds_total{mode=\"system\",process=\"worker 2\"} 0.125000000");
 	expect_line(t, "weir_worker_busy_ratio{worker=\"0\"} 0.250000000");
 	expect_line(t, "weir_http_requests_in_flight 9");
 	expect_line(t, "weir_db_pool_waiting 3");
