@@ -9,7 +9,7 @@ dist_man_MANS += %D%/weird.8 %D%/weir-worker.8
 nodist_man_MANS = $(doc_made)
 EXTRA_DIST += $(doc_in) $(doc_gen)
 CLEANFILES += $(doc_made)
-dist_doc_DATA += %D%/ARCHITECTURE.md %D%/WHERE.md %D%/identity.md %D%/invalidation.md
+dist_doc_DATA += %D%/ARCHITECTURE.md %D%/WHERE.md %D%/identity.md %D%/invalidation.md %D%/memcached.md
 
 $(doc_made): $(doc_gen)
 %D%/weir.conf.5: %D%/weir.conf.5.in

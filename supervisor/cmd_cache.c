@@ -130,20 +130,6 @@ static const struct opt_strings *servers(const struct call *c)
 	return &c->w->gen->s.options.cache.servers;
 }
 
-/* Its alias, or its address. */
-static void node_name(const char *server, char out[256])
-{
-	struct cache_server s;
-	struct err e = {0};
-
-	if (cache_server_parse(slice_str(server), &s, &e))
-		snprintf(out, 256, "%s", server);
-	else if (s.alias[0])
-		snprintf(out, 256, "%s", s.alias);
-	else
-		snprintf(out, 256, "%.*s", (int)strcspn(server, " "), server);
-}
-
 static void add_nodes(struct table *t, const struct call *c)
 {
 	static const char *const states[] = {"closed", "open", "half-open"};
@@ -153,9 +139,9 @@ static void add_nodes(struct table *t, const struct call *c)
 	for (unsigned i = 0; i < servers(c)->n; i++) {
 		const struct breaker *b = &region_tier(&c->w->region)->breakers[i];
 		uint64_t until = breaker_open_until_ms(b);
-		char name[256];
+		char name[CACHE_SERVER_NAME];
 
-		node_name(servers(c)->v[i], name);
+		cache_server_name(slice_str(servers(c)->v[i]), name);
 		table_text(t, name);
 		table_text(t, states[breaker_state(b, now)]);
 		table_text(t, forces[breaker_force(b)]);
@@ -201,7 +187,7 @@ static void node(struct call *c)
 	static const char *const words[] = {"auto", "open", "close"};
 	struct slice want = c->cmd->words[2], how = c->cmd->words[3];
 	unsigned force = 0;
-	char name[256];
+	char name[CACHE_SERVER_NAME];
 
 	while (force < 3 && !slice_eq(how, slice_str(words[force])))
 		force++;
@@ -210,7 +196,7 @@ static void node(struct call *c)
 		return;
 	}
 	for (unsigned i = 0; i < servers(c)->n; i++) {
-		node_name(servers(c)->v[i], name);
+		cache_server_name(slice_str(servers(c)->v[i]), name);
 		if (!slice_eq(want, slice_str(name)))
 			continue;
 		breaker_set_force(&region_tier(&c->w->region)->breakers[i], (enum breaker_force)force,

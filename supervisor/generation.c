@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/base/check.h"
+#include "lib/conf/cache_server.h"
 
 struct generation *generation_new(void)
 {
@@ -95,9 +96,15 @@ void generation_publish(const struct generation *g, struct region *r)
 {
 	const struct endpoints *eps = &g->s.endpoints;
 	unsigned n = r->h->plan.n_endpoints;
-	char *is_live = calloc(n + 1, 1);
+	const struct opt_strings *nodes = &g->s.options.cache.servers;
+	char *is_live = calloc(n + 1, 1), name[CACHE_SERVER_NAME];
 
 	check(is_live);
+	for (unsigned i = 0; i < nodes->n; i++) {
+		cache_server_name(slice_str(nodes->v[i]), name);
+		region_set_node(r, i, name);
+	}
+	region_set_nodes(r, nodes->n);
 	for (unsigned i = 0; i < eps->n; i++)
 		if (eps->v[i]->metric < n)
 			is_live[eps->v[i]->metric] = 1;

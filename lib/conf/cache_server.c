@@ -2,6 +2,7 @@
 
 #include "lib/conf/cache_server.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/num.h"
@@ -72,4 +73,16 @@ int cache_server_parse(struct slice text, struct cache_server *ret, struct err *
 	}
 	*ret = r;
 	return 0;
+}
+
+void cache_server_name(struct slice text, char out[CACHE_SERVER_NAME])
+{
+	struct cache_server s;
+	struct err e = {0};
+	struct slice rest = text, address = next_word(&rest);
+
+	if (cache_server_parse(text, &s, &e) == 0 && s.alias[0])
+		snprintf(out, CACHE_SERVER_NAME, "%s", s.alias);
+	else
+		snprintf(out, CACHE_SERVER_NAME, "%.*s", SLICE_ARG(address));
 }

@@ -19,4 +19,8 @@ struct cache_server {
 /* "HOST:PORT", "[V6]:PORT" or "unix:PATH", then, in any order, "as ALIAS" and "weight N" (1..100). 0, or -id with e. */
 int cache_server_parse(struct slice text, struct cache_server *ret, struct err *e) MUST_USE;
 
+/* What people call it: its alias, else its address. */
+#define CACHE_SERVER_NAME 272
+void cache_server_name(struct slice text, char out[CACHE_SERVER_NAME]);
+
 #endif

@@ -493,6 +493,37 @@ static void put_zone(struct fmt *f, const struct cache_stat *s, const char *name
 	}
 }
 
+static void put_node(struct fmt *f, const char *name, unsigned i, uint64_t v, int is_counter)
+{
+	labels(f, "");
+	label(f, "node", region_tier(f->r)->names[i], sizeof(region_tier(f->r)->names[i]));
+	if (is_counter)
+		put_counter(f, name, v, 0);
+	else
+		put_gauge(f, name, v);
+}
+
+static void put_nodes(struct fmt *f)
+{
+	const struct region_tier *t = region_tier(f->r);
+	unsigned n = region_nodes(f->r);
+
+	if (!n)
+		return;
+	family(f, "weir_cache_l2_node_up", "gauge", "1 while a memcached node is asked, 0 while its breaker is open.");
+	for (unsigned i = 0; i < n; i++)
+		put_node(f, "weir_cache_l2_node_up", i, (uint64_t)breaker_may(&t->breakers[i]), 0);
+	family(f, "weir_cache_l2_breaker_opened_total", "counter", "Times the breaker of a memcached node opened.");
+	for (unsigned i = 0; i < n; i++)
+		put_node(f, "weir_cache_l2_breaker_opened_total", i, LOAD(t->breakers[i].opened), 1);
+	family(f, "weir_cache_l2_node_failures_total", "counter", "Calls to a memcached node that failed or were not answered in time.");
+	for (unsigned i = 0; i < n; i++)
+		put_node(f, "weir_cache_l2_node_failures_total", i, LOAD(t->breakers[i].failures), 1);
+	labels(f, "");
+	family(f, "weir_cache_l2_purges_waiting", "gauge", "Purges that other hosts have not been told of yet.");
+	put_gauge(f, "weir_cache_l2_purges_waiting", LOAD(t->purges.posted) - LOAD(t->purges.ended));
+}
+
 static void put_cache(struct fmt *f)
 {
 	struct cache_stat s[CACHE_ZONES];
@@ -512,6 +543,7 @@ static void put_cache(struct fmt *f)
 		put_zone(f, s, "weir_cache_expired_total", "counter", "Entries that were freed past their time.", offsetof(struct cache_stat, expired));
 		put_zone(f, s, "weir_cache_shards_wiped_total", "counter", "Shards emptied because a process died in them.", offsetof(struct cache_stat, wiped));
 		cache_detach(cache);
+		put_nodes(f);
 	}
 	free(cache);
 }

@@ -274,10 +274,35 @@ static unsigned put_databases(struct json *j, const struct region *r)
 	return n_down;
 }
 
+/* memcached. How many are left alone. */
+static unsigned put_nodes(struct json *j, const struct region *r)
+{
+	static const char *const words[] = {"closed", "open", "half-open"};
+	const struct region_tier *t = region_tier(r);
+	unsigned n_down = 0;
+
+	key(j, "memcached");
+	begin(j, '[');
+	for (unsigned i = 0, n = region_nodes(r); i < n; i++) {
+		enum breaker_state state = breaker_state(&t->breakers[i], clock_mono_ns() / CLOCK_MS);
+
+		n_down += state != BREAKER_CLOSED;
+		begin(j, '{');
+		text(j, "name", t->names[i], sizeof(t->names[i]));
+		text(j, "breaker", words[state], 16);
+		uint(j, "opened", LOAD(t->breakers[i].opened));
+		uint(j, "failures", LOAD(t->breakers[i].failures));
+		end(j, '}');
+	}
+	end(j, ']');
+	return n_down;
+}
+
 /* One endpoint's totals over the worker numbers. */
 struct totals {
 	uint64_t status[4];	/* 2xx … 5xx */
 	uint64_t request_bytes, response_bytes, rows, db_errors, express_runs, exclusive_runs, slow;
+	uint64_t hits, tier_hits, stale, misses;
 	struct histo_sum duration, db_duration;
 };
 
@@ -298,9 +323,31 @@ static void sum_endpoint(const struct region *r, unsigned i, struct totals *t)
 		t->express_runs += LOAD(m->express_runs);
 		t->exclusive_runs += LOAD(m->exclusive_runs);
 		t->slow += LOAD(m->slow);
+		t->hits += LOAD(m->cache_hits);
+		t->tier_hits += LOAD(m->cache_tier_hits);
+		t->stale += LOAD(m->cache_stale);
+		t->misses += LOAD(m->cache_misses);
 		histo_merge(&t->duration, &m->duration);
 		histo_merge(&t->db_duration, &m->db_duration);
 	}
+}
+
+static void put_hits(struct json *j, const struct totals *t)
+{
+	uint64_t hits = t->hits + t->tier_hits + t->stale;
+
+	if (!(hits + t->misses)) {
+		literal(j, "cache", "null");
+		return;
+	}
+	key(j, "cache");
+	begin(j, '{');
+	uint(j, "hits", t->hits);
+	uint(j, "hits_l2", t->tier_hits);
+	uint(j, "stale", t->stale);
+	uint(j, "misses", t->misses);
+	ratio(j, "hit_ratio", hits, hits + t->misses);
+	end(j, '}');
 }
 
 static void put_endpoint(struct json *j, const struct region *r, unsigned i, const struct totals *t)
@@ -336,6 +383,7 @@ static void put_endpoint(struct json *j, const struct region *r, unsigned i, con
 	milli(j, "total_s", t->db_duration.sum_ns / 1000000);
 	put_quantiles(j, &t->db_duration);
 	end(j, '}');
+	put_hits(j, t);
 	text(j, "express", rights[EXPRESS_STATE(LOAD(x->express.ctl))], 16);
 	end(j, '}');
 }
@@ -373,7 +421,7 @@ static void put_endpoints(struct json *j, const struct region *r)
 void metrics_performance_json(const struct region *r, struct buf *out)
 {
 	struct json j = {.out = out};
-	unsigned n_ready, n_down;
+	unsigned n_ready, n_down, n_off;
 
 	begin(&j, '{');
 	uint(&j, "schema", 1);
@@ -381,7 +429,8 @@ void metrics_performance_json(const struct region *r, struct buf *out)
 	put_instance(&j, r);
 	n_ready = put_workers(&j, r);
 	n_down = put_databases(&j, r);
+	n_off = put_nodes(&j, r);
 	put_endpoints(&j, r);
-	text(&j, "status", !n_ready ? "down" : n_down ? "degraded" : "ok", 16);
+	text(&j, "status", !n_ready ? "down" : n_down || n_off ? "degraded" : "ok", 16);
 	end(&j, '}');
 }

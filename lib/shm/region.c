@@ -356,6 +356,29 @@ struct region_tier *region_tier(const struct region *r)
 	return at_offset(r, r->off_tier);
 }
 
+unsigned region_nodes(const struct region *r)
+{
+	unsigned n = atomic_load_explicit(&region_tier(r)->n_nodes, memory_order_acquire);
+
+	return n < REGION_MAX_NODES ? n : REGION_MAX_NODES;
+}
+
+void region_set_node(const struct region *r, unsigned i, const char *name)
+{
+	struct region_tier *t = region_tier(r);
+
+	check(i < REGION_MAX_NODES);
+	if (strncmp(t->names[i], name, sizeof(t->names[i]) - 1) == 0)
+		return;
+	set_text(t->names[i], sizeof(t->names[i]), name);
+	breaker_set_force(&t->breakers[i], BREAKER_AUTO, clock_mono_ns() / CLOCK_MS);
+}
+
+void region_set_nodes(const struct region *r, unsigned n)
+{
+	atomic_store_explicit(&region_tier(r)->n_nodes, n, memory_order_release);
+}
+
 void *region_cache(const struct region *r, size_t *ret_size)
 {
 	*ret_size = r->plan.cache_bytes ? cache_size(r->plan.cache_bytes) : 0;

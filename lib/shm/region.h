@@ -82,6 +82,8 @@ struct region_header {
 /* What workers share of the second tier. */
 struct region_tier {
 	struct breaker breakers[REGION_MAX_NODES];	/* by the order of cache.servers */
+	_Atomic uint32_t n_nodes;
+	char names[REGION_MAX_NODES][64];		/* for display; written by weird */
 	struct purge_queue purges;
 };
 
@@ -122,6 +124,11 @@ struct stamps region_stamps(const struct region *r);
 /* incarnation is the caller's to set, and with it arg. n == 0: none. */
 struct flights region_flights(const struct region *r);
 struct region_tier *region_tier(const struct region *r);
+/* Nodes of the second tier, ≤ REGION_MAX_NODES whatever the memory says. */
+unsigned region_nodes(const struct region *r);
+/* weird's, at start and reload. A breaker whose node is another one now is as its predecessor was, but not forced. */
+void region_set_node(const struct region *r, unsigned i, const char *name);
+void region_set_nodes(const struct region *r, unsigned n);
 /* For cache_attach; NULL and 0 when the instance has no cache. */
 void *region_cache(const struct region *r, size_t *ret_size);
 

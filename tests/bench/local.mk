@@ -8,7 +8,7 @@ bench-programs: tests/bench/ceiling$(EXEEXT)
 .PHONY: bench-programs
 CLEANFILES += tests/bench/ceiling$(EXEEXT)
 
-EXTRA_DIST += %D%/README.md %D%/run %D%/instructions %D%/keepalive.py %D%/soak %D%/notify %D%/workload %D%/data.sql %D%/wrk.lua \
+EXTRA_DIST += %D%/README.md %D%/run %D%/instructions %D%/keepalive.py %D%/soak %D%/notify %D%/l2 %D%/workload %D%/data.sql %D%/wrk.lua \
 	%D%/endpoints/null.sql %D%/endpoints/row.sql %D%/endpoints/rows12.sql %D%/endpoints/rows50.sql \
 	%D%/weirbench/__init__.py %D%/weirbench/bench.py %D%/weirbench/fcgi.py %D%/weirbench/machine.py %D%/weirbench/peers.py \
 	%D%/weirbench/report.py %D%/weirbench/servers.py \

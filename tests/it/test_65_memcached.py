@@ -11,7 +11,7 @@ import pytest
 
 from weirtest.base import PATIENCE, TOP, wait_for
 from weirtest.between import Relay
-from weirtest.fcgi import Closed
+from weirtest.fcgi import Closed, request
 from weirtest.memcached import Memcached
 from weirtest.pg import Standby
 from weirtest.weir import Site, Weird
@@ -239,6 +239,12 @@ def test_a_node_that_is_killed_costs_nothing_and_is_back_within_two_seconds(host
         reply = b.get(f"/free/{i}")
         assert (reply.status, reply.body) == (200, b"0")
     assert b.ctl("cache", json=True).json["nodes"][0]["state"] != "closed"
+    health = request(b.status, "/health")
+    assert health.status == 200 and health.json["status"] == "degraded" and list(health.json["memcached"].values()) == ["down"]
+    node = {"node": nodes[0].server}
+    assert figure(b, "weir_cache_l2_node_up", **node) == 0 and figure(b, "weir_cache_l2_breaker_opened_total", **node) >= 1
+    report = request(b.status, "/api/performance").json
+    assert report["status"] == "degraded" and report["memcached"][0]["breaker"] != "closed"
     nodes[0].start()
     started, n = time.monotonic(), 200
     while not nodes[0].keys():

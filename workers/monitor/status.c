@@ -4,6 +4,7 @@
 
 #include "workers/monitor/monitor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,17 +58,20 @@ static unsigned ready_workers(const struct monitor *m)
  * Ready: can it serve everything now? */
 static void health(struct monitor *m, struct status_req *r, int is_ready_probe)
 {
-	unsigned workers = ready_workers(m), n_db = m->snapshot.options.n_databases, up = 0;
+	unsigned workers = ready_workers(m), n_db = m->snapshot.options.n_databases, up = 0, off = 0;
+	const struct region_tier *tier = region_tier(&m->region);
 	int alive = atomic_load(&m->region.h->weird_heartbeat_ns) + 2 * CLOCK_S > m->front.now_ns;
 	struct jw w;
 
 	for (unsigned i = 0; i < n_db; i++)
 		up += atomic_load(&region_db(&m->region, i)->up) == 1;
+	for (unsigned i = 0; i < region_nodes(&m->region); i++)
+		off += !breaker_may(&tier->breakers[i]);
 	r->status = (is_ready_probe ? workers && up == n_db : workers && alive) ? 200 : 503;
 	jw_init(&w, &r->out);
 	jw_object(&w);
 	jw_key(&w, "status");
-	jw_str(&w, !workers || !alive ? "down" : up < n_db ? "degraded" : "ok");
+	jw_str(&w, !workers || !alive ? "down" : up < n_db || off ? "degraded" : "ok");
 	jw_key(&w, "supervisor");
 	jw_bool(&w, alive);
 	jw_key(&w, "workers_ready");
@@ -83,6 +87,18 @@ static void health(struct monitor *m, struct status_req *r, int is_ready_probe)
 		jw_str(&w, state == 1 ? "up" : state == 2 ? "down" : "unknown");
 	}
 	jw_object_end(&w);
+	if (region_nodes(&m->region)) {
+		jw_key(&w, "memcached");
+		jw_object(&w);
+		for (unsigned i = 0; i < region_nodes(&m->region); i++) {
+			char name[sizeof(tier->names[i])];
+
+			snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, tier->names[i]);
+			jw_key(&w, name);
+			jw_str(&w, breaker_may(&tier->breakers[i]) ? "up" : "down");
+		}
+		jw_object_end(&w);
+	}
 	jw_object_end(&w);
 	buf_addc(&r->out, '\n');
 }

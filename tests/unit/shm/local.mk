@@ -1,11 +1,14 @@
 if HAVE_CRITERION
 SHM_TESTS = tests/unit/shm/t_breaker tests/unit/shm/t_histo tests/unit/shm/t_metrics tests/unit/shm/t_slots \
 	tests/unit/shm/t_express tests/unit/shm/t_region tests/unit/shm/t_stamps \
-	tests/unit/shm/t_cache tests/unit/shm/t_flight tests/unit/shm/t_stamps_model
+	tests/unit/shm/t_cache tests/unit/shm/t_purge tests/unit/shm/t_flight tests/unit/shm/t_stamps_model
 check_PROGRAMS += $(SHM_TESTS)
 TESTS += $(SHM_TESTS)
 SHM_TEST_LIBS = lib/libshm.a lib/libbase.a $(XXHASH_LIBS) $(UNIT_LIBS)
 
+tests_unit_shm_t_purge_SOURCES = %D%/t_purge.c
+tests_unit_shm_t_purge_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_shm_t_purge_LDADD = $(SHM_TEST_LIBS)
 tests_unit_shm_t_histo_SOURCES = %D%/t_histo.c
 tests_unit_shm_t_histo_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_shm_t_histo_LDADD = $(SHM_TEST_LIBS)
