@@ -267,7 +267,7 @@ static void show(struct call *c, struct cache *cache)
 static const struct table_col key_cols[] = {
 	{"key", "key", CELL_TEXT},     {"endpoint", "endpoint", CELL_TEXT}, {"status", "status", CELL_COUNT},
 	{"bytes", "bytes", CELL_BYTES}, {"age_s", "age", CELL_AGE},	    {"fresh_s", "fresh for", CELL_AGE},
-	{"cost_ms", "cost", CELL_NS},  {"tags", "tags", CELL_COUNT},
+	{"cost_ms", "cost", CELL_NS},  {"tags", "tags", CELL_COUNT},	    {"coding", "coding", CELL_TEXT},
 };
 
 struct search {
@@ -294,6 +294,14 @@ static const char *endpoint_name(const struct weird *w, unsigned row)
 	return row < region_endpoints_used(&w->region) ? region_endpoint(&w->region, row)->id : NULL;
 }
 
+/* In the order of enum http_coding, which only the workers know. */
+static const char *coding_name(unsigned coding)
+{
+	static const char *const names[CACHE_CODINGS] = {"identity", "gzip", "br"};
+
+	return coding < CACHE_CODINGS ? names[coding] : "?";
+}
+
 static int visit(void *arg, struct slice key, const struct cache_meta *m, size_t bytes)
 {
 	struct search *s = arg;
@@ -318,6 +326,7 @@ static int visit(void *arg, struct slice key, const struct cache_meta *m, size_t
 		table_null(&s->t);
 	table_num(&s->t, m->delta_us * 1000ull);
 	table_num(&s->t, m->stamps.n);
+	table_text(&s->t, coding_name(m->coding));
 	if (s->key.p) {
 		s->text = malloc(key.n + 1);
 		check(s->text);
@@ -399,7 +408,10 @@ static void get(struct call *c, struct cache *cache)
 		jw_key(&w, "entry");
 		table_to_object(&s.t, &w);
 		jw_key(&w, "content");
-		jw_slice(&w, out.n ? slice_of(out.p + head.n, out.n - head.n) : SLICE(""));
+		if (meta.coding)
+			jw_null(&w);	/* no text */
+		else
+			jw_slice(&w, out.n ? slice_of(out.p + head.n, out.n - head.n) : SLICE(""));
 		jw_key(&w, "headers");
 		jw_slice(&w, head);
 		jw_object_end(&w);
@@ -408,7 +420,10 @@ static void get(struct call *c, struct cache *cache)
 		for (size_t i = 0; i < head.n; i++)
 			if (head.p[i] != '\r')
 				buf_addc(&c->body, head.p[i]);
-		buf_add(&c->body, out.n ? out.p + head.n : "", out.n - head.n);
+		if (meta.coding)
+			buf_addf(&c->body, "(%zu bytes of %s)", out.n - head.n, coding_name(meta.coding));
+		else
+			buf_add(&c->body, out.n ? out.p + head.n : "", out.n - head.n);
 	}
 	buf_addc(&c->body, '\n');
 	table_done(&s.t);
@@ -433,6 +448,25 @@ static int post(struct call *c, enum purge_kind kind, unsigned row, struct slice
 	else
 		snprintf(c->text, sizeof(c->text), "%u purges wait for the database already; nothing was purged", PURGE_MAX);
 	return -1;
+}
+
+/* The answer's other codings go with it; they may be here when it is not. */
+static int drop_variant(void *arg, struct slice key, const struct cache_meta *m, size_t bytes)
+{
+	const struct search *s = arg;
+	struct cache_key own = {.text = key}, answer = {.text = slice_of(key.p, key.n ? key.n - 1 : 0)};
+	char hex[33];
+
+	(void)bytes;
+	if (!m->coding)
+		return 1;
+	cache_hash(s->cache, &answer);
+	hex_of(answer.h, hex);
+	if (slice_eq(s->key, slice_str(hex))) {
+		cache_hash(s->cache, &own);
+		cache_drop(s->cache, CACHE_DATA, &own, NULL);
+	}
+	return 1;
 }
 
 static int parse_key(struct slice hex, uint64_t h[2])
@@ -477,6 +511,7 @@ static void drop_key(struct call *c, struct cache *cache)
 		cache_hash(cache, &key);
 		cache_drop(cache, s.zone, &key, NULL);
 	}
+	cache_each(cache, CACHE_DATA, drop_variant, &s);
 	table_done(&s.t);
 	free(s.text);
 }

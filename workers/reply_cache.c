@@ -6,6 +6,7 @@
 #include "lib/base/num.h"
 #include "lib/http/http_cache_status.h"
 #include "lib/http/http_cc.h"
+#include "workers/variant.h"
 #include "workers/worker.h"
 
 /* Of the constant lines, and of the others together: ETag, Age, Cache-Status. */
@@ -60,8 +61,9 @@ static void prepare_cache_control(struct endpoint_run *run, struct arena *a)
 }
 
 /* Headers that the key holds; identity is no matter of Vary: such an answer is private. */
-static void add_vary(const struct endpoint *ep, struct buf *b)
+static void add_vary(const struct endpoint_run *run, struct buf *b)
 {
+	const struct endpoint *ep = run->ep;
 	int n = 0, has_cookie = 0;
 
 	for (unsigned i = 0; i < ep->cache.n_per_headers; i++)
@@ -78,18 +80,21 @@ static void add_vary(const struct endpoint *ep, struct buf *b)
 	}
 	if (has_cookie)
 		buf_adds(b, n++ ? ", Cookie" : "Vary: Cookie");
+	if (run->codings)
+		buf_adds(b, n++ ? ", Accept-Encoding" : "Vary: Accept-Encoding");
 	if (n)
 		buf_adds(b, "\r\n");
 }
 
-void reply_prepare(struct endpoint_run *run, struct arena *a)
+void reply_prepare(struct endpoint_run *run, const struct opts_cache *o, struct arena *a)
 {
 	AUTO(buf) struct buf b;
 
 	run->is_private = reply_is_private(run->ep);
+	variant_prepare(run, o);
 	prepare_cache_control(run, a);
 	buf_init(&b, 0);
-	add_vary(run->ep, &b);
+	add_vary(run, &b);
 	buf_adds(&b, HTTP_X_ACCEL_EXPIRES "\r\n");
 	run->cache_lines = keep(a, b.p, b.n);
 }
@@ -153,7 +158,7 @@ void reply_cache_head(struct req *r)
 	at = PUT(at, "\r\n");
 	if (!r->error) {
 		at = PUT(at, "ETag: ");
-		at += http_etag_format(m->etag, HTTP_IDENTITY, at);
+		at += http_etag_format(m->etag, r->coding, at);
 		at = PUT(at, "\r\n");
 	}
 	if (r->layer) {

@@ -26,6 +26,7 @@
 struct mc_op;
 struct worker;
 struct groups;
+struct opts_cache;
 struct endpoint_run;	/* an endpoint as the worker runs it: route.h */
 
 enum step_result { STEP_NEXT, STEP_WAIT, STEP_DONE };
@@ -63,7 +64,7 @@ struct req {
 	enum http_method method;
 	int is_head;
 	struct slice method_text, uri, path, query;
-	struct slice content_type, cookie, accept, if_match, if_none_match, cache_control, remote_addr, request_id;
+	struct slice content_type, cookie, accept, accept_encoding, if_match, if_none_match, cache_control, remote_addr, request_id;
 	int64_t content_length;		/* -1: not announced */
 	struct http_pair *pairs;
 	unsigned n_pairs;
@@ -86,6 +87,9 @@ struct req {
 	unsigned char is_not_modified, has_made, is_stale;
 	unsigned char only_cached;	/* only-if-cached: the database is not asked */
 	unsigned char asks_anew;	/* the database is asked, whatever is kept and whoever else asks */
+	unsigned char is_accept_read, wants_variant;
+	enum http_coding accepts;	/* of the run's codings; when is_accept_read */
+	enum http_coding coding;	/* of the body, or of what a 304 is about */
 	uint64_t fill_ms;		/* boot clock, when the stamps were loaded */
 	enum req_fwd fwd;
 	enum req_layer layer;
@@ -142,20 +146,22 @@ int reply_lines(struct req *r, struct buf *out);
 /* reply_cache.c: Cache-Control, ETag, Age, Cache-Status and Vary of a cached endpoint's answer. */
 void reply_cache_head(struct req *r);
 /* Make the lines that every answer of a cached endpoint has, in the arena. */
-void reply_prepare(struct endpoint_run *run, struct arena *a);
+void reply_prepare(struct endpoint_run *run, const struct opts_cache *o, struct arena *a);
 /* Is an answer its caller's alone? Of a whole: if any part is. */
 int reply_is_private(const struct endpoint *ep);
 /* step_cache.c */
 void cache_unfollow(struct req *r);
 /* May an entry be believed: it was made after the last purge, and its tags have not moved? */
 int cache_holds(const struct req *r, const struct cache_meta *m);
+/* … and is it neither past its time nor made before a soft purge? */
+int cache_is_fresh(const struct req *r, const struct cache_meta *m);
 /* An entry that is made now is later than every purge that is seen by now: the least it may be dated. */
 uint64_t cache_first_ms(const struct req *r);
 /* step_store.c: store a new answer (or a 404); end its flight. */
 void cache_store(struct req *r);
 void cache_land(struct req *r, enum flight_end end);
-/* Does If-None-Match name the answer of r->meta? */
-int cache_is_condition_met(const struct req *r);
+/* Does If-None-Match name the answer of r->meta? In which coding, r->coding says then. */
+int cache_is_condition_met(struct req *r);
 /* What the cache still has to do before the reply: a 404 is stored, an error rescued, the flight ended, a
  * conditional request answered. */
 void cache_settle(struct req *r);

@@ -23,6 +23,9 @@ struct endpoint_run {
 	/* of a cached endpoint; reply_prepare */
 	int is_private;			/* no cache outside may show it to others, nor its tags */
 	unsigned groups, group_invalidation;	/* of its tags, and of those it invalidates: which others are told; bits */
+	unsigned codings;		/* that its answers may have besides identity; HTTP_CODING_BIT */
+	size_t compress_min;
+	int has_large;			/* an answer of that size was met by a client that may take a coding */
 	struct slice cache_control[2];	/* the line's text before and behind the seconds of max-age */
 	struct slice cache_lines;	/* Vary and X-Accel-Expires: the same in every answer */
 };

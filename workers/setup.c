@@ -83,7 +83,7 @@ int worker_setup(struct worker *w, struct err *e)
 		run->ep = ep;
 		cachekey_of_endpoint(ep, run->cache_id);
 		if (ep->cache.is_on)
-			reply_prepare(run, &w->route.arena);
+			reply_prepare(run, &s->options.cache, &w->route.arena);
 		if (ep->has_sql) {
 			if (!w->pools[ep->database])
 				w->pools[ep->database] = worker_pool(w, ep->database, n_workers);

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "workers/include.h"
+#include "workers/variant.h"
 #include "workers/worker.h"
 
 #include "lib/base/clock.h"
@@ -71,7 +72,8 @@ static void refresh(struct req *r)
 	r->n_pending = 0;
 	r->lines_n = 0;
 	r->groups = NULL;
-	r->wants_refresh = r->is_not_modified = 0;
+	r->wants_refresh = r->wants_variant = r->is_not_modified = 0;
+	r->coding = HTTP_IDENTITY;
 	r->is_replying = r->in_run = 0;
 	r->is_refresh = 1;
 	r->is_query_done = r->is_submitted = 0;
@@ -157,6 +159,8 @@ enum step_result step_account(struct req *r)
 	}
 	if (w->access_fd >= 0 && !r->is_refresh && !r->is_part)
 		access_line(w, r);
+	if (r->wants_variant)
+		variant_make(r);
 	req_free(r);
 	if (c)
 		front_finish(c);

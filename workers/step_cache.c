@@ -8,6 +8,7 @@
 #include "lib/base/clock.h"
 #include "lib/http/http_cc.h"
 #include "workers/cachekey.h"
+#include "workers/variant.h"
 #include "workers/worker.h"
 
 #define FOLLOW_MIN_NS (100 * CLOCK_MS)
@@ -51,7 +52,7 @@ int cache_holds(const struct req *r, const struct cache_meta *m)
 }
 
 /* A soft purge makes stale what it meets. */
-static int is_fresh(const struct req *r, const struct cache_meta *m)
+int cache_is_fresh(const struct req *r, const struct cache_meta *m)
 {
 	return r->w->boot_ms < m->soft_ms && m->created_ms > at(&r->w->region.h->softened_ms) &&
 	       m->created_ms > at(&r->run->shared->softened_ms);
@@ -110,39 +111,56 @@ static void want_refresh(struct req *r, enum cache_zone zone)
 		cache_land(r, FLIGHT_ABANDONED);
 }
 
+/* What there is of the key, whatever its age, in the coding that the client takes. */
+static enum cache_found find(struct req *r, enum cache_zone *zone)
+{
+	struct worker *w = r->w;
+	enum cache_found found = CACHE_FOUND;
+
+	r->coding = HTTP_IDENTITY;
+	*zone = CACHE_DATA;
+	/* a conditional request may need no body */
+	if (r->if_none_match.n) {
+		found = cache_get(&w->cache, *zone, &r->key, w->boot_ms, &r->meta, NULL);
+		if (found == CACHE_FOUND && cache_is_condition_met(r))
+			return found;
+	}
+	if (r->run->has_large && r->accept_encoding.n && variant_find(r))
+		return CACHE_FOUND;
+	if (found == CACHE_FOUND)
+		found = cache_get(&w->cache, *zone, &r->key, w->boot_ms, &r->meta, &r->out);
+	if (found == CACHE_MISS && r->run->ep->cache.negative_ms) {
+		*zone = CACHE_NEGATIVE;
+		found = cache_get(&w->cache, *zone, &r->key, w->boot_ms, &r->meta, &r->out);
+	}
+	return found;
+}
+
 /* 1 when the request is answered. */
 static int look(struct req *r)
 {
 	struct worker *w = r->w;
-	const struct cache_policy *c = &r->run->ep->cache;
-	enum cache_zone zone = CACHE_DATA;
-	enum cache_found found;
+	enum cache_zone zone;
 
 	r->out = r->out.cap ? r->out : worker_buf_take(w);
 	buf_clear(&r->out);
-	/* a conditional request may need no body */
-	found = cache_get(&w->cache, zone, &r->key, w->boot_ms, &r->meta, r->if_none_match.n ? NULL : &r->out);
-	if (found == CACHE_FOUND && r->if_none_match.n && !cache_is_condition_met(r))
-		found = cache_get(&w->cache, zone, &r->key, w->boot_ms, &r->meta, &r->out);
-	if (found == CACHE_MISS && c->negative_ms) {
-		zone = CACHE_NEGATIVE;
-		found = cache_get(&w->cache, zone, &r->key, w->boot_ms, &r->meta, &r->out);
-	}
-	if (found == CACHE_MISS) {
+	if (find(r, &zone) == CACHE_MISS) {
 		r->fwd = FWD_MISS;
 		return 0;
 	}
 	if (!cache_holds(r, &r->meta)) {
 		cache_drop(&w->cache, zone, &r->key, &r->meta);
 		r->fwd = FWD_INVALID;
+		r->coding = HTTP_IDENTITY;
 		return 0;
 	}
 	if (w->boot_ms >= r->meta.hard_ms) {
 		r->fwd = FWD_STALE;	/* kept for errors only */
+		r->coding = HTTP_IDENTITY;
 		return 0;
 	}
 	r->layer = LAYER_L1;
-	r->is_stale = !is_fresh(r, &r->meta);
+	r->is_stale = !cache_is_fresh(r, &r->meta);
 	r->lines_n = r->out.n ? r->meta.head_n : 0;
 	if (r->is_stale || is_early(r, w->boot_ms))
 		want_refresh(r, zone);
@@ -253,7 +271,7 @@ static enum step_result asked(struct req *r)
 		return STEP_NEXT;
 	}
 	cache_land(r, FLIGHT_STORED);
-	r->is_stale = !is_fresh(r, &r->meta);
+	r->is_stale = !cache_is_fresh(r, &r->meta);
 	if (r->is_stale)
 		want_refresh(r, CACHE_DATA);
 	return STEP_DONE;

@@ -7,7 +7,7 @@
 #include "lib/base/num.h"
 
 enum wanted { W_PATH_INFO, W_URI, W_ADDR, W_ACCEPT, W_COOKIE, W_SCRIPT, W_QUERY, W_TYPE, W_IF_MATCH, W_METHOD, W_LENGTH,
-	      W_REQUEST_ID, W_IF_NONE_MATCH, W_CACHE_CONTROL, W_COUNT };
+	      W_REQUEST_ID, W_IF_NONE_MATCH, W_CACHE_CONTROL, W_ACCEPT_ENCODING, W_COUNT };
 
 /* By length, so that most of the parameters that nobody wants cost one look into `first`. */
 static const struct slice names[W_COUNT] = {
@@ -24,13 +24,15 @@ static const struct slice names[W_COUNT] = {
     [W_LENGTH] = {"CONTENT_LENGTH", 14},
     [W_REQUEST_ID] = {"HTTP_X_REQUEST_ID", 17},
     [W_IF_NONE_MATCH] = {"HTTP_IF_NONE_MATCH", 18},
-    [W_CACHE_CONTROL] = {"HTTP_CACHE_CONTROL", 18}};
+    [W_CACHE_CONTROL] = {"HTTP_CACHE_CONTROL", 18},
+    [W_ACCEPT_ENCODING] = {"HTTP_ACCEPT_ENCODING", 20}};
 
 /* By length of a name: the first of that length, or W_COUNT. */
-#define LONGEST 18u
+#define LONGEST 20u
 static const unsigned char first[LONGEST + 1] = {
     W_COUNT, W_COUNT, W_COUNT,	W_COUNT, W_COUNT,  W_COUNT, W_COUNT, W_COUNT,	   W_COUNT,	   W_PATH_INFO,
-    W_COUNT, W_URI,   W_QUERY, W_IF_MATCH, W_METHOD, W_COUNT, W_COUNT, W_REQUEST_ID, W_IF_NONE_MATCH};
+    W_COUNT, W_URI,   W_QUERY, W_IF_MATCH, W_METHOD, W_COUNT, W_COUNT, W_REQUEST_ID, W_IF_NONE_MATCH, W_COUNT,
+    W_ACCEPT_ENCODING};
 
 /* Scheme and authority of an absolute-form target. */
 static struct slice origin_form(struct slice uri)
@@ -71,6 +73,7 @@ enum step_result step_parse(struct req *r)
 	r->content_type = got[W_TYPE];
 	r->remote_addr = got[W_ADDR];
 	r->accept = got[W_ACCEPT];
+	r->accept_encoding = got[W_ACCEPT_ENCODING];
 	r->cookie = got[W_COOKIE];
 	r->if_none_match = got[W_IF_NONE_MATCH];
 	r->if_match = got[W_IF_MATCH];

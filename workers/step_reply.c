@@ -4,6 +4,7 @@
 #include "workers/condition.h"
 #include "workers/groups.h"
 #include "workers/problem.h"
+#include "workers/variant.h"
 #include "workers/worker.h"
 
 #include "lib/base/check.h"
@@ -97,6 +98,8 @@ static void write_success(struct req *r)
 			if (r->status != 204 && r->status != 304)
 				buf_addf(&r->head, "Content-Length: %zu\r\n", r->out.n);
 		} else if (r->out.n > r->lines_n && r->status != 304) {
+			if (r->coding)
+				buf_addf(&r->head, "Content-Encoding: %s\r\n", http_coding_name(r->coding));
 			buf_adds(&r->head, "Content-Type: application/json\r\nContent-Length: ");
 			buf_add(&r->head, text, num_put_u64(text, r->out.n - r->lines_n));
 			buf_adds(&r->head, "\r\n");
@@ -176,6 +179,8 @@ enum step_result step_reply(struct req *r)
 		write_success(r);
 	if (r->error)
 		write_problem(r);
+	else if (r->has_key)
+		variant_consider(r);
 	check(r->head.n <= RESPONSE_MAX_HEAD);
 	body = slice_of(r->out.p + r->lines_n, r->out.n - r->lines_n);
 	if (r->is_head || r->status == 204 || r->status == 304)

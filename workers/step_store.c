@@ -106,6 +106,8 @@ void cache_store(struct req *r)
 		end = FLIGHT_STORED;
 	else if (pieces[0].n + pieces[1].n > CACHE_MAX_VALUE)
 		end = FLIGHT_TOO_BIG;
+	if (end == FLIGHT_STORED && r->run->codings)
+		cache_drop_variants(&r->w->cache, &r->key);
 	if (end == FLIGHT_STORED && zone == CACHE_DATA)
 		tier_fill(r, pieces);
 	r->is_stored = end == FLIGHT_STORED;
@@ -147,12 +149,16 @@ static void rescue(struct req *r)
 	r->detail = NULL;
 }
 
-int cache_is_condition_met(const struct req *r)
+int cache_is_condition_met(struct req *r)
 {
 	char tag[HTTP_ETAG_ROOM];
 	size_t n = http_etag_format(r->meta.etag, HTTP_IDENTITY, tag);
+	enum http_coding named;
 
-	return http_if_none_match(r->if_none_match, slice_of(tag, n));
+	if (!http_none_match_coding(r->if_none_match, slice_of(tag, n), &named))
+		return 0;
+	r->coding = named;
+	return 1;
 }
 
 void cache_settle(struct req *r)

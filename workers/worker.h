@@ -57,7 +57,7 @@ struct worker {
 	struct fcgi_req *fcgi;
 	struct arena_pool arenas;
 	struct list reqs, free_reqs;
-	unsigned n_free_reqs, n_reqs, n_jobs;	/* jobs in the thread pool */
+	unsigned n_free_reqs, n_reqs, n_jobs, n_variants;	/* jobs in the thread pool; of these, compressing */
 	struct buf free_bufs[64];
 	unsigned n_free_bufs;
 	uint64_t turn_ns, polled_ns;		/* when the last turn began and ended */

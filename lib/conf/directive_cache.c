@@ -1,4 +1,4 @@
-/* directive_cache: @cache and @invalidates: for how long, for whom, under which tags. What the names in
+/* directive_cache: @cache, @compress and @invalidates: for how long, for whom, under which tags. What the names in
  * a tag's braces mean is known when the whole file has been read: endpoint_cache_finish. */
 #include "config.h"
 
@@ -133,6 +133,18 @@ void dir_cache(struct dir *d)
 	c->is_private = !!(seen & 1u << A_PRIVATE);
 }
 
+void dir_compress(struct dir *d)
+{
+	static const char *const words[] = {"on", "off", NULL};
+	struct dir_word w;
+	int i;
+
+	if (!dir_need(d, &w, "on or off") || (i = dir_one_of(d, &w, "word", words)) < 0)
+		return;
+	d->e->compress = i == 0 ? COMPRESS_YES : COMPRESS_NO;
+	dir_end(d);
+}
+
 void dir_invalidates(struct dir *d)
 {
 	struct dir_word w;
@@ -261,6 +273,10 @@ void dir_cache_finish(struct dir *d)
 	}
 	if (e->cache.is_on)
 		check_cache(d);
+	if (e->compress == COMPRESS_YES && !e->cache.is_on) {
+		about(d, DIR_compress, 0);
+		dir_error(d, 0, "only answers that are kept are compressed: it needs @cache");
+	}
 	if (e->n_invalidates && e->method == HTTP_GET) {
 		about(d, DIR_invalidates, 0);
 		dir_error(d, 0, "it stands on a POST, PUT, PATCH or DELETE");

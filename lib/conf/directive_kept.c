@@ -82,13 +82,6 @@ void dir_priority(struct dir *d)
 	one_word(d, "interactive, default or batch", words);
 }
 
-void dir_compress(struct dir *d)
-{
-	static const char *const words[] = {"on", "off", NULL};
-
-	one_word(d, "on or off", words);
-}
-
 void dir_stream(struct dir *d)
 {
 	dir_end(d);

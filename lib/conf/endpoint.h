@@ -100,6 +100,8 @@ struct cache_policy {
 	struct tag_template *tags;
 };
 
+enum endpoint_compress { COMPRESS_UNSAID, COMPRESS_YES, COMPRESS_NO };	/* @compress */
+
 /* @include: a part of a composed endpoint, answered by another endpoint. */
 #define ENDPOINT_MAX_INCLUDES 32
 struct include {
@@ -153,6 +155,7 @@ struct endpoint {
 	unsigned n_headers;
 	struct header_rule *headers;
 	struct cache_policy cache;
+	enum endpoint_compress compress;
 	unsigned n_invalidates;
 	struct tag_template *invalidates;
 	unsigned n_includes;

@@ -29,6 +29,8 @@ typedef unsigned opt_uint_t;
 typedef uint64_t opt_size_t;	/* bytes */
 typedef uint64_t opt_msec_t;	/* milliseconds */
 typedef int opt_bool_t;
+enum { COMPRESS_OFF, COMPRESS_GZIP, COMPRESS_BR };	/* cache { compress } */
+
 typedef int opt_enum_t;		/* index of the word in the row's list */
 
 #define OPT(type, field, ...) opt_##type##_t field;

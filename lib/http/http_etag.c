@@ -93,13 +93,16 @@ static struct slice tag(struct slice *rest, int *ret_is_weak)
 	return body;
 }
 
-static struct slice without_suffix(struct slice body)
+static struct slice without_suffix(struct slice body, enum http_coding *ret)
 {
+	*ret = HTTP_IDENTITY;
 	for (int c = HTTP_GZIP; c < HTTP_CODINGS; c++) {
 		struct slice x = suffixes[c];
 
-		if (body.n > x.n && memcmp(body.p + body.n - x.n, x.p, x.n) == 0)
+		if (body.n > x.n && memcmp(body.p + body.n - x.n, x.p, x.n) == 0) {
+			*ret = (enum http_coding)c;
 			return slice_of(body.p, body.n - x.n);
+		}
 	}
 	return body;
 }
@@ -107,11 +110,12 @@ static struct slice without_suffix(struct slice body)
 struct slice http_etag_state(struct slice etag)
 {
 	int is_weak;
+	enum http_coding coding;
 	struct slice rest = slice_trim(etag), body = tag(&rest, &is_weak);
 
 	if (!body.p || rest.n)
 		return (struct slice){NULL, 0};
-	return without_suffix(body);
+	return without_suffix(body, &coding);
 }
 
 /* The blanks and commas between members, empty members among them (RFC 9110 5.6.1.2). 0 when no comma was there. */
@@ -128,9 +132,17 @@ static int separator(struct slice *s)
 
 int http_if_none_match(struct slice list, struct slice etag)
 {
+	enum http_coding coding;
+
+	return http_none_match_coding(list, etag, &coding);
+}
+
+int http_none_match_coding(struct slice list, struct slice etag, enum http_coding *ret)
+{
 	struct slice state = etag.p ? http_etag_state(etag) : etag;
 	int is_weak;
 
+	*ret = HTTP_IDENTITY;
 	if (!state.p)
 		return 0;
 	if (slice_eq(slice_trim(list), SLICE("*")))
@@ -141,7 +153,7 @@ int http_if_none_match(struct slice list, struct slice etag)
 
 		if (!body.p)
 			return 0;
-		if (slice_eq(without_suffix(body), state))
+		if (slice_eq(without_suffix(body, ret), state))
 			return 1;
 		if (list.n && !separator(&list))
 			return 0;

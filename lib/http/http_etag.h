@@ -32,6 +32,8 @@ struct slice http_etag_state(struct slice etag);
  * A list is read up to its first fault: an unread tag costs a full answer, never a wrong 304. etag.p == NULL: there is no
  * current representation, and nothing matches, not even `*`. */
 int http_if_none_match(struct slice list, struct slice etag);
+/* The same, and the coding in the tag that matched, which a 304 must say again: it is about that copy of the client's (RFC 9111 4.3.4). */
+int http_none_match_coding(struct slice list, struct slice etag, enum http_coding *ret);
 /* Is the condition If-Match true? Strong comparison, the coding included.
  * A fault in the list, a weak tag and etag.p == NULL are no match: the change is then refused (412), which is the safe side. */
 int http_if_match(struct slice list, struct slice etag);

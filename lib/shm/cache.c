@@ -168,6 +168,30 @@ void cache_hash(const struct cache *c, struct cache_key *key)
 	key->h[1] = h.low64;
 }
 
+int cache_variant_key(const struct cache *c, const struct cache_key *key, unsigned coding, char *room, struct cache_key *ret)
+{
+	size_t n = key->text.n;
+
+	check(coding > 0 && coding < CACHE_CODINGS);
+	if (n >= CACHE_MAX_KEY)
+		return -1;
+	memcpy(room, key->text.p, n);
+	room[n] = (char)coding;
+	ret->text = slice_of(room, n + 1);
+	cache_hash(c, ret);
+	return 0;
+}
+
+void cache_drop_variants(struct cache *c, const struct cache_key *key)
+{
+	char room[CACHE_MAX_KEY];
+	struct cache_key other;
+
+	for (unsigned coding = 1; coding < CACHE_CODINGS; coding++)
+		if (cache_variant_key(c, key, coding, room, &other) == 0)
+			cache_drop(c, CACHE_DATA, &other, NULL);
+}
+
 static unsigned shard_of(const struct cache *c, enum cache_zone zone, const uint64_t h[2])
 {
 	return (unsigned)(h[0] >> c->zone[zone].shift);

@@ -27,6 +27,7 @@
 #define CACHE_MAX_BYTES (1ull << 40)
 #define CACHE_MAX_VALUE 1000000u	/* bytes of one entry, key and header included; as in memcached */
 #define CACHE_MAX_KEY 8192u
+#define CACHE_CODINGS 3u		/* of one answer */
 #define CACHE_MAX_SHARDS 128u
 #define CACHE_SECRET_BYTES 192u
 #define CACHE_LAYOUT_VERSION 1u		/* of what lies in shared memory; raised when it changes */
@@ -93,6 +94,13 @@ void cache_detach(struct cache *c);
 
 /* Fill key->h from key->text. */
 void cache_hash(const struct cache *c, struct cache_key *key);
+
+/* The same answer in another coding (the caller's number, 1 … CACHE_CODINGS - 1) is an entry of its own: its key is the answer's with
+ * that number behind it, in room (CACHE_MAX_KEY bytes), hashed. 0, or -1: it would be too long. */
+int cache_variant_key(const struct cache *c, const struct cache_key *key, unsigned coding, char *room,
+		      struct cache_key *ret) MUST_USE;
+/* Forget the answer's other codings. */
+void cache_drop_variants(struct cache *c, const struct cache_key *key);
 
 enum cache_found { CACHE_MISS, CACHE_FOUND };
 /* The entry, whatever its age, but hard_ms and error_ms both past are a miss (and freed): meta, and the body

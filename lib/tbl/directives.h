@@ -17,7 +17,7 @@ DIR(invalidates, "invalidates", "TAG ...", 1, 1, "Tags whose cached answers a wr
 DIR(limit, "limit", "RATE [burst N] [per WHAT]", 1, 0, "Rate limit.")
 DIR(replica, "replica", "[lag DURATION]", 0, 0, "The statement may run on a replica.")
 DIR(priority, "priority", "interactive|default|batch", 0, 0, "Class in the admission queue.")
-DIR(compress, "compress", "on|off", 0, 0, "Compress the answer.")
+DIR(compress, "compress", "on|off", 0, 1, "Whether answers that are kept are kept compressed, too. Without it the public ones are, as weir.conf says.")
 DIR(stream, "stream", "", 0, 0, "Send rows as they arrive.")
 DIR(include, "include", "NAME = GET PATH", 1, 1, "Adds a member whose value another endpoint answers, cached and limited for itself; {parameter} in the path is this endpoint's.")
 DIR(idempotent, "idempotent", "[key HEADER] [for DURATION]", 0, 0, "Remember the answer of a write by its key.")

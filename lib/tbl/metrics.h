@@ -87,6 +87,7 @@ MET_endpoint(counter, cache_misses, "weir_cache_requests_total", "result=\"miss\
 MET_endpoint(counter, cache_collapsed, "weir_cache_collapsed_total", "", "Requests that waited for another one's query.")
 MET_endpoint(counter, cache_stores, "weir_cache_stores_total", "", "Answers that entered the cache.")
 MET_endpoint(counter, cache_refreshes, "weir_cache_refreshes_total", "", "Answers made anew behind a reply.")
+MET_endpoint(counter, cache_variants, "weir_cache_variants_total", "", "Kept answers that were compressed for clients that accept it, once for each coding.")
 MET_endpoint(counter, slow, "weir_db_slow_queries_total", "", "Requests slower than the endpoint's @slow.")
 MET_endpoint(histogram, duration, "weir_http_request_duration_seconds", "", "Time from FastCGI BEGIN to the last byte of the response.")
 MET_endpoint(histogram, db_duration, "weir_db_query_duration_seconds", "", "Time from sending a statement to its complete result.")

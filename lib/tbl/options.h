@@ -72,6 +72,8 @@ OPT_limits(uint, queue, "queue", "256", "1", "65535", OPT_F_RELOAD, "Requests of
 
 OPT_cache(size, memory, "memory", "64MiB", "0", "256GiB", OPT_F_RESTART, "Shared memory for cached answers; 0 turns the cache off.")
 OPT_cache(uint, stamps, "stamps", "262144", "4096", "1048576", OPT_F_RESTART, "Generation counters that tags hash to, a power of two, 32 bytes each; with more of them an invalidation meets another tag by chance less often.")
+OPT_cache(enum, compress, "compress", "br", "off|gzip|br", "", OPT_F_RELOAD, "Codings that answers are kept in besides their own, for clients that accept them: gzip; br, which is brotli and gzip; or none. Private answers only where the endpoint says @compress on.")
+OPT_cache(size, compress_min, "compress_min", "1KiB", "64", "1MiB", OPT_F_RELOAD, "Smallest body that is compressed.")
 OPT_cache(bool, obey_no_cache, "obey_no_cache", "no", "", "", OPT_F_RELOAD, "Obey no-cache and max-age=0 in the Cache-Control of requests: the database is asked although the answer is kept. Only where every client is an operator: else any of them can turn the cache off.")
 OPT_cache(str, secret, "secret", "", "", "", OPT_F_RESTART | OPT_F_SECRET, "Seed of the keys' hash, at least 16 bytes; the same on all hosts that share memcached, and needed with servers. Empty: one is drawn at each start.")
 OPT_cache(list, servers, "servers", "", "", "", OPT_F_RELOAD, "memcached servers that hosts share as the second tier: HOST:PORT, [ADDRESS]:PORT or unix:/PATH, then, if wanted, 'as ALIAS' (a name that keeps the keys where they are when the address changes) and 'weight N'; up to 16, the same on all hosts. Empty: none.")

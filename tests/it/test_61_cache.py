@@ -112,7 +112,8 @@ def test_an_entity_tag_spares_the_body(weird):
                           (tag[:-1] + '-gzip"', 304), ("garbage", 200)):
         reply = weird.get("/item/8", headers=[("If-None-Match", value)])
         assert reply.status == status, value
-        assert reply.header("etag") == tag and is_hit(reply)
+        # a 304 is about the copy that the client named
+        assert reply.header("etag") == (value if value.endswith('-gzip"') else tag) and is_hit(reply)
         assert reply.header("cache-control").startswith("public")
         assert (reply.body == b"") == (status == 304)
     expect_queries(weird, "get", 1)
@@ -172,7 +173,7 @@ def test_a_header_that_the_statement_reads_is_in_the_key_and_in_vary(weird):
     for _ in range(2):
         for lang in ("en", "fr", "de"):
             reply = weird.get("/vary", headers=[("X-Lang", lang)])
-            assert reply.body == b'"%s"' % lang.encode() and reply.header("vary") == "X-LANG"
+            assert reply.body == b'"%s"' % lang.encode() and reply.header("vary") == "X-LANG, Accept-Encoding"
     assert is_hit(weird.get("/vary"))      # the default is "en"
     expect_queries(weird, "vary", 3)
 

@@ -65,6 +65,25 @@ Test(etag, if_none_match_compares_weakly)
 	cr_expect_eq(http_if_none_match((struct slice){NULL, 0}, SLICE("\"a\"")), 0);
 }
 
+Test(etag, a_304_is_about_the_copy_that_was_named)
+{
+	static const struct {
+		const char *list;
+		int match;
+		enum http_coding coding;
+	} rows[] = {
+	    {"\"a\"", 1, HTTP_IDENTITY}, {"\"a-gzip\"", 1, HTTP_GZIP}, {"W/\"a-br\"", 1, HTTP_BR}, {"*", 1, HTTP_IDENTITY},
+	    {"\"b-br\", \"a-gzip\", \"a\"", 1, HTTP_GZIP}, {"\"b-br\"", 0, HTTP_IDENTITY}, {"", 0, HTTP_IDENTITY},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		enum http_coding coding = HTTP_CODINGS;
+
+		cr_expect_eq(http_none_match_coding(slice_str(rows[i].list), SLICE("\"a\""), &coding), rows[i].match, "%s", rows[i].list);
+		cr_expect(!rows[i].match || coding == rows[i].coding, "%s", rows[i].list);
+	}
+}
+
 Test(etag, if_match_compares_strongly)
 {
 	static const struct {
