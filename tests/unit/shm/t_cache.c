@@ -525,3 +525,38 @@ Test(cache, a_lock_of_another_kind_is_not_taken)
 	cr_expect(get(&h, CACHE_DATA, "a", 1) == CACHE_MISS);
 	close_cache(&h);
 }
+
+Test(cache, an_answer_s_codings_are_entries_of_their_own)
+{
+	struct here h;
+	struct cache_key k, other;
+	struct cache_meta m = {.created_ms = 1, .soft_ms = 10, .hard_ms = 20};
+	char room[CACHE_MAX_KEY], *longest = malloc(CACHE_MAX_KEY + 1);
+	struct slice body = SLICE("x");
+
+	open_cache(&h, 4 * MIB);
+	k = key_of(&h, "a");
+	for (unsigned coding = 1; coding < CACHE_CODINGS; coding++) {
+		cr_assert(cache_variant_key(&h.c, &k, coding, room, &other) == 0);
+		cr_expect(other.text.n == 2 && (other.h[0] != k.h[0] || other.h[1] != k.h[1]));
+		m.coding = (uint8_t)coding;
+		cr_assert(cache_put(&h.c, CACHE_DATA, &other, &m, &body, 1, 1) == 0);
+	}
+	cr_assert(put(&h, CACHE_DATA, "a", body, 1, 20) == 0);
+	cr_assert(put(&h, CACHE_DATA, "b", body, 1, 20) == 0);
+	cr_expect(cache_get(&h.c, CACHE_DATA, &other, 2, &h.meta, NULL) == CACHE_FOUND);
+	cache_drop_variants(&h.c, &k);
+	for (unsigned coding = 1; coding < CACHE_CODINGS; coding++) {
+		cr_assert(cache_variant_key(&h.c, &k, coding, room, &other) == 0);
+		cr_expect(cache_get(&h.c, CACHE_DATA, &other, 2, &h.meta, NULL) == CACHE_MISS);
+	}
+	cr_expect(get(&h, CACHE_DATA, "a", 2) == CACHE_FOUND && get(&h, CACHE_DATA, "b", 2) == CACHE_FOUND);
+	memset(longest, 'k', CACHE_MAX_KEY);
+	longest[CACHE_MAX_KEY] = 0;
+	k = key_of(&h, longest);
+	cr_expect(cache_variant_key(&h.c, &k, 1, room, &other) == -1, "no room for the coding");
+	k.text.n--;
+	cr_expect(cache_variant_key(&h.c, &k, 1, room, &other) == 0);
+	free(longest);
+	close_cache(&h);
+}

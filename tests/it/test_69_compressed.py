@@ -1,12 +1,15 @@
 """Kept answers in the codings that clients accept: compressed once, behind a reply, and found by every worker."""
 
 import gzip
+import os
 import re
+import signal
 import threading
 
 import pytest
 
 from weirtest.base import wait_for
+from weirtest.fcgi import Closed
 from weirtest.http import fetch
 from weirtest.weir import LoneWorker, Site, Weird
 
@@ -21,6 +24,8 @@ UPDATE doc SET text = (SELECT string_agg(chr(35 + (random() * 55)::int), '') FRO
 ENDPOINTS = {
     "doc": "-- @route GET /doc/{id}\n-- @returns row\n-- @cache 60s stale-if-error 1h tags doc:{id}\n-- @header X-Id: {id}\n"
            "SELECT id, v, text FROM doc WHERE id = :id::int",
+    "large": "-- @route GET /large/{n}\n-- @returns value\n-- @timeout 20s\n-- @cache 60s\n"
+             "SELECT string_agg(md5((i * :n::int)::text), ' ') FROM generate_series(1, 7000) i",
     "small": "-- @route GET /small\n-- @returns value\n-- @cache 60s\nSELECT 1",
     "short": "-- @route GET /short\n-- @returns value\n-- @cache 400ms stale 60s\nSELECT text || v FROM doc WHERE id = 1",
     "mine": "-- @route GET /mine\n-- @auth user\n-- @returns value\n-- @cache 60s per user\nSELECT text FROM doc WHERE id = 1",
@@ -188,6 +193,26 @@ def test_what_depends_on_the_caller_is_compressed_only_where_the_endpoint_says_s
             reply = get(weird, path, **more)
             assert reply.status == 200 and reply.header("content-encoding") is None and reply.header("vary") is None
     assert variants(weird) == before
+
+
+def test_a_worker_that_is_killed_while_it_compresses_leaves_it_to_others(weird):
+    for n in range(1, 6):
+        first = get(weird, f"/large/{n}", "br")
+        assert first.header("content-encoding") is None and len(first.body) > 230000
+        assert first.header("cache-status").endswith("stored")
+        for pid in weird.worker_pids():
+            os.kill(pid, signal.SIGKILL)
+
+        def arrived():
+            try:
+                reply = get(weird, f"/large/{n}", "br")
+            except Closed:
+                return None
+            return reply.header("content-encoding") == "br" and reply
+
+        reply = wait_for(arrived, 20, "the variant")
+        assert int(reply.header("content-length")) == len(reply.body) < len(first.body) * 0.9
+        assert get(weird, f"/large/{n}", None).body == first.body
 
 
 def test_a_part_is_put_into_its_whole_as_text(weird):
