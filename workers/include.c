@@ -3,6 +3,7 @@
 #include "workers/include.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/check.h"
@@ -10,6 +11,12 @@
 #include "workers/cachekey.h"
 #include "workers/groups.h"
 #include "workers/worker.h"
+
+/* The arena of a whole that parts have outlived, or will. */
+struct req_origin {
+	unsigned refs;
+	struct arena arena;		/* once the whole has ended */
+};
 
 static void put_encoded(struct buf *b, struct slice v)
 {
@@ -46,16 +53,23 @@ static struct slice target_of(struct req *r, const struct tag_template *t)
 static void start_one(struct req *r, unsigned i)
 {
 	struct req *p = req_new_part(r);
-	struct slice target = target_of(r, &r->run->ep->includes[i].path);
+	struct include_plan *plan = &r->run->plans[i];
 	struct err e;
 
 	r->parts[i].req = p;
 	p->part_index = i;
-	p->uri = target;
-	p->path = slice_cut(&target, '?');
-	p->query = target.p ? target : (struct slice){NULL, 0};
-	p->step = STEP_identify;	/* with the whole's headers: a verified token is found again */
-	if (p->query.n && http_query_parse(p->query, &p->arena, REQ_MAX_PAIRS, &p->pairs, &p->n_pairs, &e)) {
+	if (plan->is_constant) {
+		p->plan = plan;
+		p->uri = plan->uri;
+		p->path = plan->path;
+		p->query = plan->query;
+	} else {
+		struct slice target = p->uri = target_of(r, &r->run->ep->includes[i].path);
+
+		p->path = slice_cut(&target, '?');
+		p->query = target.p ? target : (struct slice){NULL, 0};
+	}
+	if (!(p->plan && include_recall(p)) && p->query.n && http_query_parse(p->query, &p->arena, REQ_MAX_PAIRS, &p->pairs, &p->n_pairs, &e)) {
 		req_fail(p, e.id, NULL);
 		p->step = STEP_reply;
 	}
@@ -96,7 +110,6 @@ void include_get(struct req *r, const struct endpoint *ep)
 	r->n_parts = r->n_pending = 1;
 	r->parts[0].req = p;
 	p->uri = p->path = slice_of(arena_strn(&p->arena, r->path.p, r->path.n), r->path.n);
-	p->step = STEP_identify;
 	p->asks_anew = 1;
 	/* it was read before, for r */
 	if (r->query.n && http_query_parse(r->query, &p->arena, REQ_MAX_PAIRS, &p->pairs, &p->n_pairs, &e) == 0)
@@ -134,11 +147,47 @@ void include_ended(struct req *p)
 		req_run(r);
 }
 
+/* The part may outlive the whole. */
+static void keep_origin(struct req *whole, struct req *part)
+{
+	if (!whole->origin) {
+		whole->origin = calloc(1, sizeof(*whole->origin));
+		if (!whole->origin)
+			abort();
+		whole->origin->refs = 1;
+	}
+	whole->origin->refs++;
+	part->origin = whole->origin;
+}
+
+void include_leave(struct req *p)
+{
+	if (p->parent)
+		keep_origin(p->parent, p);
+	include_ended(p);
+}
+
+void include_release(struct req *r)
+{
+	struct req_origin *o = r->origin;
+
+	if (o && !r->is_part)
+		o->arena = r->arena;
+	else
+		arena_done(&r->arena);
+	if (!o || --o->refs)
+		return;
+	arena_done(&o->arena);
+	free(o);
+}
+
 void include_forget(struct req *r)
 {
 	for (unsigned i = 0; i < r->n_parts; i++) {
-		if (r->parts[i].req)
+		if (r->parts[i].req) {
+			keep_origin(r, r->parts[i].req);
 			r->parts[i].req->parent = NULL;
+		}
 		worker_buf_give(r->w, &r->parts[i].out);
 	}
 	r->n_parts = 0;
@@ -151,7 +200,7 @@ int include_render(struct req *r)
 	int is_empty;
 
 	if (!ep->has_sql)
-		buf_adds(out, "{}");
+		buf_add(out, "{}", 2);
 	check(out->n >= 2 && out->p[out->n - 1] == '}');
 	is_empty = out->n == 2;
 	out->n--;
@@ -162,7 +211,7 @@ int include_render(struct req *r)
 			req_fail(r, part->error == E_not_found ? E_internal : part->error, NULL);
 			return -1;
 		}
-		buf_addf(out, "%s\"%s\":", is_empty ? "" : ",", ep->includes[i].name);
+		buf_add(out, r->run->plans[i].member.p + is_empty, r->run->plans[i].member.n - (size_t)is_empty);
 		is_empty = 0;
 		if (part->error || part->out.n == part->skip)
 			buf_adds(out, "null");

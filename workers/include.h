@@ -6,10 +6,13 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/slice.h"
 #include "lib/shm/stamps.h"
 
 struct endpoint;
+struct endpoint_run;
 struct req;
+struct worker;
 
 struct part {
 	struct req *req;	/* NULL once it has ended */
@@ -24,6 +27,24 @@ struct part {
 	uint8_t etag[16];
 };
 
+/* Of an @include, by the worker: include_plan.c. */
+struct include_plan {
+	struct slice member;		/* ,"name": */
+	int is_constant;		/* no value of the whole is in the target */
+	struct slice uri, path, query;	/* of a constant target */
+	struct endpoint_run *run;	/* NULL: nothing is known of its values yet */
+	unsigned variant, serial;	/* serial: of the statement whose types they were checked by */
+	const char **values;
+	struct slice *path_values;	/* by parameter index */
+};
+
+/* When all endpoints are set up. */
+void include_prepare(struct worker *w, struct endpoint_run *run);
+/* What the part's plan knows, into the part. 0 when that is nothing, or no longer true. */
+int include_recall(struct req *part);
+/* The part's parameters were bound: remember them, if they are the same for each request. */
+void include_learn(struct req *part);
+
 /* Start the parts of r->run->ep; some may have ended when this returns. */
 void include_start(struct req *r);
 /* Start what GET of r's own path answers, by endpoint ep, as r's only part; the database is asked, whatever is cached. Of the query it gets
@@ -31,8 +52,12 @@ void include_start(struct req *r);
 void include_get(struct req *r, const struct endpoint *ep);
 /* A part has ended, just before its request is freed. */
 void include_ended(struct req *part);
+/* The same of one that goes on, to refresh its entry. */
+void include_leave(struct req *part);
 /* The whole ends before its parts do: they go on for the cache's sake, unheard. */
 void include_forget(struct req *r);
+/* r is freed: give back its arena. Parts read what the whole's arena holds, so it stays until the last of them ends. */
+void include_release(struct req *r);
 /* The members, behind those of the own row in r->out; the first error of a part fails the whole, a part without a
  * row is null. 0, or -1 with an error set. */
 int include_render(struct req *r);

@@ -120,17 +120,13 @@ struct req *req_new_part(struct req *whole)
 	r->deadline_ns = whole->deadline_ns;
 	r->method = HTTP_GET;
 	r->method_text = SLICE("GET");
-	/* the whole may end before its part: nothing of its arena is kept */
-	r->params = arena_alloc(&r->arena, whole->n_params * sizeof(*r->params) + 1);
+	r->params = whole->params;
 	r->n_params = whole->n_params;
-	for (unsigned i = 0; i < r->n_params; i++) {
-		r->params[i].name = slice_of(arena_strn(&r->arena, whole->params[i].name.p, whole->params[i].name.n),
-					     whole->params[i].name.n);
-		r->params[i].value = slice_of(arena_strn(&r->arena, whole->params[i].value.p, whole->params[i].value.n),
-					      whole->params[i].value.n);
-	}
-	r->cookie = slice_of(arena_strn(&r->arena, whole->cookie.p ? whole->cookie.p : "", whole->cookie.n), whole->cookie.n);
+	r->cookie = whole->cookie;
+	r->id = whole->id;
+	r->user = whole->user;
 	r->is_body_done = 1;
+	r->step = STEP_route;
 	return r;
 }
 
@@ -163,7 +159,7 @@ void req_free(struct req *r)
 	worker_buf_give(w, &r->out);
 	worker_buf_give(w, &r->head);
 	buf_done(&r->handler_head);
-	arena_done(&r->arena);
+	include_release(r);
 	list_del(&r->node);
 	w->n_reqs--;
 	if (w->n_free_reqs < WORKER_MAX_FREE) {

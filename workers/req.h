@@ -105,7 +105,9 @@ struct req {
 	unsigned part_index;
 	struct part *parts;
 	unsigned n_parts, n_pending;
-	unsigned char is_part;
+	unsigned char is_part, is_planned;	/* is_planned: run and values are the plan's */
+	struct include_plan *plan;	/* of a part with a constant target */
+	struct req_origin *origin;	/* see include_release; NULL: the whole has outlived its parts so far */
 	struct groups *groups;		/* of the parts, for the whole's Cache-Groups; NULL: none */
 	/* query */
 	struct db_query q;
@@ -133,7 +135,8 @@ struct req {
 };
 
 struct req *req_new(struct worker *w, struct front_conn *c);
-/* A part of r: a GET by the same caller, with r's headers and deadline and no connection. */
+/* A part of r: a GET by the same caller, with r's headers and deadline and no connection. What it has of r lies in
+ * r's arena; its next step is route. */
 struct req *req_new_part(struct req *r);
 /* Go on from the step where the request stands. The request may be gone when this returns. */
 void req_run(struct req *r);

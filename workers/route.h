@@ -7,6 +7,7 @@
 
 struct db_pool;
 struct handler;
+struct include_plan;
 struct metric_endpoint;
 struct region_endpoint;
 
@@ -20,6 +21,7 @@ struct endpoint_run {
 	const struct region_endpoint *shared;	/* NULL: weir-worker -t */
 	uint8_t cache_id[16];		/* of its definition; part of each key */
 	struct metric_endpoint *metrics;
+	struct include_plan *plans;	/* by @include; include_prepare */
 	/* of a cached endpoint; reply_prepare */
 	int is_private;			/* no cache outside may show it to others, nor its tags */
 	unsigned groups, group_invalidation;	/* of its tags, and of those it invalidates: which others are told; bits */

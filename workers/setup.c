@@ -10,6 +10,7 @@
 #include "workers/cachekey.h"
 #include "workers/groups.h"
 #include "workers/handler.h"
+#include "workers/include.h"
 #include "workers/worker.h"
 
 /* Statements whose value depends on when their transaction began keep a Sync of their own. */
@@ -105,6 +106,7 @@ int worker_setup(struct worker *w, struct err *e)
 		run->shared = w->region.h ? region_endpoint(&w->region, ep->metric) : NULL;
 		if (w->metrics)
 			run->metrics = &w->metrics->endpoint[ep->metric];
+		include_prepare(w, run);
 		route_add(&w->route, run);
 	}
 	groups_prepare(w->runs, s->endpoints.n);

@@ -151,7 +151,7 @@ enum step_result step_account(struct req *r)
 	if (r->wants_refresh && (c || r->is_part) && !w->is_draining) {
 		if (w->access_fd >= 0 && c)
 			access_line(w, r);
-		include_ended(r);
+		include_leave(r);
 		refresh(r);
 		if (c)
 			front_finish(c);

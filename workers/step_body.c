@@ -1,6 +1,7 @@
 /* body: wait for the whole request, then check every parameter. */
 #include "config.h"
 
+#include "workers/include.h"
 #include "workers/params.h"
 #include "workers/worker.h"
 
@@ -15,6 +16,10 @@ enum step_result step_body(struct req *r)
 				"The body's length is not what CONTENT_LENGTH announced.");
 	if (r->run->handler)
 		return r->error ? STEP_DONE : STEP_NEXT;	/* it reads the request itself */
+	if (r->is_planned)
+		return STEP_NEXT;
 	params_bind(r);
+	if (r->plan && !r->error)
+		include_learn(r);
 	return r->error ? STEP_DONE : STEP_NEXT;
 }

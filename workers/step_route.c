@@ -34,7 +34,8 @@ static int may_call(struct req *r, const struct endpoint *ep)
 	return 0;
 }
 
-enum step_result step_route(struct req *r)
+/* The endpoint and the values in its path. NEXT, or DONE: there is none, or an answer without it. */
+static enum step_result find(struct req *r)
 {
 	struct worker *w = r->w;
 	const struct endpoint *ep;
@@ -53,9 +54,6 @@ enum step_result step_route(struct req *r)
 		return req_fail(r, E_method_not_allowed, NULL);
 	r->run = m.run;
 	ep = m.run->ep;
-	atomic_store_explicit(&w->board->running_endpoint, ep->metric, memory_order_relaxed);
-	if (!r->is_part)
-		r->deadline_ns = r->t0_ns + m.run->timeout_ns;
 	for (unsigned i = 0; i < ep->n_segments; i++) {
 		struct slice raw;
 		struct err e;
@@ -66,6 +64,20 @@ enum step_result step_route(struct req *r)
 		if (http_segment_decode(raw, &r->arena, &r->path_values[ep->segments[i].param], &e))
 			req_fault(r, e.id, ep->params[ep->segments[i].param].name, "path", "percent-encoded UTF-8 without NUL");
 	}
+	return STEP_NEXT;
+}
+
+enum step_result step_route(struct req *r)
+{
+	struct worker *w = r->w;
+	const struct endpoint *ep;
+
+	if (!r->is_planned && find(r) == STEP_DONE)
+		return STEP_DONE;
+	ep = r->run->ep;
+	atomic_store_explicit(&w->board->running_endpoint, ep->metric, memory_order_relaxed);
+	if (!r->is_part)
+		r->deadline_ns = r->t0_ns + r->run->timeout_ns;
 	if (ep->auth != AUTH_NONE && !may_call(r, ep))
 		return STEP_DONE;
 	/* a cached whole is found without its parts being asked */

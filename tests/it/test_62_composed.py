@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from weirtest.base import wait_for
+from weirtest.fcgi import Connection
 from weirtest.weir import LoneWorker, Site, Weird
 
-from test_61_cache import expect_queries, is_hit, status_of
+from test_61_cache import expect_queries, is_hit, queries, status_of
 
 SETUP = """
 CREATE TABLE person (id int PRIMARY KEY, name text NOT NULL);
@@ -206,3 +207,39 @@ def test_the_parts_of_a_request_share_a_sync(db):
         assert sum(len(began) == 1 for began in whole) > len(whole) / 2, sorted(map(len, whole))
     finally:
         w.stop()
+
+
+def test_parts_that_outlive_the_whole_keep_what_it_was_asked_with(db):
+    """Those that run on when the client has left, and those that refresh their entries when the whole is answered."""
+    weird = Weird(Site(db.conninfo, {
+        "part": "-- @route GET /part/{id}\n-- @returns row\n-- @param lang from header X-Lang\n-- @param who from cookie who\n"
+                "-- @cache 300ms stale 60s per header x-lang\n"
+                "SELECT :id::int AS id, :lang::text AS lang, :who::text AS who, pg_sleep(0.05)::text AS s",
+        "whole": "-- @route GET /whole/{id}\n-- @include a = GET /part/1\n-- @include b = GET /part/{id}\n"},
+        {"workers": {"min": 1, "max": 1}})).wait_listening()
+
+    def ask(path, lang):
+        return weird.get(path, HTTP_X_LANG=lang, HTTP_COOKIE=f"who={lang}")
+
+    def is_of(part, number, lang):
+        return (part["id"], part["lang"], part["who"]) == (number, lang, lang)
+
+    try:
+        for i in range(10):
+            with Connection(weird.listen) as c:
+                c.send_request(f"/whole/{i + 2}", HTTP_X_LANG=f"gone{i}", HTTP_COOKIE=f"who=gone{i}")
+        expect_queries(weird, "part", 20)
+        for i in range(10):
+            for number in (1, i + 2):
+                reply = ask(f"/part/{number}", f"gone{i}")
+                assert is_hit(reply) and is_of(reply.json, number, f"gone{i}"), reply
+
+        langs = [f"language-{i}" * 20 for i in range(10)]
+        with ThreadPoolExecutor(10) as clients:
+            def refreshed():
+                for lang, reply in zip(langs, clients.map(lambda lang: ask("/whole/7", lang), langs)):
+                    assert is_of(reply.json["a"], 1, lang) and is_of(reply.json["b"], 7, lang), reply.json
+                return queries(weird, "part") > 100
+            wait_for(refreshed, 20, "the parts to be refreshed")
+    finally:
+        weird.stop()
