@@ -31,8 +31,9 @@ static void on_db(uv_poll_t *h, int status, int events)
 		return;
 	now_ns = front_now(&x->w->front);
 	/* After an error (EPOLLERR: the peer closed over unread data) libuv watches no more. */
-	db_conn_step(x->conn, status < 0 || events & (UV_READABLE | UV_DISCONNECT), events & UV_WRITABLE, status < 0,
-		     readable_since(x->w, now_ns), now_ns);
+	while (x->conn && db_conn_step(x->conn, status < 0 || events & (UV_READABLE | UV_DISCONNECT), events & UV_WRITABLE,
+				       status < 0, readable_since(x->w, now_ns), now_ns))
+		dbio_resume(x->w);
 }
 
 static void watch(void *ctx, struct db_conn *c, int fd, int want_write)

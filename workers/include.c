@@ -3,6 +3,7 @@
 #include "workers/include.h"
 
 #include <ctype.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +81,9 @@ void include_start(struct req *r)
 {
 	unsigned n = r->run->ep->n_includes;
 
-	r->parts = arena_zalloc(&r->arena, n * sizeof(*r->parts));
+	r->parts = arena_alloc(&r->arena, n * sizeof(*r->parts));
+	for (unsigned i = 0; i < n; i++)
+		memset(&r->parts[i], 0, offsetof(struct part, soft_ms));
 	r->n_parts = n;
 	r->n_pending = n;
 	for (unsigned i = 0; i < n; i++)

@@ -20,11 +20,11 @@ struct part {
 	size_t skip;		/* header lines in front of the document */
 	enum err_id error;
 	/* what the whole inherits */
-	int is_kept;		/* made or found under stamps that may be relied on */
-	struct stamp_set stamps;
-	uint64_t soft_ms, xmin;
+	int is_kept;		/* made or found under stamps that may be relied on: the last three are valid */
 	int has_etag;
 	uint8_t etag[16];
+	uint64_t soft_ms, xmin;
+	struct stamp_set stamps;
 };
 
 /* Of an @include, by the worker: include_plan.c. */

@@ -23,16 +23,23 @@ struct buf worker_buf_take(struct worker *w)
 {
 	struct buf b;
 
-	if (w->n_free_bufs)
-		return w->free_bufs[--w->n_free_bufs];
-	buf_init(&b, 0);
+	if (!w->n_free_bufs) {
+		buf_init(&b, 0);
+		return b;
+	}
+	b = w->free_bufs[--w->n_free_bufs];
+	w->free_bufs_bytes -= b.cap;
 	return b;
 }
 
 void worker_buf_give(struct worker *w, struct buf *b)
 {
-	if (b->cap && b->cap <= WORKER_BUF_KEEP && w->n_free_bufs < ARRAY_LEN(w->free_bufs)) {
+	if (!b->p)
+		return;
+	if (b->cap && b->cap <= WORKER_BUF_KEEP && w->n_free_bufs < ARRAY_LEN(w->free_bufs) &&
+	    w->free_bufs_bytes + b->cap <= WORKER_BUFS_KEEP) {
 		buf_clear(b);
+		w->free_bufs_bytes += b->cap;
 		w->free_bufs[w->n_free_bufs++] = *b;
 		buf_init(b, 0);
 		return;

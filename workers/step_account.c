@@ -138,16 +138,17 @@ enum step_result step_account(struct req *r)
 {
 	struct worker *w = r->w;
 	struct front_conn *c = r->conn;
-	uint64_t now_ns = clock_mono_ns();
 
 	if (r->is_refresh || r->is_part)
 		count_behind(r);
 	else if (!c)
 		metric_add(&w->metrics->client_gone, 1);
-	else
+	if (c) {
+		uint64_t now_ns = clock_mono_ns();
+
 		count(r, now_ns);
-	if (c)
 		log_trouble(r, now_ns);
+	}
 	if (r->wants_refresh && (c || r->is_part) && !w->is_draining) {
 		if (w->access_fd >= 0 && c)
 			access_line(w, r);

@@ -22,6 +22,7 @@
 #define WORKER_MAX_FREE 1024u
 #define WORKER_MAX_FOLLOWERS 4096u
 #define WORKER_BUF_KEEP (64u * 1024)
+#define WORKER_BUFS_KEEP (4u * 1024 * 1024)	/* of all that are kept */
 
 struct worker {
 	uv_loop_t loop;
@@ -58,8 +59,9 @@ struct worker {
 	struct arena_pool arenas;
 	struct list reqs, free_reqs;
 	unsigned n_free_reqs, n_reqs, n_jobs, n_variants;	/* jobs in the thread pool; of these, compressing */
-	struct buf free_bufs[64];
+	struct buf free_bufs[1024];
 	unsigned n_free_bufs;
+	size_t free_bufs_bytes;
 	uint64_t turn_ns, polled_ns;		/* when the last turn began and ended */
 	uint64_t busy_ns, last_beat_ns, last_tick_ns, longest_turn_ns, timer_due_ns, bodies_bytes;
 	uint64_t beat_busy_ns;

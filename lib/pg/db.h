@@ -67,6 +67,7 @@ struct db_stmt {
 	unsigned line;
 	struct db_desc *desc;	/* NULL until described */
 	unsigned serial;	/* raised when the description changes; part of the prepared name */
+	char name[24];		/* "w4095_4294967295" */
 	int is_stale;		/* waits for a new description (2: even behind the one under way) */
 	int may_express;	/* statically */
 	int may_write;		/* not run again when its connection is lost */
@@ -177,8 +178,9 @@ unsigned db_pool_waiting(const struct db_pool *p);
 
 /* The descriptor is ready, and may have been since since_ns, before now_ns, when the program was busy: what came is
  * not held against the server for longer. is_broken: the socket is in error and the loop has stopped watching it, so this is the
- * last call: what was received is used, then the connection is closed. */
-void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t since_ns, uint64_t now_ns);
+ * last call: what was received is used, then the connection is closed.
+ * 1: that was not all; call again with the same arguments when db_pool_next_done has nothing more. */
+int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t since_ns, uint64_t now_ns);
 void **db_conn_watch(struct db_conn *c);	/* the program's handle for this connection */
 
 void db_job_run(struct db_job *job);

@@ -5,6 +5,7 @@
 
 #include "lib/pg/db_priv.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -16,6 +17,7 @@
 #include "lib/shm/region.h"
 
 #define LAST_READS 4096u
+#define DRAIN_MOST 16u
 #define LARGE_FROM (1024u * 1024u)
 
 static void drop_notice(void *arg, const PGresult *res)
@@ -146,27 +148,13 @@ int db_conn_sync(struct db_conn *c)
 	return 0;
 }
 
-static void stmt_name(char name[DB_NAME_MAX], unsigned stmt, unsigned serial)
-{
-	size_t n = 1;
-
-	name[0] = 'w';
-	n += num_put_u64(name + n, stmt);
-	name[n++] = '_';
-	n += num_put_u64(name + n, serial);
-	name[n] = 0;
-}
-
 static int send_prepare(struct db_conn *c, unsigned stmt, uint64_t now_ns)
 {
 	const struct db_stmt *s = &c->pool->stmts[stmt];
-	struct db_entry *e;
-	char name[DB_NAME_MAX];
+	struct db_entry *e = entry_new(c, DB_E_PREPARE, stmt, now_ns);
 
-	stmt_name(name, stmt, s->serial);
-	e = entry_new(c, DB_E_PREPARE, stmt, now_ns);
 	e->has_sync = 1;
-	if (!PQsendPrepare(c->pg, name, s->desc->sql, 0, NULL) || !put_sync(c->pg))
+	if (!PQsendPrepare(c->pg, s->name, s->desc->sql, 0, NULL) || !put_sync(c->pg))
 		return -1;
 	c->prepared[stmt] = s->serial;
 	return 0;
@@ -227,7 +215,6 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 	struct db_stmt *s = &c->pool->stmts[q->stmt];
 	int pooler = c->pool->conf.opts->pooler;
 	struct db_entry *e;
-	char name[DB_NAME_MAX];
 	int n;
 
 	check(q->state == DB_Q_QUEUED && c->state == DB_C_OPEN);
@@ -259,8 +246,7 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 		if (!PQsendQueryParams(c->pg, s->desc->sql, (int)q->n_values, NULL, q->values, NULL, NULL, 0))
 			return -1;
 	} else {
-		stmt_name(name, q->stmt, s->serial);
-		if (!PQsendQueryPrepared(c->pg, name, (int)q->n_values, q->values, NULL, NULL, 0))
+		if (!PQsendQueryPrepared(c->pg, s->name, (int)q->n_values, q->values, NULL, NULL, 0))
 			return -1;
 	}
 	if (q->wants_xid && with_sync && send_xid(c, e))
@@ -368,7 +354,7 @@ static int settle_error(struct db_conn *c, struct db_entry *e, struct db_query *
 		 * or a name is taken. A fresh connection knows where it stands. */
 		c->is_draining = 1;
 		if (state[0] == '4')
-			s->serial++;
+			db_stmt_renew(s, e->stmt);
 		metric_add(&p->conf.metrics->db_healed, 1);
 		again(p, q, 0, E_sql, now_ns);
 		return 0;
@@ -434,7 +420,7 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 		if (e->failed) {
 			c->prepared[e->stmt] = 0;
 			if (strcmp(db_sqlstate(e->result), "42P05") == 0)
-				s->serial++;
+				db_stmt_renew(s, e->stmt);
 			PQclear(c->prep_error);
 			c->prep_error = e->result;
 			c->prep_error_stmt = e->stmt;
@@ -506,15 +492,20 @@ static void take_xid(struct db_entry *e, PGresult *res)
 	PQclear(res);
 }
 
-/* Everything libpq has complete. 1: the connection must be closed. */
-static int drain_results(struct db_conn *c, uint64_t now_ns)
+/* What libpq has complete, but no more than so many statements: their results are in memory until the requests that
+ * asked for them have run, and what was freed a moment ago is given out again from a cache. 1: the connection must be
+ * closed; 2: there may be more. */
+static int drain_results(struct db_conn *c, unsigned most, uint64_t now_ns)
 {
-	unsigned nulls = 0;
+	unsigned nulls = 0, before = c->n_fifo;
 
 	while (c->n_fifo && !PQisBusy(c->pg)) {
 		struct db_entry *e = head(c);
-		PGresult *res = PQgetResult(c->pg);
+		PGresult *res;
 
+		if (before - c->n_fifo >= most)
+			return 2;
+		res = PQgetResult(c->pg);
 		if (!res) {
 			/* a NULL ends one statement; two in a row mean that nothing more will come */
 			if (PQstatus(c->pg) == CONNECTION_BAD || ++nulls > 1)
@@ -643,29 +634,35 @@ static void last_words(struct db_conn *c, uint64_t now_ns)
 
 	do
 		more = PQconsumeInput(c->pg);
-	while (!drain_results(c, now_ns) && more && ++reads < LAST_READS);
+	while (!drain_results(c, UINT_MAX, now_ns) && more && ++reads < LAST_READS);
 	db_conn_close(c, now_ns);
 }
 
-void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t since_ns, uint64_t now_ns)
+int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t since_ns, uint64_t now_ns)
 {
 	struct db_pool *p = c->pool;
-	int dead = 0, left;
+	int dead = 0, is_read = c->is_read, rc, left;
 
+	c->is_read = 0;
 	p->now_ns = p->heard_ns = now_ns;
 	p->since_ns = since_ns;
 	if (is_broken) {
 		last_words(c, now_ns);
-		return;
+		return 0;
 	}
-	if (c->is_partial && readable && stop_too_large(c, now_ns))
-		return;
-	if (readable && !PQconsumeInput(c->pg))
+	if (c->is_partial && readable && !is_read && stop_too_large(c, now_ns))
+		return 0;
+	if (readable && !is_read && !PQconsumeInput(c->pg))
 		dead = 1;
 	/* what was complete before the connection broke is good */
-	if (drain_results(c, now_ns) || dead) {
+	rc = drain_results(c, dead ? UINT_MAX : DRAIN_MOST, now_ns);
+	if (rc == 1 || dead) {
 		db_conn_close(c, now_ns);
-		return;
+		return 0;
+	}
+	if (rc == 2) {
+		c->is_read = 1;
+		return 1;
 	}
 	c->is_partial = c->n_fifo && c->lane == LANE_EXCLUSIVE;
 	if (c->n_fifo == 0)
@@ -673,13 +670,13 @@ void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, 
 	/* nothing is expected: a notification or parameter change, or the end */
 	if (readable && c->n_fifo == 0 && !db_conn_is_sound(c)) {
 		db_conn_close(c, now_ns);
-		return;
+		return 0;
 	}
 	if (writable || c->want_write) {
 		left = PQflush(c->pg);
 		if (left < 0) {
 			db_conn_close(c, now_ns);
-			return;
+			return 0;
 		}
 		if (left != c->want_write) {
 			c->want_write = left;
@@ -690,6 +687,7 @@ void db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, 
 		cancel_over(c, now_ns);
 	if (c->n_fifo == 0 && (c->is_draining || c->is_admin_shutdown))
 		db_conn_close(c, now_ns);
+	return 0;
 }
 
 /* One entry of a connection that is gone. */

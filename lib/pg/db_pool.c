@@ -9,6 +9,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/num.h"
 #include "lib/conf/options.h"
 #include "lib/shm/region.h"
 
@@ -44,6 +45,17 @@ struct db_pool *db_pool_new(const struct db_pool_conf *conf)
 	return p;
 }
 
+void db_stmt_renew(struct db_stmt *s, unsigned stmt)
+{
+	size_t n = 1;
+
+	s->name[0] = 'w';
+	n += num_put_u64(s->name + n, stmt);
+	s->name[n++] = '_';
+	n += num_put_u64(s->name + n, ++s->serial);
+	s->name[n] = 0;
+}
+
 unsigned db_pool_add_stmt(struct db_pool *p, const struct db_stmt *proto)
 {
 	if (p->n_stmts == p->cap_stmts) {
@@ -53,7 +65,8 @@ unsigned db_pool_add_stmt(struct db_pool *p, const struct db_stmt *proto)
 			abort();
 	}
 	p->stmts[p->n_stmts] = *proto;
-	p->stmts[p->n_stmts].serial = 1;
+	p->stmts[p->n_stmts].serial = 0;
+	db_stmt_renew(&p->stmts[p->n_stmts], p->n_stmts);
 	return p->n_stmts++;
 }
 
@@ -120,11 +133,15 @@ static int has_open(const struct db_pool *p)
 static int may_express(const struct db_pool *p, const struct db_query *q, uint64_t now_ns)
 {
 	const struct db_stmt *s = &p->stmts[q->stmt];
+
+	return p->conf.opts->express && s->may_express && !q->is_write && !q->wants_exclusive &&
+	       now_ns >= p->express_off_until_ns && s->express && express_may(s->express);
+}
+
+static int is_small(const struct db_query *q)
+{
 	size_t bytes = 0;
 
-	if (!p->conf.opts->express || !s->may_express || q->is_write || q->wants_exclusive ||
-	    now_ns < p->express_off_until_ns || !s->express || !express_may(s->express))
-		return 0;
 	for (unsigned i = 0; i < q->n_values; i++)
 		bytes += q->values[i] ? strlen(q->values[i]) : 0;
 	return bytes <= EXPRESS_PARAM_BYTES;
@@ -155,7 +172,7 @@ int db_submit(struct db_pool *p, struct db_query *q)
 	q->state = DB_Q_QUEUED;
 	p->n_waiting++;
 	p->n_counted += q->is_counted;
-	if (may_express(p, q, now_ns)) {
+	if (may_express(p, q, now_ns) && is_small(q)) {
 		list_add_tail(&p->q_express, &q->node);
 	} else {
 		q->wants_exclusive = 1;
@@ -688,7 +705,7 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 		}
 		db_desc_free(&to->desc);
 		to->desc = from->desc;
-		to->serial++;
+		db_stmt_renew(to, job->numbers[i]);
 	}
 	p->is_described = 1;
 	p->is_describing = 0;

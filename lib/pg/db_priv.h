@@ -17,7 +17,6 @@
 #define DB_MONITOR_GRACE_NS (100 * 1000000ull)
 #define DB_MAX_CONNECTING 2u
 #define DB_MAX_FAREWELLS 3u			/* runs of a query that a server's shutdown may cost for free */
-#define DB_NAME_MAX 32				/* "w4095_4294967295" */
 
 /* A session's settings that requests change, and the statement that changes them for one transaction. */
 #define DB_CONFIG_STMT "w_config"
@@ -83,6 +82,7 @@ struct db_conn {
 	unsigned prep_error_stmt;
 	uint64_t partial_bytes;		/* of a result that did not come at once, exclusive lane */
 	int is_partial;
+	int is_read;			/* the last db_conn_step left complete results */
 	int is_standby;			/* as it said when it was opened */
 	int want_write, is_admin_shutdown, is_draining, min_rtt_us;
 	void *watch;
@@ -178,6 +178,8 @@ void db_finish(struct db_pool *p, struct db_query *q, uint64_t now_ns);
 void db_fail(struct db_pool *p, struct db_query *q, enum err_id id, const char *text, uint64_t now_ns);
 void db_requeue(struct db_pool *p, struct db_query *q, int exclusive);
 void db_stmt_stale(struct db_pool *p, unsigned stmt);
+/* Another serial, and name. */
+void db_stmt_renew(struct db_stmt *s, unsigned stmt);
 uint32_t db_random(struct db_pool *p);
 
 #endif
