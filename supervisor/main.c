@@ -46,17 +46,39 @@ static void usage(FILE *to)
 
 /* ---- ticks and signals ---- */
 
+_Static_assert(OPTIONS_MAX_LISTEN + 1 <= REGION_MAX_QUEUES, "each listener has a row");
+
+/* 0, or -1 when the kernel does not say. */
+static int sample_listener(struct region_header *h, unsigned i, struct listener *l)
+{
+	struct region_queue *q = &h->queues[i];
+
+	if (listen_queue(l))
+		return -1;
+	if (!q->address[0])
+		snprintf(q->address, sizeof(q->address), "%s", l->address);
+	atomic_store(&q->length, l->depth);
+	atomic_store(&q->limit, l->limit);
+	if (l->depth > atomic_load(&q->peak))
+		atomic_store(&q->peak, l->depth);
+	if (i >= atomic_load(&h->n_queues))
+		atomic_store(&h->n_queues, i + 1);
+	return 0;
+}
+
 static void sample_queue(struct weird *w)
 {
 	struct region_header *h = w->region.h;
 	uint32_t depth = 0, limit = 0;
 
 	for (unsigned i = 0; i < w->n_listeners; i++) {
-		if (listen_queue(&w->listeners[i]))
+		if (sample_listener(h, i, &w->listeners[i]))
 			continue;
 		depth += w->listeners[i].depth;
 		limit += w->listeners[i].limit;
 	}
+	if (w->status.fd >= 0)
+		(void)sample_listener(h, w->n_listeners, &w->status);
 	atomic_store(&h->queue_length, depth);
 	atomic_store(&h->queue_limit, limit);
 	if (depth > atomic_load(&h->queue_peak))

@@ -548,19 +548,66 @@ static void put_cache(struct fmt *f)
 	free(cache);
 }
 
+/* One row for each socket; its address is text of the region. */
+static void put_queues(struct fmt *f)
+{
+	static const struct {
+		const char *name, *help;
+		size_t offset;
+	} rows[] = {
+	    {"weir_fcgi_listen_queue_length", "Connections waiting to be accepted.", offsetof(struct region_queue, length)},
+	    {"weir_fcgi_listen_queue_limit", "Connections that the accept queue holds.", offsetof(struct region_queue, limit)},
+	    {"weir_fcgi_listen_queue_peak", "Most connections seen waiting since the start.", offsetof(struct region_queue, peak)},
+	};
+	const struct region_header *h = f->r->h;
+	unsigned n = LOAD(h->n_queues);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		family(f, rows[i].name, "gauge", rows[i].help);
+		for (unsigned k = 0; k < n && k < REGION_MAX_QUEUES; k++) {
+			const struct region_queue *q = &h->queues[k];
+
+			if (!q->address[0])
+				continue;	/* the kernel does not say */
+			labels(f, "");
+			label(f, "socket", q->address, sizeof(q->address));
+			put_gauge(f, rows[i].name, LOAD(*(const _Atomic uint32_t *)(const void *)((const char *)q + rows[i].offset)));
+		}
+	}
+}
+
+/* What an endpoint's label stands for, to be joined with the other metrics. */
+static void put_endpoint_info(struct fmt *f)
+{
+	unsigned n = region_endpoints_used(f->r);
+
+	family(f, "weir_endpoint_info", "gauge", "Method, path and database of an endpoint.");
+	for (unsigned i = 0; i < n; i++) {
+		const struct region_endpoint *e = region_endpoint(f->r, i);
+		size_t len = strnlen(e->route, sizeof(e->route));
+		const char *blank = memchr(e->route, ' ', len);
+
+		if (LOAD(e->state) != 1 || !blank)
+			continue;
+		labels(f, "");
+		label(f, "endpoint", e->id, sizeof(e->id));
+		label(f, "method", e->route, (size_t)(blank - e->route));
+		label(f, "path", blank + 1, len - (size_t)(blank + 1 - e->route));
+		if (e->database < f->r->plan.n_databases)
+			label(f, "database", region_db(f->r, e->database)->name, sizeof(region_db(f->r, 0)->name));
+		put_gauge(f, "weir_endpoint_info", 1);
+	}
+}
+
 static void put_instance(struct fmt *f)
 {
 	const struct region_header *h = f->r->h;
 	uint32_t ok = LOAD(h->reloads_ok), failed = LOAD(h->reloads_failed);
 	uint64_t at_us = LOAD(h->reload_wall_us);
 
+	put_queues(f);
+	put_endpoint_info(f);
 	labels(f, "");
-	family(f, "weir_fcgi_listen_queue_length", "gauge", "Connections waiting to be accepted.");
-	put_gauge(f, "weir_fcgi_listen_queue_length", LOAD(h->queue_length));
-	family(f, "weir_fcgi_listen_queue_limit", "gauge", "Connections that the accept queues hold.");
-	put_gauge(f, "weir_fcgi_listen_queue_limit", LOAD(h->queue_limit));
-	family(f, "weir_fcgi_listen_queue_peak", "gauge", "Most connections seen waiting since the start.");
-	put_gauge(f, "weir_fcgi_listen_queue_peak", LOAD(h->queue_peak));
 	family(f, "weir_config_last_reload_successful", "gauge", "1 when the last reload (or the start) succeeded.");
 	put_gauge(f, "weir_config_last_reload_successful",
 		  ok + failed == 0 || LOAD(h->last_reload_ok) != 0);

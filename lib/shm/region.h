@@ -50,6 +50,13 @@ struct region_endpoint {
 	struct express express;
 };
 
+/* An accept queue, as last sampled. Written by weird; the address before n_queues counts it. */
+#define REGION_MAX_QUEUES 9	/* FastCGI listeners, status */
+struct region_queue {
+	char address[116];
+	_Atomic uint32_t length, limit, peak;
+};
+
 struct region_header {
 	uint64_t magic;
 	uint64_t layout_hash;		/* of the struct sizes and lists of this build */
@@ -68,7 +75,9 @@ struct region_header {
 	_Atomic uint64_t reload_wall_us;
 	_Atomic uint32_t last_reload_ok;
 	_Atomic uint32_t n_endpoints_used;	/* rows 0 … n-1 have been used */
-	_Atomic uint32_t queue_length, queue_limit, queue_peak;	/* accept queue of the listeners */
+	_Atomic uint32_t queue_length, queue_limit, queue_peak;	/* accept queues of the FastCGI listeners together */
+	_Atomic uint32_t n_queues;
+	struct region_queue queues[REGION_MAX_QUEUES];
 	_Atomic uint32_t log_level;	/* enum log_level for everybody; workers follow at each heartbeat */
 	_Atomic uint64_t purged_ms, softened_ms;	/* as for an endpoint, for all */
 	_Atomic uint64_t orphan_epoch;	/* raised by whoever makes orphan bits, before it does */

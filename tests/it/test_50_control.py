@@ -342,6 +342,9 @@ def test_metrics(w):
     if promtool:
         done = subprocess.run([promtool, "check", "metrics"], input=body + "\n", capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+    for socket in (w.listen, w.status):
+        assert f'weir_fcgi_listen_queue_limit{{socket="{socket}"}}' in body
+    assert 'weir_endpoint_info{endpoint="one",method="GET",path="/one",database="main"} 1' in body
     assert w.ctl("metrics openmetrics").body.endswith("# EOF")
     assert w.ctl("metrics nonsense").severity == 3
     assert w.ctl("metrics", json=True).json["schema"] == 1

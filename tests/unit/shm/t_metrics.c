@@ -63,6 +63,11 @@ static struct region busy(void)
 	atomic_store(&region_db(&r, 0)->probe_us, 431);
 	atomic_store(&region_db(&r, 1)->is_standby, 1);
 	atomic_store(&region_db(&r, 1)->lag_ms, 1250);
+	atomic_store(&r.h->n_queues, 3);	/* the second is one that the kernel says nothing of */
+	strcpy(r.h->queues[0].address, "unix:/run/weir/weir.sock");
+	atomic_store(&r.h->queues[0].length, 7);
+	strcpy(r.h->queues[2].address, "tcp:127.0.0.1:9000");
+	atomic_store(&r.h->queues[2].peak, 9);
 	return r;
 }
 
@@ -128,6 +133,10 @@ Test(metrics, sums_histograms_and_gauges_are_there)
 	expect_line(t, "weir_fcgi_connections_accepted_total 15");
 	expect_line(t, "weir_workers{state=\"ready\"} 2");
 	expect_line(t, "weir_workers{state=\"draining\"} 1");
+	expect_line(t, "weir_fcgi_listen_queue_length{socket=\"unix:/run/weir/weir.sock\"} 7");
+	expect_line(t, "weir_fcgi_listen_queue_peak{socket=\"tcp:127.0.0.1:9000\"} 9");
+	expect_line(t, "weir_endpoint_info{endpoint=\"models.list\",method=\"GET\",path=\"/api/models\",database=\"main\"} 1");
+	cr_expect(!strstr(t, "endpoint_info{endpoint=\"gone\""));
 	expect_line(t, "process_resident_memory_bytes{process=\"worker 1\"} 12345678");
 	expect_line(t, "process_cpu_seconds_total{mode=\"user\",process=\"worker 0\"} 2.500000000");
 	expect_line(t, "process_cpu_seconds_total{mode=\"system\",process=\"worker 2\"} 0.125000000");
