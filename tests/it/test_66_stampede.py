@@ -9,7 +9,7 @@ from weirtest.base import wait_for
 from weirtest.fcgi import Connection
 from weirtest.weir import Site, Weird
 
-from test_61_cache import is_hit, set_value, status_of
+from test_61_cache import is_hit, set_value, status_of, wait_expired
 
 CLIENTS = 200
 
@@ -103,13 +103,6 @@ class Gate:
 
     def __exit__(self, *_):
         self.conn.close()
-
-
-def wait_expired(weird, endpoint):
-    def expired():
-        entries = weird.ctl("cache", "keys", endpoint, json=True).json["entries"]
-        return entries and entries[0]["fresh_s"] is None
-    wait_for(expired, 5, "the entry's time to be over")
 
 
 def in_flight(weird):
