@@ -18,6 +18,7 @@
 #define BATCH_FLUSH_EVERY 8u
 #define ALONE_RUNS 64u		/* one of so many is measured alone */
 #define ALONE_NS (10 * CLOCK_MS)	/* and of groups, which it tears, no more than one in this time */
+#define ALONE_IDLE_NS CLOCK_S
 #define EXPRESS_PARAM_BYTES (16u * 1024)
 #define DESCRIBE_AGAIN_NS CLOCK_S
 
@@ -284,23 +285,24 @@ static struct db_conn *pick_idle(struct db_pool *p)
 	return NULL;
 }
 
-/* Is the next run of s to be measured alone? What shares a Sync tells nothing of a single statement. */
-static int is_measured(struct db_stmt *s, const struct db_query *q, uint64_t now_ns)
+/* Is the next run of s, on c, to be measured alone? What shares a Sync tells nothing of a single statement. Of a group
+ * it is one that follows others: the first on an idle connection shows how long its backend waits for a core. */
+static int is_measured(struct db_stmt *s, const struct db_query *q, const struct db_conn *c, uint64_t now_ns)
 {
-	if (s->runs % ALONE_RUNS != 0 || (q->group && now_ns - s->alone_ns < ALONE_NS))
+	if (s->runs % ALONE_RUNS != 0 || (q->group && now_ns - s->alone_ns < (c->n_fifo ? ALONE_NS : ALONE_IDLE_NS)))
 		return 0;
 	s->alone_ns = now_ns;
 	return 1;
 }
 
-static int is_shareable(const struct db_pool *p, const struct db_query *q, uint64_t now_ns)
+static int is_shareable(const struct db_pool *p, const struct db_query *q, const struct db_conn *c, uint64_t now_ns)
 {
 	struct db_stmt *s = &p->stmts[q->stmt];
 
 	/* a request with settings never shares a Sync */
 	return (p->conf.opts->batch || q->group) && !p->conf.opts->pooler && !q->user && !q->claims && !q->wants_own_sync && !s->is_time_bound &&
 	       s->mean_us <= BATCH_WORK_US && (!s->failed_ns || now_ns - s->failed_ns > 60 * CLOCK_S) &&
-	       !is_measured(s, q, now_ns);
+	       !is_measured(s, q, c, now_ns);
 }
 
 struct batch {
@@ -328,7 +330,7 @@ static int batch_end(struct batch *b, uint64_t now_ns)
 
 static void send_on(struct db_pool *p, struct db_conn *c, struct db_query *q, struct batch *b, uint64_t now_ns)
 {
-	int shared = c->lane == LANE_EXPRESS && is_shareable(p, q, now_ns) &&
+	int shared = c->lane == LANE_EXPRESS && is_shareable(p, q, c, now_ns) &&
 		     c->prepared[q->stmt] == p->stmts[q->stmt].serial;
 	uint64_t group = p->conf.opts->batch ? 0 : q->group;
 

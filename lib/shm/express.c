@@ -29,6 +29,7 @@
 #define SLOW_US 10000u
 #define SLOW_MEDIANS 10u
 #define SLOW_SPAN_MS 10000u
+#define SLOW_LEAST_MS 1000u
 #define LEAVE_BYTES (256u * 1024u)
 #define HOLD_MS 10000u
 #define HOLD_MAX_MS (10u * 60u * 1000u)
@@ -75,19 +76,25 @@ static unsigned above_p95(unsigned n)
 	return n - (n * 95 + 99) / 100;
 }
 
-/* Three of the ring's samples of the last seconds are slow, and a fourth of all: soon enough for an endpoint that is
- * seldom asked. */
+/* Three of the ring's samples of the last seconds are slow, and more than a fourth of all: soon enough for an endpoint
+ * that is seldom asked. Not within one second, though: that may be the moment at which it came to the lane and the
+ * backends of the other lane still held every core. */
 static int third_slow(const struct express *x, uint32_t us, uint32_t now_ms)
 {
 	unsigned n = 0, slow = 0;
+	uint32_t span = 0;
 
 	for (unsigned i = 0; i < EXPRESS_RING; i++) {
 		uint64_t v = atomic_load_explicit(&x->ring[i], memory_order_relaxed);
+		uint32_t age = now_ms - SAMPLE_MS(v);
 
 		n += v != 0;
-		slow += SAMPLE_US(v) > us && now_ms - SAMPLE_MS(v) <= SLOW_SPAN_MS;
+		if (SAMPLE_US(v) <= us || age > SLOW_SPAN_MS)
+			continue;
+		slow++;
+		span = age > span ? age : span;
 	}
-	return slow >= 3 && slow > n / SLOW_TAIL;
+	return slow >= 3 && slow > n / SLOW_TAIL && span >= SLOW_LEAST_MS;
 }
 
 void express_sample(struct express *x, uint64_t service_us, uint64_t result_bytes, uint64_t now_ms)

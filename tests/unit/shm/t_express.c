@@ -155,7 +155,9 @@ Test(express, three_slow_samples_within_ten_seconds_hold)
 	samples(z, 9, 500, 0, NOW);
 	samples(z, 3, 10001, 0, NOW);
 	cr_expect(express_may(z), "a fourth of twelve");
-	samples(z, 1, 10001, 0, NOW);
+	samples(z, 3, 10001, 0, NOW + 999);
+	cr_expect(express_may(z), "within a second");
+	samples(z, 1, 10001, 0, NOW + 1000);
 	cr_expect(state(z) == EXPRESS_HELD);
 	region_close(&r);
 }
