@@ -19,6 +19,7 @@
 #define LAST_READS 4096u
 #define DRAIN_MOST 16u
 #define LARGE_FROM (1024u * 1024u)
+#define QUIET_READS 4u
 
 static void drop_notice(void *arg, const PGresult *res)
 {
@@ -581,34 +582,57 @@ static void cancel_over(struct db_conn *c, uint64_t now_ns)
 	}
 }
 
-/* libpq keeps a result until it is whole, so what arrives is counted at the socket. The first piece is not: most
- * results are one piece, and pay nothing. A result is larger as JSON than on the wire but for rows that are all short
- * numbers; twice the limit is beyond any that could still be sent. Writes go on: they may have committed. The express
- * lane is bounded by its guard. 1: the connection is gone. */
+/* Bytes at the socket that libpq has not read. */
+static unsigned unread(const struct db_conn *c)
+{
+	int n = 0;
+
+	return ioctl(PQsocket(c->pg), FIONREAD, &n) || n < 0 ? 0 : (unsigned)n;
+}
+
+static void say_too_large(struct db_pool *p, struct db_entry *e, uint64_t now_ns)
+{
+	struct db_query *q = e->q;
+
+	e->q = NULL;
+	q->entry = NULL;
+	q->conn = NULL;
+	q->state = DB_Q_NEW;
+	db_fail(p, q, E_internal, "the result is larger than limits.response", now_ns);
+	snprintf(q->client_text, sizeof(q->client_text), "The result is larger than this server sends.");
+}
+
+/* libpq keeps a result until it is whole, so what it reads is counted. The first pieces are not: most results are one,
+ * and pay nothing. A result is larger as JSON than on the wire but for rows that are all short numbers; twice the limit
+ * is beyond any that could still be sent. Writes go on: they may have committed. In the express lane, whose guard does
+ * not see how much is sent, the connection is closed: a cancel could meet the next statement, and that runs again
+ * elsewhere. 1: the connection is gone. */
 static int stop_too_large(struct db_conn *c, uint64_t now_ns)
 {
 	struct db_pool *p = c->pool;
 	uint64_t max = 2 * (uint64_t)p->conf.max_response + LARGE_FROM;
-	int n = 0;
 
-	if (!p->conf.max_response || ioctl(PQsocket(c->pg), FIONREAD, &n) || n < 0)
+	if (!p->conf.max_response || c->partial_bytes <= max)
 		return 0;
-	c->partial_bytes += (unsigned)n;
-	if (c->partial_bytes <= max)
-		return 0;
+	if (c->lane == LANE_EXPRESS) {
+		struct db_entry *e = head(c);
+
+		if (!e)
+			return 0;
+		if (e->kind == DB_E_QUERY && p->stmts[e->stmt].express)
+			express_hold(p->stmts[e->stmt].express, now_ns / CLOCK_MS);
+		if (e->q)
+			say_too_large(p, e, now_ns);
+		db_conn_close(c, now_ns);
+		return 1;
+	}
 	LIST_FOR(l, &c->fifo)
 	{
 		struct db_entry *e = LIST_ENTRY(l, struct db_entry, node);
-		struct db_query *q = e->q;
 
-		if (!q || e->is_write)
+		if (!e->q || e->is_write)
 			continue;
-		e->q = NULL;
-		q->entry = NULL;
-		q->conn = NULL;
-		q->state = DB_Q_NEW;
-		db_fail(p, q, E_internal, "the result is larger than limits.response", now_ns);
-		snprintf(q->client_text, sizeof(q->client_text), "The result is larger than this server sends.");
+		say_too_large(p, e, now_ns);
 		if (!p->conf.opts->pooler && c->state == DB_C_OPEN) {
 			db_conn_cancel(c, now_ns);
 			return 0;
@@ -642,6 +666,7 @@ int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, u
 {
 	struct db_pool *p = c->pool;
 	int dead = 0, is_read = c->is_read, rc, left;
+	unsigned before = 0, after, n_fifo;
 
 	c->is_read = 0;
 	p->now_ns = p->heard_ns = now_ns;
@@ -650,10 +675,17 @@ int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, u
 		last_words(c, now_ns);
 		return 0;
 	}
-	if (c->is_partial && readable && !is_read && stop_too_large(c, now_ns))
-		return 0;
+	if (c->is_partial && readable && !is_read)
+		before = unread(c);
 	if (readable && !is_read && !PQconsumeInput(c->pg))
 		dead = 1;
+	/* what came meanwhile is missed; never is more counted than was read */
+	if (before && !dead && (after = unread(c)) < before) {
+		c->partial_bytes += before - after;
+		if (stop_too_large(c, now_ns))
+			return 0;
+	}
+	n_fifo = c->n_fifo;
 	/* what was complete before the connection broke is good */
 	rc = drain_results(c, dead ? UINT_MAX : DRAIN_MOST, now_ns);
 	if (rc == 1 || dead) {
@@ -664,8 +696,11 @@ int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, u
 		c->is_read = 1;
 		return 1;
 	}
-	c->is_partial = c->n_fifo && c->lane == LANE_EXCLUSIVE;
-	if (c->n_fifo == 0)
+	if (readable)
+		c->quiet = c->n_fifo < n_fifo ? 0 : c->quiet + 1;
+	/* in the express lane there is always something under way */
+	c->is_partial = c->n_fifo && (c->lane == LANE_EXCLUSIVE || c->quiet >= QUIET_READS);
+	if (c->n_fifo == 0 || (c->lane == LANE_EXPRESS && !c->quiet))
 		c->partial_bytes = 0;
 	/* nothing is expected: a notification or parameter change, or the end */
 	if (readable && c->n_fifo == 0 && !db_conn_is_sound(c)) {

@@ -80,8 +80,9 @@ struct db_conn {
 	unsigned *prepared;		/* by statement: serial it is prepared as, 0 = not */
 	PGresult *prep_error;		/* of the prepare group just in front of a query */
 	unsigned prep_error_stmt;
-	uint64_t partial_bytes;		/* of a result that did not come at once, exclusive lane */
-	int is_partial;
+	uint64_t partial_bytes;		/* of a result that did not come at once */
+	int is_partial;			/* there is one: what is read is counted */
+	unsigned quiet;			/* reads in a row that ended no statement */
 	int is_read;			/* the last db_conn_step left complete results */
 	int is_standby;			/* as it said when it was opened */
 	int want_write, is_admin_shutdown, is_draining, min_rtt_us;

@@ -63,7 +63,7 @@ OPT_limits(size, body, "body", "1MiB", "0", "1GiB", OPT_F_RELOAD, "Largest reque
 OPT_limits(size, params, "params", "64KiB", "1KiB", "65535", OPT_F_RELOAD, "Largest FastCGI parameter list (all headers of one request); 64KiB means the protocol's limit of 65535 bytes.")
 OPT_limits(size, uri, "uri", "8KiB", "64", "64KiB", OPT_F_RELOAD, "Longest request target.")
 OPT_limits(size, bodies, "bodies", "64MiB", "1MiB", "64GiB", OPT_F_RELOAD, "Unfinished bodies that one worker holds in all; beyond it a request is answered 503.")
-OPT_limits(size, response, "response", "64MiB", "64KiB", "1GiB", OPT_F_RELOAD, "Largest response; a larger result is answered 500 before the first byte, and a read whose result is far larger is stopped while it arrives.")
+OPT_limits(size, response, "response", "64MiB", "64KiB", "1GiB", OPT_F_RELOAD, "Largest response; a larger result is answered 500 before the first byte, and a read whose result is far larger is stopped while it arrives; one row is always read whole.")
 OPT_limits(msec, header_timeout, "header_timeout", "10s", "100ms", "10min", OPT_F_RELOAD, "From a request's first byte until all of its headers are here.")
 OPT_limits(msec, body_timeout, "body_timeout", "30s", "100ms", "1h", OPT_F_RELOAD, "From the headers until the whole body is here.")
 OPT_limits(msec, write_timeout, "write_timeout", "60s", "100ms", "1h", OPT_F_RELOAD, "How long a peer may take nothing of its response.")

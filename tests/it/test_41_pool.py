@@ -475,6 +475,50 @@ def test_a_result_far_beyond_the_limit_is_not_collected_first(server, pooler):
         w.stop()
 
 
+@pytest.mark.parametrize("tcp", [False, True])
+def test_a_large_result_within_the_limit_arrives(server, tcp):
+    """What waits at the socket is read in pieces, and none of it counted twice."""
+    sizes = {"long": (1000, 7000), "short": (10, 300000)}
+    w = LoneWorker(Site(server.conninfo_for("test", user="postgres", tcp=tcp),
+                        {name: f"-- @route GET /{name}\n-- @timeout 20s\nSELECT repeat('x', {n}) AS x FROM generate_series(1, {k})"
+                         for name, (n, k) in sizes.items()}, {"limits": {"response": "8MiB"}, **OPTIONS}))
+    try:
+        for name, (n, k) in sizes.items():
+            for _ in range(3):
+                reply = w.get("/" + name, timeout=30)
+                assert reply.status == 200 and len(reply.body) == k * (n + 9) + 1
+    finally:
+        w.stop()
+
+
+def test_a_flood_in_the_express_lane_is_stopped(server):
+    """The guard sees how long a statement takes and not how much it sends: half a second of it were some 500 MB."""
+    def peak():
+        return next(int(line.split()[1]) for line in open(f"/proc/{w.pid}/status") if line.startswith("VmHWM")) // 1024
+    flood = ("-- @route GET /flood\n-- @param n default 1\n-- @timeout 10s\n"
+             "SELECT repeat('x', 1000) AS x, current_setting('default_transaction_read_only') AS ro FROM generate_series(1, :n::int)")
+    w = LoneWorker(Site(server.conninfo_for("test", user="postgres"), {**ENDPOINTS, "flood": flood},
+                        {"limits": {"response": "64KiB"},
+                         "database": {"main": {**OPTIONS["database"]["main"], "express_guard": "500ms"}}}))
+    try:
+        earn(w)
+        wait_for(lambda: [w.get("/flood").json[0]["ro"] for _ in range(40)][-1] == "on", 10, "the lane to be earned")
+        before = peak()
+        conns = [Connection(w.listen, timeout=30) for _ in range(20)]
+        for i, c in enumerate(conns):
+            c.send_request("/flood?n=400000" if i == 3 else "/lane")
+        replies = [c.read_reply() for c in conns]
+        for c in conns:
+            c.close()
+        assert replies[3].status == 500 and "larger than this server sends" in replies[3].json["detail"]
+        assert [r.status for i, r in enumerate(replies) if i != 3] == [200] * 19
+        assert peak() - before < 60 * PATIENCE
+        assert w.get("/flood").json[0]["ro"] == "off", "it is held"
+        assert [w.get("/lane").status for _ in range(40)] == [200] * 40
+    finally:
+        w.stop()
+
+
 def test_statements_that_share_a_sync_share_nothing_else(server):
     """batch = turn: an error takes the statements behind it with it; they run again by themselves."""
     w = lone(server, {"div": "-- @route GET /div\n-- @param k\n-- @param n default 1\n-- @returns row\n"
