@@ -158,6 +158,9 @@ void cache_unfollow(struct req *r);
 int cache_holds(const struct req *r, const struct cache_meta *m);
 /* … and is it neither past its time nor made before a soft purge? */
 int cache_is_fresh(const struct req *r, const struct cache_meta *m);
+/* The reply is out: may this request make the answer anew, for nobody? Then it owns the key's flight. Not taken
+ * before: who reads slowly would keep it from others. */
+int cache_begin_refresh(struct req *r);
 /* An entry that is made now is later than every purge that is seen by now: the least it may be dated. */
 uint64_t cache_first_ms(const struct req *r);
 /* step_store.c: store a new answer (or a 404); end its flight. */

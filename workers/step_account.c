@@ -149,7 +149,7 @@ enum step_result step_account(struct req *r)
 		count(r, now_ns);
 		log_trouble(r, now_ns);
 	}
-	if (r->wants_refresh && (c || r->is_part) && !w->is_draining) {
+	if (r->wants_refresh && (c || r->is_part) && !w->is_draining && cache_begin_refresh(r)) {
 		if (w->access_fd >= 0 && c)
 			access_line(w, r);
 		include_leave(r);

@@ -89,26 +89,29 @@ static int is_early(struct req *r, uint64_t now_ms)
 	return (double)now_ms - (double)r->meta.delta_us / 1000 * XFETCH_BETA * log(u) >= (double)r->meta.soft_ms;
 }
 
-static void want_refresh(struct req *r, enum cache_zone zone)
+int cache_begin_refresh(struct req *r)
 {
+	struct cache *cache = &r->w->cache;
 	struct stamp_set set = r->stamps;
 	int quiet = stamps_load(&r->w->stamps, &set);
 	struct cache_meta now;
 	unsigned error;
 
+	r->w->boot_ms = clock_boot_ms();
 	if (flight_join(&r->w->flights, r->key.h, stamps_digest(&set), quiet, 0, r->w->number, r->w->boot_ms,
 			&r->flight, &error) != FLIGHT_OWN)
-		return;
+		return 0;
 	r->stamps = set;
 	begin_fill(r);
 	r->is_quiet = (unsigned char)quiet;
 	r->has_flight = 1;
 	/* who flew before us may have landed since we looked */
-	if (cache_get(&r->w->cache, zone, &r->key, r->w->boot_ms, &now, NULL) == CACHE_FOUND &&
+	if ((cache_get(cache, CACHE_DATA, &r->key, r->w->boot_ms, &now, NULL) == CACHE_FOUND ||
+	     cache_get(cache, CACHE_NEGATIVE, &r->key, r->w->boot_ms, &now, NULL) == CACHE_FOUND) &&
 	    now.created_ms == r->meta.created_ms)
-		r->wants_refresh = 1;
-	else
-		cache_land(r, FLIGHT_ABANDONED);
+		return 1;
+	cache_land(r, FLIGHT_ABANDONED);
+	return 0;
 }
 
 /* What there is of the key, whatever its age, in the coding that the client takes. */
@@ -162,8 +165,7 @@ static int look(struct req *r)
 	r->layer = LAYER_L1;
 	r->is_stale = !cache_is_fresh(r, &r->meta);
 	r->lines_n = r->out.n ? r->meta.head_n : 0;
-	if (r->is_stale || is_early(r, w->boot_ms))
-		want_refresh(r, zone);
+	r->wants_refresh = r->is_stale || is_early(r, w->boot_ms);
 	if (r->meta.status == 404)
 		req_fail(r, E_no_row, NULL);
 	return 1;
@@ -183,8 +185,7 @@ static enum step_result fly(struct req *r)
 
 	r->has_flight = 1;
 	if (!r->asks_anew && look(r)) {
-		if (!r->wants_refresh)
-			cache_land(r, FLIGHT_ABANDONED);
+		cache_land(r, FLIGHT_ABANDONED);
 		return STEP_DONE;
 	}
 	r->fwd = why;
@@ -271,9 +272,7 @@ static enum step_result asked(struct req *r)
 		return STEP_NEXT;
 	}
 	cache_land(r, FLIGHT_STORED);
-	r->is_stale = !cache_is_fresh(r, &r->meta);
-	if (r->is_stale)
-		want_refresh(r, CACHE_DATA);
+	r->wants_refresh = r->is_stale = !cache_is_fresh(r, &r->meta);
 	return STEP_DONE;
 }
 

@@ -170,8 +170,7 @@ void cache_settle(struct req *r)
 		cache_land(r, FLIGHT_ERROR);
 		rescue(r);
 	}
-	if (!r->wants_refresh)	/* its flight lasts until it has refreshed */
-		cache_land(r, FLIGHT_ABANDONED);
+	cache_land(r, FLIGHT_ABANDONED);
 	if (!r->error && (r->layer || r->has_made))
 		r->is_not_modified = r->if_none_match.n && cache_is_condition_met(r);
 }

@@ -30,6 +30,8 @@ ENDPOINTS = {
              "SELECT id, v FROM plain LEFT JOIN gate ON true WHERE id = :id::int",
     "stale": "-- @route GET /stale/{id}\n-- @returns row\n-- @timeout 20s\n-- @cache 1s stale 1m tags item:{id}\n"
              "SELECT id, v FROM stale LEFT JOIN gate ON true WHERE id = :id::int",
+    # more than a socket takes of it
+    "large": "-- @route GET /large\n-- @returns row\n-- @cache 1s stale 1m\nSELECT v, repeat('x', 400000) AS pad FROM plain WHERE id = 9",
     "quick": "-- @route GET /quick/{id}\n-- @returns row\n-- @cache 1h tags item:{id}\n"
              "SELECT id, v FROM quick WHERE id = :id::int",
     "set": "-- @route POST /item/{id}\n-- @returns none\n-- @param v\n-- @invalidates item:{id}\n"
@@ -40,7 +42,7 @@ ENDPOINTS = {
 @pytest.fixture
 def weird(db):
     db.sql(SETUP)
-    running = Weird(Site(db.conninfo, ENDPOINTS, {"workers": {"min": 2, "max": 2}}))
+    running = Weird(Site(db.conninfo, ENDPOINTS, {"workers": {"min": 2, "max": 2}, "cache": {"memory": "15MiB"}}))
     yield running
     running.stop()
 
@@ -153,3 +155,16 @@ def test_queries_that_end_while_others_ask_are_not_asked_twice(weird, db, client
         replies = burst(few, f"/quick/{i}")
         assert {r.body for r in replies} == {b'{"id":%d,"v":0}' % i}
     assert calls(db, "quick") == keys
+
+
+def test_who_reads_slowly_keeps_nobody_from_the_refresh(weird, db):
+    weird.get("/large")
+    assert is_hit(weird.get("/large"))
+    wait_expired(weird, "large")
+    db.sql("UPDATE plain SET v = 3 WHERE id = 9")
+    with Connection(weird.listen) as slow:
+        slow.send_request("/large")
+        wait_for(lambda: in_flight(weird) == 1, 5, "its reply to be under way")
+        wait_for(lambda: weird.get("/large").json["v"] == 3, 2, "the refresh")
+        assert in_flight(weird) == 1
+        assert slow.read_reply().json == {"v": 0, "pad": "x" * 400000}
