@@ -136,6 +136,8 @@ void include_ended(struct req *p)
 	buf_init(&p->out, 0);
 	if (p->has_key)
 		groups_of_part(p, r);
+	if (p->has_key && p->asks_anew)
+		part->stamps = p->stamps;	/* as they were before its query */
 	if (p->has_key && (p->layer || p->has_made)) {
 		part->has_etag = 1;
 		memcpy(part->etag, p->meta.etag, sizeof(part->etag));

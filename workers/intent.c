@@ -30,6 +30,11 @@ void intent_begin(struct intent *i)
 	stamps_begin(&i->w->writer, &i->set);
 }
 
+int intent_is_alone(const struct intent *i, const struct stamp_set *loaded)
+{
+	return stamps_alone(&i->w->writer, loaded);
+}
+
 void intent_end(struct intent **ip, int is_known, uint64_t xid)
 {
 	struct intent *i = *ip;

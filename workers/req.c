@@ -58,6 +58,11 @@ static void on_deadline(struct wheel_timer *t)
 		req_run(r);
 		return;
 	}
+	if (r->is_backing_off) {
+		r->is_backing_off = 0;
+		req_run(r);
+		return;
+	}
 	if (r->tier_op) {
 		tier_late(r);
 		return;

@@ -85,6 +85,7 @@ struct req {
 	/* cache: valid when has_key (stamps also for a write that invalidates) */
 	unsigned char has_key, is_quiet, has_flight, is_following, is_collapsed, is_stored, wants_refresh, is_refresh;
 	unsigned char is_not_modified, has_made, is_stale;
+	unsigned char is_backing_off;	/* a write that waits for another one's end */
 	unsigned char only_cached;	/* only-if-cached: the database is not asked */
 	unsigned char asks_anew;	/* the database is asked, whatever is kept and whoever else asks */
 	unsigned char is_accept_read, wants_variant;

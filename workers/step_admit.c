@@ -29,7 +29,7 @@ enum step_result step_admit(struct req *r)
 	r->q.group = r->is_part || r->n_parts ? r->number : 0;
 	r->q.owner = r;
 	r->q.queued_ns = r->w->front.now_ns;
-	if (run->ep->n_invalidates && r->w->stamps.n)
+	if (run->ep->n_invalidates && r->w->stamps.n && !r->q.intent)
 		r->q.intent = intent_new(r->w, &r->stamps);
 	r->q.wants_xid = r->q.intent && r->w->tier;
 	rc = db_submit(run->pool, &r->q);

@@ -1,14 +1,20 @@
 /* condition: If-Match and If-None-Match of a request that would change something are judged by what GET of its path answers
- * this caller now: the database is asked for that, whatever is cached. The change follows in a transaction of its own; a write
- * that comes between the two is not noticed (weir-endpoint(7) says how it can be).
+ * this caller now: the database is asked for that, whatever is cached. The change follows in a transaction of its own.
+ * Of writes with a condition one at a time passes: when the comparison has been made, a write begins under its tags, and if anybody
+ * has written, or writes, under those of them that the GET has since its statement was sent, it lets go and compares again. What
+ * has no condition, or is not of this host, is not held up by that (weir-endpoint(7) says what helps).
  * The entity tags of all codings of a body stand for one state: any of them will do. */
 #include "config.h"
 
 #include "workers/condition.h"
 
-#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "workers/cachekey.h"
 #include "workers/include.h"
+#include "workers/intent.h"
 #include "workers/worker.h"
+
+#define BACK_OFF_NS (20 * CLOCK_MS)	/* at most, about what a write takes */
 
 static int is_any(struct slice list)
 {
@@ -48,12 +54,53 @@ static enum step_result unknown(struct req *r)
 	return req_fail(r, E_precondition_failed, "The condition cannot be judged: GET of this path does not answer you.");
 }
 
+/* The write begins, unless another one came between. */
+static int begin_alone(struct req *r, const struct stamp_set *read)
+{
+	const struct endpoint *ep = r->run->ep;
+	struct stamp_set both = {.n = 0};
+	struct intent *i;
+
+	if (!r->w->stamps.n || !ep->n_invalidates)
+		return 1;
+	r->stamps.n = 0;
+	cachekey_tags(r, ep->invalidates, ep->n_invalidates, &r->stamps);
+	for (uint32_t k = 0; k < read->n; k++)
+		for (uint32_t m = 0; m < r->stamps.n; m++)
+			if (read->slot[k] == r->stamps.slot[m]) {
+				both.slot[both.n] = read->slot[k];
+				both.gen[both.n++] = read->gen[k];
+			}
+	if (!both.n)
+		return 1;
+	i = intent_new(r->w, &r->stamps);
+	intent_begin(i);
+	if (!intent_is_alone(i, &both)) {
+		intent_end(&i, 1, 0);
+		return 0;
+	}
+	r->q.intent = i;
+	return 1;
+}
+
+static enum step_result compare_again(struct req *r)
+{
+	uint64_t now = r->w->front.now_ns;
+
+	if (now >= r->deadline_ns)
+		return req_fail(r, E_serialization, NULL);
+	r->is_backing_off = 1;
+	wheel_start(&r->w->wheel, &r->timer, now + worker_random(r->w) % BACK_OFF_NS);
+	return STEP_WAIT;
+}
+
 static enum step_result judge(struct req *r)
 {
 	const struct part *p = &r->parts[0];
 	int exists = !p->error, holds = 1;
 	const uint8_t *etag = exists && p->has_etag ? p->etag : NULL;
 	enum err_id error = p->error;
+	struct stamp_set read = p->stamps;
 
 	if (r->if_match.n)
 		holds = is_any(r->if_match) ? exists : is_match(r->if_match, etag);
@@ -64,7 +111,9 @@ static enum step_result judge(struct req *r)
 		return req_fail(r, error, NULL);
 	if (error && error != E_no_row)
 		return unknown(r);
-	return holds ? STEP_NEXT : req_fail(r, E_precondition_failed, NULL);
+	if (!holds)
+		return req_fail(r, E_precondition_failed, NULL);
+	return begin_alone(r, &read) ? STEP_NEXT : compare_again(r);
 }
 
 enum step_result step_condition(struct req *r)
@@ -73,6 +122,8 @@ enum step_result step_condition(struct req *r)
 
 	if (likely(!r->if_match.n && !r->if_none_match.n) || r->run->ep->method == HTTP_GET || r->run->handler)
 		return STEP_NEXT;
+	if (r->is_backing_off)
+		return STEP_WAIT;
 	if (!r->n_parts) {
 		route_find(&r->w->route, HTTP_GET, r->path, &r->arena, &m);
 		if (!m.run || m.run->handler)

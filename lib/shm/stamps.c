@@ -127,6 +127,20 @@ void stamps_begin(struct stamps_writer *w, const struct stamp_set *set)
 	}
 }
 
+int stamps_alone(const struct stamps_writer *w, const struct stamp_set *loaded)
+{
+	for (uint32_t i = 0; i < loaded->n; i++) {
+		struct stamp *t = &w->s.v[loaded->slot[i]];
+		_Atomic uint64_t *other = &t->intent[w->number < STAMPS_ORPHAN];
+		uint64_t bit;
+
+		if (w->open[loaded->slot[i]] != 1 || atomic_load(&t->gen) != loaded->gen[i] + 1 ||
+		    atomic_load(intent_word(t, w->number, &bit)) != bit || atomic_load(other))
+			return 0;
+	}
+	return 1;
+}
+
 static void end(struct stamps_writer *w, uint32_t slot, uint64_t xid, int is_orphan)
 {
 	struct stamp *t = &w->s.v[slot];

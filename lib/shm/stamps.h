@@ -72,6 +72,10 @@ void stamps_writer_done(struct stamps_writer *w);
 void stamps_begin(struct stamps_writer *w, const struct stamp_set *set);
 /* After COMMIT or ROLLBACK was seen, before the reply. xid: of the transaction, 0 = unknown or none. */
 void stamps_end(struct stamps_writer *w, const struct stamp_set *set, uint64_t xid);
+/* After stamps_begin, of slots that are in its set and were loaded before it: did nobody else begin, end or bump since they were loaded,
+ * and is nobody else's write open? Of several writers that ask this of one slot and of one generation at most one is told 1. A
+ * write that begins later is not seen. */
+int stamps_alone(const struct stamps_writer *w, const struct stamp_set *loaded);
 /* The outcome is not known (the connection died in COMMIT): the slots become orphans, which weir-monitor
  * settles. */
 void stamps_give_up(struct stamps_writer *w, const struct stamp_set *set);

@@ -1,11 +1,16 @@
 """Requests that are conditional on an entity tag: If-Match, and If-None-Match of writes."""
 
+import os
+import random
 import re
+import signal
+import threading
+import time
 
 import pytest
 
 from weirtest.base import wait_for
-from weirtest.fcgi import Connection
+from weirtest.fcgi import Closed, Connection
 from weirtest.weir import Site, Weird
 
 from test_61_cache import SETUP, expect_queries, is_hit, set_value
@@ -170,3 +175,87 @@ def test_a_client_that_leaves_meanwhile_leaves_nothing_done(weird, db):
     # the worker lives on, and what was read for nobody's sake is in the cache
     wait_for(lambda: re.match("weir; hit", weird.get("/slow").header("cache-status", "")), 10, "the answer to be kept")
     assert value_of(db, 22) == 0
+
+
+def test_of_two_who_saw_the_same_state_one_writes(weird, db):
+    """Counters raised by readers who write what they read, plus one: whoever is told 204 has raised one, over all
+    workers; and none stays behind for ever."""
+    items, done, refused, faults = (1, 2), [[], []], [], []
+
+    def client(which):
+        item = items[which % 2]
+        for _ in range(15):
+            while True:
+                seen = weird.get(f"/item/{item}")
+                reply = ask(weird, f"/item/{item}", "POST", b'{"v": %d}' % (seen.json["v"] + 1),
+                            if_match=seen.header("etag"))
+                if reply.status == 204:
+                    done[which % 2].append(which)
+                    break
+                refused.append(which)
+                if reply.code not in ("precondition_failed", "serialization"):
+                    faults.append(reply)
+                    return
+
+    threads = [threading.Thread(target=client, args=(i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not faults
+    assert [len(x) for x in done] == [60, 60] == [value_of(db, i) for i in items]
+    assert refused
+    # nothing is held for ever
+    wait_for(lambda: is_hit(weird.get("/item/1")), 5, "the tag to be served again")
+
+
+def test_nor_do_two_write_when_workers_are_killed(weird):
+    """A write whose worker is dead may be committed yet: until that is known nobody else's condition is found to hold."""
+    stop = time.monotonic() + 8
+    written, odd = [], []
+
+    def client():
+        while time.monotonic() < stop:
+            try:
+                seen = weird.get("/item/1")
+                if seen.status != 200:
+                    continue
+                v = seen.json["v"] + 1
+                reply = ask(weird, "/item/1", "POST", b'{"v": %d}' % v, if_match=seen.header("etag"))
+            except (OSError, Closed):
+                continue        # killed: whether v was written is not known
+            if reply.status == 204:
+                written.append(v)
+            elif reply.status not in (409, 412, 503, 504):
+                odd.append(reply)
+
+    threads = [threading.Thread(target=client) for _ in range(8)]
+    for t in threads:
+        t.start()
+    killed = 0
+    while time.monotonic() < stop - 1:
+        pids = weird.worker_pids()
+        if len(pids) == 2:
+            os.kill(random.choice(pids), signal.SIGKILL)
+            killed += 1
+        time.sleep(1)
+    for t in threads:
+        t.join()
+    assert not odd and killed >= 3
+    assert len(written) > 50 and len(set(written)) == len(written), sorted(v for v in written if written.count(v) > 1)
+
+
+def test_of_many_who_make_the_same_thing_one_does(weird, db):
+    for item in range(3000, 3010):
+        replies, barrier = [], threading.Barrier(6)
+
+        def client():
+            barrier.wait()
+            replies.append(ask(weird, f"/item/{item}", "PUT", b'{"v": 1}', if_none_match="*"))
+
+        threads = [threading.Thread(target=client) for _ in range(6)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert sorted(r.status for r in replies) == [204] + [412] * 5, replies

@@ -86,6 +86,52 @@ Test(stamps, two_writes_of_one_worker_clear_the_bit_with_the_last)
 	cr_expect(stamps_orphans(&s) == 0);
 }
 
+Test(stamps, of_two_who_saw_the_same_one_writes_alone)
+{
+	struct stamps s = make(STAMPS_MIN);
+	struct stamp_set set = set_of(&s, "user:9"), seen = set, seen_too = set;
+	unsigned numbers[3][2] = {{3, 4}, {3, 100}, {100, 101}};
+
+	for (int i = 0; i < 3; i++) {
+		struct stamps_writer a, b;
+
+		stamps_writer_init(&a, &s, numbers[i][0]);
+		stamps_writer_init(&b, &s, numbers[i][1]);
+		(void)stamps_load(&s, &seen);
+		(void)stamps_load(&s, &seen_too);
+		stamps_begin(&a, &set);
+		cr_expect(stamps_alone(&a, &seen));
+		stamps_begin(&b, &set);
+		cr_expect(!stamps_alone(&b, &seen_too), "the first is at it");
+		stamps_end(&b, &set, 0);
+		stamps_end(&a, &set, 7);
+		stamps_begin(&b, &set);
+		cr_expect(!stamps_alone(&b, &seen_too), "the first has written");
+		stamps_end(&b, &set, 0);
+		(void)stamps_load(&s, &seen_too);
+		stamps_begin(&b, &set);
+		cr_expect(stamps_alone(&b, &seen_too));
+		stamps_begin(&b, &set);
+		cr_expect(!stamps_alone(&b, &seen_too), "its own second one");
+		stamps_end(&b, &set, 0);
+		stamps_end(&b, &set, 0);
+		/* loaded while another one was open */
+		stamps_begin(&a, &set);
+		(void)stamps_load(&s, &seen_too);
+		stamps_begin(&b, &set);
+		cr_expect(!stamps_alone(&b, &seen_too));
+		stamps_end(&b, &set, 0);
+		stamps_end(&a, &set, 0);
+		(void)stamps_load(&s, &seen_too);
+		stamps_bump(&s, &set, 0);
+		stamps_begin(&b, &set);
+		cr_expect(!stamps_alone(&b, &seen_too), "an event came");
+		stamps_end(&b, &set, 0);
+		stamps_writer_done(&a);
+		stamps_writer_done(&b);
+	}
+}
+
 Test(stamps, the_highest_transaction_stays)
 {
 	struct stamps s = make(STAMPS_MIN);
