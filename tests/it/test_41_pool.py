@@ -2,13 +2,13 @@
 
 import json
 import os
-import random
 import signal
 import threading
 import time
 
 import pytest
 
+from weirtest import neighbours
 from weirtest.base import PATIENCE, wait_for
 from weirtest.fcgi import Closed, Connection
 from weirtest.weir import LoneWorker, Site
@@ -21,13 +21,7 @@ ENDPOINTS = {
 -- @timeout 5s
 -- @returns row
 SELECT :nonce::text AS nonce, pg_sleep(:ms::int / 1000.0)::text AS slept""",
-    "who": """-- @route GET /who
--- @auth user
--- @param nonce
--- @param n default 1
--- @returns row
-SELECT current_setting('request.user', true) AS u, :nonce::text AS nonce, 10 / :n::int AS q""",
-    "anon": "-- @route GET /anon\n-- @returns value\nSELECT current_setting('request.user', true) AS u",
+    **neighbours.ENDPOINTS,
     "short": "-- @route GET /short\n-- @timeout 300ms\n-- @returns value\nSELECT pg_sleep(5)::text AS s",
     "add": "-- @route POST /add\n-- @param k\n-- @returns row\n-- @status 201\n"
            "INSERT INTO item (k) VALUES (:k::int) RETURNING k",
@@ -126,32 +120,7 @@ def test_a_statement_that_turns_slow_is_run_again_and_harms_nobody(worker):
 
 def test_neighbours_never_see_each_other(worker):
     earn(worker, "/who?nonce=x", REMOTE_USER="warm")
-    wrong = []
-
-    def client(seed):
-        rnd = random.Random(seed)
-        with Connection(worker.listen, timeout=30) as c:
-            for i in range(150):
-                user, nonce = f"u{rnd.randrange(100)}", f"{seed}-{i}"
-                kind = rnd.randrange(10)
-                if kind == 0:
-                    c.send_request(f"/who?nonce={nonce}&n=0", REMOTE_USER=user)
-                    ok = c.read_reply().status == 400
-                elif kind == 1:
-                    c.send_request("/anon")
-                    ok = c.read_reply().body == b'""'
-                else:
-                    c.send_request(f"/who?nonce={nonce}", REMOTE_USER=user)
-                    reply = c.read_reply()
-                    ok = reply.status == 200 and reply.json == {"u": user, "nonce": nonce, "q": 10}
-                if not ok:
-                    wrong.append((user, nonce, kind))
-    threads = [threading.Thread(target=client, args=(s,)) for s in range(16)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not wrong
+    assert not neighbours.mixed_up(worker.listen, 16)
 
 
 def test_reads_in_flight_survive_the_loss_of_their_connections(worker, server):

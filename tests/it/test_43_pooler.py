@@ -1,6 +1,5 @@
 """pooler = yes, through a real PgBouncer in transaction mode: every statement may meet another server session."""
 
-import random
 import signal
 import threading
 import time
@@ -8,19 +7,14 @@ import time
 import psycopg2
 import pytest
 
+from weirtest import neighbours
 from weirtest.base import PATIENCE, wait_for
 from weirtest.between import PgBouncer
 from weirtest.fcgi import Connection
 from weirtest.weir import LoneWorker, Site
 
 ENDPOINTS = {
-    "who": """-- @route GET /who
--- @auth user
--- @param nonce
--- @param n default 1
--- @returns row
-SELECT current_setting('request.user', true) AS u, :nonce::text AS nonce, 10 / :n::int AS q""",
-    "anon": "-- @route GET /anon\n-- @returns value\nSELECT current_setting('request.user', true) AS u",
+    **neighbours.ENDPOINTS,
     "lane": "-- @route GET /lane\n-- @returns value\nSELECT current_setting('transaction_read_only') AS ro",
     "when": "-- @route GET /when\n-- @returns row\nSELECT timestamptz '2024-06-01 12:00Z' AS t, interval '1 day 2:03' AS i",
     "nap": "-- @route GET /nap\n-- @param ms default 0\n-- @returns value\nSELECT pg_sleep(:ms::int / 1000.0)::text AS s",
@@ -108,33 +102,12 @@ def test_neighbours_never_see_each_other(worker, bouncer):
             if row != ("0", "", "off", True, 0, 0):
                 wrong.append(row)
 
-    def client(seed):
-        rnd = random.Random(seed)
-        with Connection(worker.listen, timeout=30) as c:
-            for i in range(150):
-                user, nonce, kind = f"u{rnd.randrange(100)}", f"{seed}-{i}", rnd.randrange(10)
-                if kind == 0:
-                    c.send_request(f"/who?nonce={nonce}&n=0", REMOTE_USER=user)
-                    ok = c.read_reply().status == 400
-                elif kind == 1:
-                    c.send_request("/anon")
-                    ok = c.read_reply().body == b'""'
-                else:
-                    c.send_request(f"/who?nonce={nonce}", REMOTE_USER=user)
-                    reply = c.read_reply()
-                    ok = reply.status == 200 and reply.json == {"u": user, "nonce": nonce, "q": 10}
-                if not ok:
-                    wrong.append((user, nonce, kind))
     other = threading.Thread(target=stranger)
-    threads = [threading.Thread(target=client, args=(s,)) for s in range(12)]
     other.start()
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    mixed = neighbours.mixed_up(worker.listen, 12)
     done.set()
     other.join()
-    assert not wrong
+    assert not mixed and not wrong
 
 
 def test_descriptions_are_good_while_others_use_the_unnamed_statement(own_pg, site):
