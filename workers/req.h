@@ -110,8 +110,7 @@ struct req {
 	struct include_plan *plan;	/* of a part with a constant target */
 	struct req_origin *origin;	/* see include_release; NULL: the whole has outlived its parts so far */
 	struct groups *groups;		/* of the parts, for the whole's Cache-Groups; NULL: none */
-	/* query */
-	struct db_query q;
+	/* query: see q */
 	int is_submitted, is_query_done;
 	struct weir_request *handling;	/* a handler is at it */
 	/* answer */
@@ -127,7 +126,8 @@ struct req {
 	int is_replying, in_run;
 	int is_outcome_unknown;		/* a write was sent and its end was not awaited */
 
-	/* not zeroed for each request: n_faults, has_key and the template say what is valid */
+	struct db_query q;
+	/* not zeroed for each request, as are q's strings: n_faults, has_key and the template say what is valid */
 	struct cache_key key;
 	struct stamp_set stamps;
 	struct cache_meta meta;		/* of the entry that answers, or that was made */

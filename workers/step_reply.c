@@ -67,6 +67,10 @@ static void add_status(struct req *r)
 {
 	char text[24];
 
+	if (likely(r->status == 200)) {
+		buf_adds(&r->head, "Status: 200 OK\r\n");
+		return;
+	}
 	buf_adds(&r->head, "Status: ");
 	buf_add(&r->head, text, num_put_u64(text, (uint64_t)r->status));
 	buf_addc(&r->head, ' ');

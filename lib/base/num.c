@@ -8,10 +8,19 @@
 int num_u64(struct slice s, uint64_t *ret)
 {
 	uint64_t v = 0;
+	size_t i = 0;
 
 	if (s.n == 0)
 		return -1;
-	for (size_t i = 0; i < s.n; i++) {
+	/* 19 digits always fit */
+	for (; i < s.n && i < 19; i++) {
+		unsigned d = (unsigned char)s.p[i] - (unsigned)'0';
+
+		if (d > 9)
+			return -1;
+		v = v * 10 + d;
+	}
+	for (; i < s.n; i++) {
 		unsigned d = (unsigned char)s.p[i] - (unsigned)'0';
 
 		if (d > 9 || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, d, &v))

@@ -13,7 +13,8 @@
 #define NAMESET_SLOTS 512u /* a power of two, twice the names: probing ends */
 
 struct nameset {
-	uint16_t slot[NAMESET_SLOTS]; /* number of the name + 1; 0 = free */
+	uint64_t used[NAMESET_SLOTS / 64]; /* a bit for each slot that holds something */
+	uint16_t slot[NAMESET_SLOTS];	   /* number of the name */
 	unsigned n;
 	uint64_t hash[NAMESET_MAX];
 	struct slice name[NAMESET_MAX];
@@ -21,7 +22,7 @@ struct nameset {
 
 static inline void nameset_init(struct nameset *s)
 {
-	memset(s->slot, 0, sizeof(s->slot));
+	memset(s->used, 0, sizeof(s->used));
 	s->n = 0;
 }
 
@@ -64,15 +65,16 @@ static inline int nameset_add(struct nameset *s, struct slice name)
 	uint64_t h = nameset_hash(name);
 	unsigned at = (unsigned)h & (NAMESET_SLOTS - 1);
 
-	for (; s->slot[at]; at = (at + 1) & (NAMESET_SLOTS - 1)) {
-		unsigned k = s->slot[at] - 1u;
+	for (; s->used[at / 64] >> (at % 64) & 1; at = (at + 1) & (NAMESET_SLOTS - 1)) {
+		unsigned k = s->slot[at];
 
 		if (s->hash[k] == h && slice_eq(s->name[k], name))
 			return (int)k;
 	}
 	s->hash[s->n] = h;
 	s->name[s->n] = name;
-	s->slot[at] = (uint16_t)++s->n;
+	s->used[at / 64] |= 1ull << (at % 64);
+	s->slot[at] = (uint16_t)s->n++;
 	return -1;
 }
 

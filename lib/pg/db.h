@@ -102,8 +102,6 @@ struct db_query {
 	uint64_t xid;			/* 0: not asked, not known, or nothing was written */
 	enum err_id error;		/* E_ok, or what the client is told */
 	char sqlstate[6];
-	char text[256];			/* server's primary message, for the log (never for the client) */
-	char client_text[256];		/* P0001 and kin: what the author raised for the client; else "" */
 	unsigned bad_param;		/* 1-based number of the parameter the server refused, 0 = none */
 	struct pg_result *result;
 	struct db_desc *desc;		/* of the result */
@@ -116,6 +114,9 @@ struct db_query {
 	struct db_entry *entry;
 	enum db_query_state state;
 	unsigned char reran, farewells, wants_exclusive, wants_own_sync, is_counted;
+	/* result: strings, at the end, so that a query is made ready without zeroing all of them */
+	char text[256];			/* server's primary message, for the log (never for the client) */
+	char client_text[256];		/* P0001 and kin: what the author raised for the client; else "" */
 };
 
 struct db_ops {

@@ -59,11 +59,17 @@ enum db_kind db_type_kind(uint32_t oid)
 	}
 }
 
-static struct slice trim_space(struct slice s)
+/* isspace of the C locale */
+static inline int is_space(char c)
 {
-	while (s.n && isspace((unsigned char)s.p[0]))
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static inline struct slice trim_space(struct slice s)
+{
+	while (s.n && is_space(s.p[0]))
 		s.p++, s.n--;
-	while (s.n && isspace((unsigned char)s.p[s.n - 1]))
+	while (s.n && is_space(s.p[s.n - 1]))
 		s.n--;
 	return s;
 }
