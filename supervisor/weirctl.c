@@ -190,8 +190,8 @@ static int carry_out(struct session *s, struct slice line)
 		}
 		if (s->wants_json || cmd.wants_json)
 			buf_adds(&one, " json");
-		else if (terminal_width())
-			buf_addf(&one, " width=%u", terminal_width());
+		else if (cmd.width || terminal_width())
+			buf_addf(&one, " width=%u", cmd.width ? cmd.width : terminal_width());
 		buf_addc(&one, '\n');
 		if (one.n > CTL_LINE_MAX) {
 			fprintf(stderr, "weirctl: the command is too long\n");

@@ -25,6 +25,8 @@
 #include "lib/base/num.h"
 #include "lib/crypto/digest.h"
 #include "lib/ctl/heritage.h"
+#include "lib/http/http_encode.h"
+#include "lib/mc/mc.h"
 #include "workers/worker.h"
 
 struct args {
@@ -174,6 +176,16 @@ static int become_child(const struct args *a)
 	return 0;
 }
 
+static void print_versions(void)
+{
+	AUTO(buf) struct buf b;
+
+	buf_init(&b, 0);
+	http_encode_versions(&b);
+	printf("weir-worker %s\nlibpq %d\nlibmemcached %s\nlibuv %s\n%s%s\n", PACKAGE_VERSION, db_libpq_version(),
+	       mc_library_version(), uv_version_string(), buf_str(&b), digest_library_version());
+}
+
 static int parse_args(int argc, char **argv, struct args *a)
 {
 	static const struct option longs[] = {{"number", 1, NULL, 'n'},	   {"parent", 1, NULL, 'p'},
@@ -205,8 +217,7 @@ static int parse_args(int argc, char **argv, struct args *a)
 				a->listeners = (unsigned)v;
 			break;
 		case 'V':
-			printf("weir-worker %s\nlibpq %d\nlibuv %s\n%s\n", PACKAGE_VERSION, db_libpq_version(),
-			       uv_version_string(), digest_library_version());
+			print_versions();
 			exit(0);
 		case 'h':
 			fputs(usage_text, stdout);

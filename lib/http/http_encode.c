@@ -68,3 +68,10 @@ int http_encode(enum http_coding c, int level, struct slice body, struct buf *ou
 	}
 	return buf_append(out, body.p, body.n);
 }
+
+void http_encode_versions(struct buf *out)
+{
+	uint32_t v = BrotliEncoderVersion();
+
+	buf_addf(out, "zlib %s\nbrotli %u.%u.%u\n", zlibVersion(), v >> 24, v >> 12 & 0xfff, v & 0xfff);
+}

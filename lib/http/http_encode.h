@@ -13,5 +13,7 @@
  * The same input and level give the same bytes. 0; -E_too_large: it does not fit below out's limit, or body is over HTTP_ENCODE_MAX (give
  * a limit of the body's length, and what does not get smaller is refused); -E_no_memory. out->n is unchanged on failure. */
 int http_encode(enum http_coding c, int level, struct slice body, struct buf *out) MUST_USE;
+/* "zlib 1.2.13", "brotli 1.0.9": the libraries that are linked, a line each. */
+void http_encode_versions(struct buf *out);
 
 #endif

@@ -107,4 +107,6 @@ void mc_corrupt(struct mc *m, const struct mc_key *key);
 /* Which node has this key; for display and tests. */
 unsigned mc_node_of_key(const struct mc *m, const struct mc_key *key);
 
+const char *mc_library_version(void);
+
 #endif

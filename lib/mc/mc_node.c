@@ -301,3 +301,8 @@ enum mc_result mc_node_delete(struct mc_node *n, const struct mc_op *op)
 	/* What is there now was stored after. */
 	return r == MC_MISS ? MC_OK : r;
 }
+
+const char *mc_library_version(void)
+{
+	return memcached_lib_version();
+}

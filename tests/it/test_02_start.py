@@ -24,7 +24,7 @@ def test_version_names_itself_and_its_libraries():
     done = run("-V")
     assert done.returncode == 0
     assert done.stdout.startswith("weird ") or done.stdout.startswith("weir ")
-    for library in ("libuv", "jansson", "confuse"):
+    for library in ("libuv", "jansson", "confuse", "libpq", "libmemcached", "zlib", "brotli", "openssl"):
         assert library in done.stdout.lower(), done.stdout
 
 
