@@ -99,10 +99,8 @@ enum step_result step_route(struct req *r)
 		}
 		if (ep->handler)
 			return STEP_NEXT;
-		if (r->content_length != 0 && r->content_type.n && !http_is_json(r->content_type))
-			return req_fail(r, E_unsupported_media_type, NULL);
-		if (r->content_length > 0 && !r->content_type.n)
-			return req_fail(r, E_unsupported_media_type, NULL);
+		if (r->content_type.n ? r->content_length != 0 && !http_is_json(r->content_type) : r->content_length > 0)
+			return req_fail(r, E_unsupported_media_type, "Expected Content-Type: application/json.");
 	}
 	return STEP_NEXT;
 }

@@ -28,7 +28,7 @@
 OPT_top(list, listen, "listen", "unix:/run/weir/weir.sock", "", "", OPT_F_RESTART, "FastCGI addresses that web servers connect to: unix:PATH or tcp:ADDRESS:PORT, or a list of these.")
 OPT_top(str, control, "control", "unix:/run/weir/control.sock", "", "", OPT_F_RESTART, "Address of the control socket that weirctl connects to.")
 OPT_top(str, status, "status", "", "", "", OPT_F_RESTART, "FastCGI address where weir-monitor answers /health, /ready, /metrics and /api/performance; empty for none.")
-OPT_top(str, endpoints, "endpoints", "/etc/weir/endpoints", "", "", OPT_F_RELOAD, "Directory whose *.sql files, read recursively, are the endpoints.")
+OPT_top(str, endpoints, "endpoints", "/etc/weir/endpoints", "", "", OPT_F_RELOAD, "Directory whose *.sql files, read recursively, are the endpoints. Relative to this file.")
 OPT_top(str, socket_owner, "socket_owner", "", "", "", OPT_F_RESTART, "User that owns unix sockets; empty keeps the user of weird.")
 OPT_top(str, socket_group, "socket_group", "", "", "", OPT_F_RESTART, "Group of unix sockets; empty keeps the group of weird.")
 OPT_top(str, socket_mode, "socket_mode", "0660", "", "", OPT_F_RESTART, "Mode of the FastCGI and status sockets, octal.")

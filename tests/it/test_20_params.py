@@ -132,6 +132,7 @@ def test_bodies_that_are_refused(worker):
     assert post(worker, "/body", {"a": {"x": 1}}).status == 400
     got = worker.get("/body", method="POST", body=b"a=1", headers={"Content-Type": "text/plain"})
     assert got.status == 415 and got.json["code"] == "unsupported_media_type"
+    assert "Content-Type: application/json" in got.json["detail"]
 
 
 def test_whole_body(worker):
