@@ -119,8 +119,6 @@ int cachekey_make(struct req *r)
 		return -1;
 	r->key.text = slice_of(arena_strn(&r->arena, b->p, b->n), b->n);
 	cache_hash(&r->w->cache, &r->key);
-	r->stamps.n = 0;
-	cachekey_tags(r, c->tags, c->n_tags, &r->stamps);
 	return 0;
 }
 
@@ -163,6 +161,7 @@ void cachekey_tags(struct req *r, const struct tag_template *tags, unsigned n, s
 	struct stamps s = r->w->stamps;
 	struct buf *b = &r->w->scratch;
 
+	set->n = 0;
 	for (unsigned i = 0; i < n; i++) {
 		cachekey_tag(r, &tags[i], b);
 		/* as many as ENDPOINT_MAX_TAGS fit */

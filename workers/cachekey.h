@@ -16,13 +16,13 @@ struct req;
 uint64_t cachekey_build(void);
 /* 16 bytes that change whenever the endpoint's answer could by an edit of its file, or of a part's. */
 void cachekey_of_endpoint(const struct endpoint *ep, uint8_t out[16]);
-/* Fill r->key (text and hash) and r->stamps; after params_bind. 0, or -1: the key would be too long. */
+/* Fill r->key, text and hash; after params_bind. 0, or -1: the key would be too long. */
 int cachekey_make(struct req *r);
 /* What stands in place of one part of a template; empty for NULL. */
 struct slice cachekey_value(const struct req *r, const struct tag_part *part);
 /* A tag with the values of this request, in the place of what is in b. */
 void cachekey_tag(const struct req *r, const struct tag_template *tag, struct buf *b);
-/* The slots of tags, values of this request filled in. */
+/* The slots of tags into set, whatever is in it, values of this request filled in. */
 void cachekey_tags(struct req *r, const struct tag_template *tags, unsigned n, struct stamp_set *set);
 
 #endif

@@ -116,6 +116,12 @@ static char *put_status(const struct req *r, char *at)
 	const struct cache_meta *m = &r->meta;
 	uint64_t now = r->w->boot_ms;
 
+	if (likely(r->layer == LAYER_L1 && !r->rescued && !r->is_stale && m->soft_ms > now)) {
+		/* what is written below for nearly all */
+		at = PUT(at, "Cache-Status: weir; hit; ttl=");
+		at += num_put_u64(at, (m->soft_ms - now) / 1000);
+		return PUT(at, "; detail=L1\r\n");
+	}
 	at = PUT(at, "Cache-Status: ");
 	if (r->rescued) {
 		s.fwd = HTTP_FWD_STALE;

@@ -89,11 +89,20 @@ static int is_early(struct req *r, uint64_t now_ms)
 	return (double)now_ms - (double)r->meta.delta_us / 1000 * XFETCH_BETA * log(u) >= (double)r->meta.soft_ms;
 }
 
+/* A hit needs none of it: an entry has its own. */
+static int load_stamps(struct req *r, struct stamp_set *ret)
+{
+	const struct cache_policy *c = &r->run->ep->cache;
+
+	cachekey_tags(r, c->tags, c->n_tags, ret);
+	return stamps_load(&r->w->stamps, ret);
+}
+
 int cache_begin_refresh(struct req *r)
 {
 	struct cache *cache = &r->w->cache;
-	struct stamp_set set = r->stamps;
-	int quiet = stamps_load(&r->w->stamps, &set);
+	struct stamp_set set;
+	int quiet = load_stamps(r, &set);
 	struct cache_meta now;
 	unsigned error;
 
@@ -203,7 +212,7 @@ static enum step_result miss(struct req *r)
 
 	buf_clear(&r->out);
 	begin_fill(r);
-	r->is_quiet = (unsigned char)stamps_load(&r->w->stamps, &r->stamps);
+	r->is_quiet = (unsigned char)load_stamps(r, &r->stamps);
 	role = flight_join(&r->w->flights, r->key.h, stamps_digest(&r->stamps), r->is_quiet,
 			   !r->asks_anew && !r->only_cached, r->w->number, r->w->boot_ms, &r->flight, &error);
 	if (r->only_cached && role != FLIGHT_OWN)
@@ -321,7 +330,6 @@ enum step_result step_cache(struct req *r)
 	if (!w->stamps.n)
 		return STEP_NEXT;
 	if (ep->n_invalidates) {
-		r->stamps.n = 0;
 		cachekey_tags(r, ep->invalidates, ep->n_invalidates, &r->stamps);
 		return STEP_NEXT;
 	}

@@ -63,7 +63,6 @@ static int begin_alone(struct req *r, const struct stamp_set *read)
 
 	if (!r->w->stamps.n || !ep->n_invalidates)
 		return 1;
-	r->stamps.n = 0;
 	cachekey_tags(r, ep->invalidates, ep->n_invalidates, &r->stamps);
 	for (uint32_t k = 0; k < read->n; k++)
 		for (uint32_t m = 0; m < r->stamps.n; m++)

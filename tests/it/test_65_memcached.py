@@ -309,7 +309,7 @@ def test_everything_works_while_no_node_answers_from_the_start(db):
     gone.close()
     db.sql(SCHEMA)
     site = Site(db.conninfo, ENDPOINTS, {"cache": {"servers": [gone.server], "secret": SECRET}})
-    w = Weird(site)
+    w = Weird(site).wait_listening()
     try:
         assert w.get("/item/1").status == 200
         assert layer(w.get("/item/1")) == "L1"
