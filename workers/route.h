@@ -18,7 +18,7 @@ struct endpoint_run {
 	struct handler *handler;	/* NULL: none */
 	unsigned first_stmt;		/* + variant */
 	uint64_t timeout_ns, slow_ns;
-	const struct region_endpoint *shared;	/* NULL: weir-worker -t */
+	struct region_endpoint *shared;		/* NULL: weir-worker -t */
 	uint8_t cache_id[16];		/* of its definition; part of each key */
 	struct metric_endpoint *metrics;
 	struct include_plan *plans;	/* by @include; include_prepare */
@@ -27,7 +27,6 @@ struct endpoint_run {
 	unsigned groups, group_invalidation;	/* of its tags, and of those it invalidates: which others are told; bits */
 	unsigned codings;		/* that its answers may have besides identity; HTTP_CODING_BIT */
 	size_t compress_min;
-	int has_large;			/* an answer of that size was met by a client that may take a coding */
 	struct slice cache_control[2];	/* the line's text before and behind the seconds of max-age */
 	struct slice cache_lines;	/* Vary and X-Accel-Expires: the same in every answer */
 };

@@ -137,7 +137,7 @@ static enum cache_found find(struct req *r, enum cache_zone *zone)
 		if (found == CACHE_FOUND && cache_is_condition_met(r))
 			return found;
 	}
-	if (r->run->has_large && r->accept_encoding.n && variant_find(r))
+	if (r->accept_encoding.n && r->run->codings && variant_find(r))
 		return CACHE_FOUND;
 	if (found == CACHE_FOUND)
 		found = cache_get(&w->cache, *zone, &r->key, w->boot_ms, &r->meta, &r->out);

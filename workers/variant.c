@@ -56,7 +56,7 @@ int variant_find(struct req *r)
 	char room[CACHE_MAX_KEY];
 	struct cache_key key;
 
-	if (accepted(r) == HTTP_IDENTITY || cache_variant_key(&w->cache, &r->key, r->accepts, room, &key) ||
+	if (!atomic_load_explicit(&r->run->shared->has_large, memory_order_relaxed) || accepted(r) == HTTP_IDENTITY || cache_variant_key(&w->cache, &r->key, r->accepts, room, &key) ||
 	    cache_get(&w->cache, CACHE_DATA, &key, w->boot_ms, m, &r->out) == CACHE_MISS)
 		return 0;
 	if (!cache_holds(r, m)) {
@@ -78,7 +78,7 @@ void variant_consider(struct req *r)
 	if (!r->accept_encoding.n || !r->run->codings || r->coding || r->is_not_modified || !is_kept ||
 	    r->out.n - r->lines_n < r->run->compress_min)
 		return;
-	r->run->has_large = 1;
+	atomic_store_explicit(&r->run->shared->has_large, 1, memory_order_relaxed);
 	r->wants_variant = accepted(r) != HTTP_IDENTITY;
 }
 
