@@ -32,7 +32,7 @@ void db_budget_ask(struct db_budget *b, PGconn *pg, int timeout_ms)
 	PGresult *res = db_exec_within(pg, limit_sql, NULL, 0, timeout_ms);
 
 	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1) {
-		int limit = atoi(PQgetvalue(res, 0, 0));
+		long limit = strtol(PQgetvalue(res, 0, 0), NULL, 10);
 
 		b->limit = limit > 0 ? (unsigned)limit : 0;
 		b->max_connections = (unsigned)strtoul(PQgetvalue(res, 0, 1), NULL, 10);
