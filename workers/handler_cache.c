@@ -95,7 +95,7 @@ int weir_cache_put(struct weir_request *r, const void *key, size_t key_n, const 
 	meta.stamps = s->set;
 	meta.created_ms = s->ms;
 	meta.soft_ms = meta.hard_ms = now + (uint64_t)((ttl < 3e7 ? ttl : 3e7) * 1e3);
-	return cache_put(&c->w->cache, CACHE_DATA, &k, &meta, &piece, 1, now);
+	return cache_put(&c->w->cache, CACHE_DATA, &k, &meta, &piece, 1, now) ? -1 : 0;
 }
 
 void weir_cache_drop(struct weir_request *r, const void *key, size_t key_n)

@@ -192,6 +192,8 @@ static void beat(struct worker *w)
 	w->beat_busy_ns = w->busy_ns;
 	w->longest_turn_ns = 0;
 	atomic_store_explicit(&w->metrics->busy, w->busy_ns, memory_order_relaxed);
+	metric_add(&w->metrics->cache_busy, w->cache.counts.busy - w->told_busy);
+	w->told_busy = w->cache.counts.busy;
 	if (!w->is_alone)
 		log_set_level((enum log_level)atomic_load_explicit(&w->region.h->log_level, memory_order_relaxed));
 	balance(w);

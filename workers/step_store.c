@@ -13,6 +13,7 @@
 
 #define ERROR_KEEP_MS 1000u
 #define PASS_KEEP_MS 60000u
+#define BUSY_KEEP_MS 100u	/* as long as the shard is left alone */
 
 /* Within ± 10 %: what was filled together does not expire together. */
 static uint64_t jitter(struct worker *w, uint64_t ms)
@@ -34,17 +35,21 @@ static void wake(struct worker *w, const uint64_t mask[2])
 	}
 }
 
-void cache_land(struct req *r, enum flight_end end)
+static void land(struct req *r, enum flight_end end, uint64_t keep_ms)
 {
 	uint64_t mask[2] = {0, 0};
 
 	if (!r->has_flight)
 		return;
 	r->has_flight = 0;
-	flight_finish(&r->w->flights, r->flight, r->w->number, end, (unsigned)r->error,
-		      end == FLIGHT_ERROR ? ERROR_KEEP_MS : PASS_KEEP_MS, r->w->boot_ms, mask);
+	flight_finish(&r->w->flights, r->flight, r->w->number, end, (unsigned)r->error, keep_ms, r->w->boot_ms, mask);
 	if (mask[0] | mask[1])
 		wake(r->w, mask);
+}
+
+void cache_land(struct req *r, enum flight_end end)
+{
+	land(r, end, end == FLIGHT_ERROR ? ERROR_KEEP_MS : PASS_KEEP_MS);
 }
 
 /* The entry of this answer; 0 when it is not to be kept. */
@@ -82,6 +87,7 @@ void cache_store(struct req *r)
 	enum cache_zone zone;
 	struct slice pieces[2];
 	struct buf lines;
+	int rc = 0;
 
 	if (!r->has_key || r->layer)
 		return;
@@ -102,9 +108,9 @@ void cache_store(struct req *r)
 	r->has_made = 1;
 	if (!r->is_quiet || !stamps_hold(&r->w->stamps, &r->stamps))
 		end = FLIGHT_ABANDONED;	/* written to while it was made: true, but not to be kept */
-	else if (cache_put(&r->w->cache, zone, &r->key, &r->meta, pieces, 2, r->w->boot_ms) == 0)
+	else if ((rc = cache_put(&r->w->cache, zone, &r->key, &r->meta, pieces, 2, r->w->boot_ms)) == 0)
 		end = FLIGHT_STORED;
-	else if (pieces[0].n + pieces[1].n > CACHE_MAX_VALUE)
+	else if (rc == CACHE_TOO_BIG)
 		end = FLIGHT_TOO_BIG;
 	if (end == FLIGHT_STORED && r->run->codings)
 		cache_drop_variants(&r->w->cache, &r->key);
@@ -112,7 +118,7 @@ void cache_store(struct req *r)
 		tier_fill(r, pieces);
 	r->is_stored = end == FLIGHT_STORED;
 	buf_done(&lines);
-	cache_land(r, end);
+	land(r, end, rc == CACHE_BUSY ? BUSY_KEEP_MS : PASS_KEEP_MS);
 }
 
 enum step_result step_store(struct req *r)

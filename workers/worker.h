@@ -64,7 +64,7 @@ struct worker {
 	size_t free_bufs_bytes;
 	uint64_t turn_ns, polled_ns;		/* when the last turn began and ended */
 	uint64_t busy_ns, last_beat_ns, last_tick_ns, longest_turn_ns, timer_due_ns, bodies_bytes;
-	uint64_t beat_busy_ns;
+	uint64_t beat_busy_ns, told_busy;
 	uint64_t boot_id, requests;
 	unsigned number;
 	int is_alone;			/* no supervisor */

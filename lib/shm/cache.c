@@ -392,12 +392,12 @@ int cache_put(struct cache *c, enum cache_zone zone, const struct cache_key *key
 	if (key->text.n > CACHE_MAX_KEY || n > CACHE_MAX_VALUE ||
 	    (n + CACHE_BLOCK - 1) / CACHE_BLOCK > c->zone[zone].max_blocks) {
 		c->counts.too_big++;
-		return -1;
+		return CACHE_TOO_BIG;
 	}
 	check(meta->head_n <= body_n);
 	entry_of(key, meta, body_n, &e);
 	if (cache_lock(c, zone, shard_of(c, zone, key->h), &v))
-		return -1;
+		return CACHE_BUSY;
 	rc = store(&v, key, &e, meta, pieces, n_pieces, (uint32_t)((n + CACHE_BLOCK - 1) / CACHE_BLOCK), now_ms);
 	cache_unlock(&v);
 	if (rc == 0)

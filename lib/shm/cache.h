@@ -108,7 +108,9 @@ enum cache_found { CACHE_MISS, CACHE_FOUND };
  * frequency. */
 enum cache_found cache_get(struct cache *c, enum cache_zone zone, const struct cache_key *key, uint64_t now_ms,
 			   struct cache_meta *meta, struct buf *out);
-/* Store or replace. 0; -1: not stored (too big, shard busy), counted. */
+/* Store or replace. 0; CACHE_TOO_BIG, CACHE_BUSY (the shard: only for a moment): not stored, counted. */
+#define CACHE_TOO_BIG (-1)
+#define CACHE_BUSY (-2)
 int cache_put(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta,
 	      const struct slice *pieces, unsigned n_pieces, uint64_t now_ms);
 /* Forget the entry if it is still the one with this created_ms and etag (meta; NULL: whichever it is). */

@@ -42,6 +42,7 @@ MET_worker(counter, db_healed, "weir_db_statements_healed_total", "", "Statement
 MET_worker(counter, db_cancels, "weir_db_cancels_total", "", "Queries that were cancelled.")
 MET_worker(counter, auth_refused, "weir_auth_rejected_total", "reason=\"credential\"", "Requests refused for their credential, or for what it does not allow.")
 MET_worker(counter, auth_forbidden, "weir_auth_rejected_total", "reason=\"forbidden\"", "Requests refused for their credential, or for what it does not allow.")
+MET_worker(counter, cache_busy, "weir_cache_shard_busy_total", "", "Looks at a shard that found it held by a stopped or slow process, and were misses.")
 MET_worker(counter, tier_hits, "weir_cache_l2_gets_total", "result=\"hit\"", "Keys asked of memcached; off: its node's breaker was open; late, cancelled: nobody waited any more.")
 MET_worker(counter, tier_misses, "weir_cache_l2_gets_total", "result=\"miss\"", "Keys asked of memcached; off: its node's breaker was open; late, cancelled: nobody waited any more.")
 MET_worker(counter, tier_timeouts, "weir_cache_l2_gets_total", "result=\"timeout\"", "Keys asked of memcached; off: its node's breaker was open; late, cancelled: nobody waited any more.")

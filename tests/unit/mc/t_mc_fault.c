@@ -414,6 +414,7 @@ Test(mc_fault, a_trickle_costs_the_thread_but_not_the_others, .timeout = 60)
 
 	rig_start(&r, 2);
 	rig_fake_start(&r, 0, serve_drops);
+	r.o.poll_timeout_ms = 200;	/* no pause between drops is that long, on a busy machine either */
 	rig_open(&r);
 	k[1] = filled(&r, 1, "kept");
 	k[0] = rig_key(&r, 0, 0);

@@ -521,7 +521,7 @@ Test(cache, a_lock_of_another_kind_is_not_taken)
 		cr_expect(cache_lock(&h.c, CACHE_DATA, i, &v) == -1);
 	}
 	cr_expect(h.c.counts.busy == 2 * h.c.zone[CACHE_DATA].n_shards);
-	cr_expect(put(&h, CACHE_DATA, "a", SLICE("b"), 1, 9) == -1);
+	cr_expect(put(&h, CACHE_DATA, "a", SLICE("b"), 1, 9) == CACHE_BUSY);
 	cr_expect(get(&h, CACHE_DATA, "a", 1) == CACHE_MISS);
 	close_cache(&h);
 }
