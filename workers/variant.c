@@ -33,7 +33,7 @@ struct job {
 
 void variant_prepare(struct endpoint_run *run, const struct opts_cache *o)
 {
-	int how = run->ep->compress;
+	enum endpoint_compress how = run->ep->compress;
 
 	if (o->compress == COMPRESS_OFF || how == COMPRESS_NO || (how == COMPRESS_UNSAID && run->is_private))
 		return;
