@@ -543,7 +543,8 @@ static void purge(struct call *c, struct cache *cache)
 	while (kind < 4 && (m->n_words < 3 || !slice_eq(m->words[2], slice_str(kinds[kind]))))
 		kind++;
 	words = kind == 0 ? 3 : 4;
-	soft = m->n_words == words + 1 && slice_eq(m->words[words], SLICE("soft"));
+	soft = m->n_words == words + 1 &&
+	       (slice_eq(m->words[words], SLICE("soft")) || slice_eq(m->words[words], SLICE("--soft")));
 	if (kind == 4 || (m->n_words != words && !soft)) {
 		usage(c);
 		return;

@@ -233,6 +233,9 @@ def test_cache(module_weir):
         assert not is_hit(), words
     assert w.ctl("cache purge endpoint kept soft").ok
     assert "ttl=-" in w.get("/kept/1").header("cache-status")
+    wait_for(lambda: "ttl=-" not in w.get("/kept/1").header("cache-status"), 5, "it to be refreshed")
+    assert w.weirctl("cache", "purge", "all", "--soft").returncode == 0
+    assert "ttl=-" in w.get("/kept/1").header("cache-status")
     for words in ("purge", "purge it", "purge tag", "purge tag a b", "purge tag a soft", "show", "get", "purge all now"):
         answer = w.ctl("cache " + words)
         assert answer.severity == 3 and "usage" in answer.text, words
