@@ -1,5 +1,5 @@
 -- wrk's side of tests/bench: requests built beforehand, one JSON line at the end.
--- Arguments: path of the endpoint, name of its parameter or "-", largest value.
+-- Arguments: path of the endpoint, name of its parameter or "-", largest value, If-None-Match (optional).
 local counter = 0
 function setup(thread)
    counter = counter + 1
@@ -10,6 +10,7 @@ local requests, at = {}, 0
 function init(args)
    local path, param, top = args[1], args[2], tonumber(args[3])
    wrk.headers["Host"] = "127.0.0.1"
+   if args[4] then wrk.headers["If-None-Match"] = args[4] end
    if param == "-" then
       requests[1] = wrk.format("GET", path)
       return

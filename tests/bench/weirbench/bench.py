@@ -159,7 +159,7 @@ class Bench:
     def wrk(self, peer, endpoint, seconds, connections):
         path, param, top, _ = peers.ENDPOINTS[endpoint]
         argv = [need("wrk", "wrk"), "-t2", f"-c{connections}", f"-d{seconds}s", "-s", os.path.join(HERE, "wrk.lua"),
-                self.nginx.url(peer.kind, ""), "--", path, param, str(top)]
+                self.nginx.url(peer.kind, ""), "--", path, param, str(top), *(["*"] if endpoint in peers.CONDITIONAL else [])]
         text, usage = self.timed(argv)
         try:
             result = json.loads(text.strip().splitlines()[-1])

@@ -19,12 +19,16 @@ ENDPOINTS = {
     "rows50": ("/rows50", "grp", 200, [1, 77, 200]),
     "hit": ("/hit", "id", 10000, []),
     "hit50": ("/hit50", "grp", 200, []),
+    "same": ("/hit", "id", 10000, []),
+    "same50": ("/hit50", "grp", 200, []),
     "q20": ("/q20", "id", 10000, []),
 }
+CONDITIONAL = {"same", "same50"}    # asked with If-None-Match: *, so the answer is a 304
 DEFAULT_ENDPOINTS = ["row", "rows12", "rows50", "null"]
 TITLES = {
     "null": "no database work (204)", "row": "one row by key", "rows12": "12 rows",
     "rows50": "50 rows × 6 columns, 8.8 KB", "q20": "20 queries in one request",
+    "same": "304 instead of one row", "same50": "304 instead of 50 rows",
     "hit": "one row from the cache, 27 B", "hit50": "50 rows from the cache, 8.8 KB",
 }
 
@@ -38,7 +42,7 @@ class Peer:
     label = ""                # how the table calls it
     sync = "–"                # Sync mode, where that means something
     workers = 1
-    endpoints = set(ENDPOINTS) - {"hit", "hit50"}
+    endpoints = set(ENDPOINTS) - {"hit", "hit50"} - CONDITIONAL
 
     def __init__(self, setting=()):
         self.setting = setting
@@ -89,7 +93,7 @@ class Ceiling(Peer):
 
 class Weir(Peer):
     name = "weir"
-    endpoints = {"null", "row", "rows12", "rows50", "hit", "hit50", "q20"}
+    endpoints = {"null", "row", "rows12", "rows50", "hit", "hit50", "q20"} | CONDITIONAL
 
     def __init__(self, setting):
         super().__init__(setting)
