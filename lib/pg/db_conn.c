@@ -292,6 +292,10 @@ static void sample(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 	/* the statements of a batch all end at its Sync: only those that have their own tell what one takes */
 	if (e->is_shared)
 		return;
+	/* what still waited for the exclusive lane when the endpoint came to the other one, and its backends for a core,
+	 * says nothing of how it does there */
+	if (s->express && express_may(s->express) != (c->lane == LANE_EXPRESS))
+		return;
 	if (s->may_express && s->express)
 		express_sample(s->express, us, result_bytes(e->result), now_ns / CLOCK_MS);
 	/* Few runs that waited for a core say little of the next ones: one counts as far as it may be a change, which a
