@@ -116,6 +116,7 @@ static void entry_free(struct db_conn *c, struct db_entry *e)
 {
 	list_del(&e->node);
 	c->n_fifo--;
+	c->n_syncs -= e->has_sync;
 	PQclear(e->result);
 	if (e->intent)
 		c->pool->conf.ops->intent_over(c->pool->conf.ctx, e->intent, e->is_settled, e->xid);
@@ -155,6 +156,7 @@ static int send_prepare(struct db_conn *c, unsigned stmt, uint64_t now_ns)
 	struct db_entry *e = entry_new(c, DB_E_PREPARE, stmt, now_ns);
 
 	e->has_sync = 1;
+	c->n_syncs++;
 	if (!PQsendPrepare(c->pg, s->name, s->desc->sql, 0, NULL) || !put_sync(c->pg))
 		return -1;
 	c->prepared[stmt] = s->serial;
@@ -227,6 +229,7 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 	e->q = q;
 	e->is_write = q->is_write || s->may_write;
 	e->has_sync = with_sync != 0;
+	c->n_syncs += e->has_sync;
 	e->is_shared = (unsigned char)is_shared;
 	e->desc = s->desc;
 	e->desc->refs++;

@@ -236,8 +236,8 @@ struct db_query *db_pool_next_done(struct db_pool *p)
 static int has_room(const struct db_conn *c, uint64_t now_ns)
 {
 	return c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining && !c->is_admin_shutdown &&
-	       !c->want_write && c->n_fifo < c->window && c->work_us <= DB_LANE_WORK_US &&
-	       (c->n_fifo == 0 || now_ns < c->progress_ns + DB_HEAD_SLOW_NS);
+	       !c->want_write && c->n_syncs < c->window && c->n_fifo < DB_EXPRESS_STATEMENTS &&
+	       c->work_us <= DB_LANE_WORK_US && (c->n_fifo == 0 || now_ns < c->progress_ns + DB_HEAD_SLOW_NS);
 }
 
 /* No open lane, or each is stuck on its head. */
@@ -322,6 +322,7 @@ static int batch_end(struct batch *b, uint64_t now_ns)
 		return 0;
 	b->c = NULL;
 	b->last->has_sync = 1;
+	c->n_syncs++;
 	if (db_conn_sync(c) == 0)
 		return 0;
 	db_conn_close(c, now_ns);

@@ -9,7 +9,8 @@
 #include "lib/shm/metrics.h"
 
 #define DB_MARGIN_NS (20 * 1000000ull)		/* taken off a deadline before the server gets it */
-#define DB_EXPRESS_WINDOW 64u
+#define DB_EXPRESS_WINDOW 64u			/* Syncs in flight on one connection */
+#define DB_EXPRESS_STATEMENTS 256u		/* and statements, where several share one */
 #define DB_EXPRESS_WINDOW_NEW 4u
 #define DB_LANE_WORK_US 5000u			/* estimated work put onto one express connection */
 #define DB_HEAD_SLOW_NS (5 * 1000000ull)
@@ -70,7 +71,7 @@ struct db_conn {
 	enum slot_lane lane;
 	unsigned slot;
 	struct list fifo;		/* entries in flight, oldest first */
-	unsigned n_fifo;
+	unsigned n_fifo, n_syncs;	/* entries; those that end with a Sync */
 	unsigned window, answered;
 	uint64_t work_us;		/* estimated work in flight */
 	uint64_t opened_ns, expires_ns, idle_ns, last_sync_ns, progress_ns, cancel_ns;
