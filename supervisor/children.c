@@ -135,9 +135,16 @@ static void on_message(struct child *c, const struct heritage_msg *m, int fd)
 		close(fd);
 }
 
+static void close_channel(struct channel *ch)
+{
+	list_del(&ch->node);
+	uv_close((uv_handle_t *)&ch->poll, on_channel_closed);
+}
+
 static void on_channel(uv_poll_t *poll, int status, int events)
 {
 	struct channel *ch = CONTAINER_OF(poll, struct channel, poll);
+	struct child *c = ch->child;
 	struct heritage_msg m;
 	int fd, r;
 
@@ -147,11 +154,19 @@ static void on_channel(uv_poll_t *poll, int status, int events)
 		if (r == -EAGAIN || r == -EINTR)
 			return;
 		if (r <= 0) {
+			ch->is_over = 1;
 			uv_poll_stop(poll);	/* it is dying; waitpid tells the rest */
+			if (!c)
+				close_channel(ch);
 			return;
 		}
-		on_message(ch->child, &m, fd);
-		if (!ch->child || ch->is_paused)
+		if (c)
+			on_message(c, &m, fd);
+		else if (m.type == HERITAGE_CONNECTION && fd >= 0)
+			handover_take(ch->w, NULL, fd);
+		else if (fd >= 0)
+			close(fd);
+		if (ch->child != c || ch->is_paused)
 			return;
 	}
 }
@@ -168,17 +183,20 @@ void child_send(struct child *c, unsigned type, uint32_t arg)
 		log_warn("%s does not take orders: %s", child_name(c, name), strerror(-r));
 }
 
-void child_pause_channel(struct child *c, int on)
+void children_pause_leaving(struct weird *w, int on)
 {
-	struct channel *ch = c->channel;
+	LIST_FOR(l, &w->channels)
+	{
+		struct channel *ch = LIST_ENTRY(l, struct channel, node);
 
-	if (!ch || ch->is_paused == on)
-		return;
-	ch->is_paused = on;
-	if (on)
-		uv_poll_stop(&ch->poll);
-	else
-		uv_poll_start(&ch->poll, UV_READABLE, on_channel);
+		if (ch->is_paused == on || ch->is_over || (on && ch->child && ch->child->state != STATE_draining))
+			continue;
+		ch->is_paused = on;
+		if (on)
+			uv_poll_stop(&ch->poll);
+		else
+			uv_poll_start(&ch->poll, UV_READABLE, on_channel);
+	}
 }
 
 /* ---- spawning ---- */
@@ -204,12 +222,14 @@ static struct channel *channel_new(struct child *c, int *ret_child_end)
 	check(ch);
 	ch->fd = sv[0];
 	ch->child = c;
+	ch->w = c->w;
 	if (uv_poll_init(c->w->loop, &ch->poll, ch->fd)) {
 		close(sv[0]);
 		close(sv[1]);
 		free(ch);
 		return NULL;
 	}
+	list_add_tail(&c->w->channels, &ch->node);
 	uv_poll_start(&ch->poll, UV_READABLE, on_channel);
 	*ret_child_end = sv[1];
 	return ch;
@@ -223,7 +243,23 @@ static void drop_channel(struct child *c)
 		return;
 	c->channel = NULL;
 	ch->child = NULL;
-	uv_close((uv_handle_t *)&ch->poll, on_channel_closed);
+	close_channel(ch);
+}
+
+/* The child is dead; the connections that it handed over lie in the channel still, perhaps more than can be passed on
+ * now. */
+static void leave_channel(struct child *c)
+{
+	struct channel *ch = c->channel;
+
+	if (!ch)
+		return;
+	if (ch->is_over) {
+		drop_channel(c);
+		return;
+	}
+	c->channel = NULL;
+	ch->child = NULL;
 }
 
 static void fill_fds(const struct child *c, struct spawn *s, int log_end, int channel_end)
@@ -496,7 +532,7 @@ static void child_died(struct child *c, int status)
 		for (unsigned i = 0; i < w->region.h->plan.n_databases; i++)
 			db_state_mend(region_db(&w->region, i));
 	board_clear(row);
-	drop_channel(c);
+	leave_channel(c);
 	logs_source_end(&c->log);	/* its last words are in `captured` now, if it was starting */
 	c->pid = 0;
 	if (!is_ok)
@@ -664,6 +700,7 @@ int children_init(struct weird *w)
 	w->children = calloc(w->n_numbers + 1, sizeof(*w->children));
 	w->events = calloc(w->n_numbers + 1, sizeof(*w->events));
 	check(w->children && w->events);
+	list_init(&w->channels);
 	for (unsigned i = 0; i <= w->n_numbers; i++) {
 		struct child *c = &w->children[i];
 
@@ -692,4 +729,6 @@ void children_done(struct weird *w)
 		if (w->events[i] >= 0)
 			close(w->events[i]);
 	}
+	while (!list_is_empty(&w->channels))
+		close_channel(LIST_ENTRY(list_first(&w->channels), struct channel, node));
 }

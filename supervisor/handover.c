@@ -1,6 +1,7 @@
 /* handover: parked connections of a child that leaves go to the ready worker that has fewest.
  * A connection that no worker's channel takes at this moment waits here; while many wait, the leaving
- * child's channel is not read, so it keeps the rest itself. */
+ * child's channel is not read, so it keeps the rest itself. What a child that has ended left in its channel is
+ * passed on like the rest. */
 #include "config.h"
 
 #include <errno.h>
@@ -51,13 +52,6 @@ static int give(struct weird *w, const struct child *from, int fd)
 	return result;
 }
 
-static void pause_leaving(struct weird *w, int on)
-{
-	for (unsigned i = 0; i < w->n_numbers; i++)
-		if (!on || w->children[i].state == STATE_draining)
-			child_pause_channel(&w->children[i], on);
-}
-
 void handover_take(struct weird *w, struct child *from, int fd)
 {
 	int r = n_waiting ? -EAGAIN : give(w, from, fd);
@@ -65,7 +59,7 @@ void handover_take(struct weird *w, struct child *from, int fd)
 	if (r == -EAGAIN && n_waiting < WAITING_MAX) {
 		waiting[n_waiting++] = fd;
 		if (n_waiting >= PAUSE_AT)
-			pause_leaving(w, 1);
+			children_pause_leaving(w, 1);
 		return;
 	}
 	if (r == -EAGAIN)
@@ -88,7 +82,7 @@ void handover_tick(struct weird *w)
 		waiting[k - i] = waiting[k];
 	n_waiting -= i;
 	if (n_waiting < PAUSE_AT)
-		pause_leaving(w, 0);
+		children_pause_leaving(w, 0);
 }
 
 int handover_is_waiting(void)

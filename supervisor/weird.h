@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/list.h"
 #include "lib/conf/snapshot.h"
 #include "lib/shm/region.h"
 #include "supervisor/listen.h"
@@ -32,8 +33,11 @@ struct generation {
 /* weird's end of a child's command channel; lives until libuv has closed its handle. */
 struct channel {
 	uv_poll_t poll;
-	struct child *child;	/* NULL once the child is reaped */
+	struct weird *w;
+	struct list node;	/* in w->channels */
+	struct child *child;	/* NULL once the child is reaped: what it had handed over is still read */
 	int fd;
+	int is_over;		/* read to its end */
 	int is_paused;		/* not read: the connections it hands over have no place yet */
 };
 
@@ -67,6 +71,7 @@ struct weird {
 	unsigned n_numbers;	/* workers; the monitor's number is n_numbers */
 	unsigned max_workers;	/* of the first generation: shared memory was laid out for them */
 	struct child *children;	/* n_numbers + 1 */
+	struct list channels;	/* of children, and of dead ones that are not read to their end */
 	int *events;		/* eventfds: [0] the monitor's, [1 + n] worker n's */
 	unsigned n_listeners;
 	struct listener listeners[OPTIONS_MAX_LISTEN];
@@ -133,7 +138,8 @@ void children_tell(struct weird *w, unsigned type, uint32_t arg);
 unsigned children_count(const struct weird *w, enum slot_state state);
 unsigned children_alive(const struct weird *w);	/* processes, monitor included */
 unsigned children_target(const struct weird *w);
-void child_pause_channel(struct child *c, int on);
+/* The channels of who leaves or has left: are they read? (0: all are again) */
+void children_pause_leaving(struct weird *w, int on);
 void child_send(struct child *c, unsigned type, uint32_t arg);
 
 /* handover.c: parked connections of children that leave. */

@@ -46,7 +46,8 @@ def test_it_keeps_running_until_it_is_interrupted(tmp_path):
     """What it prints to try works; ^C ends all of it."""
     log = tmp_path / "log"
     with open(log, "wb") as out:
-        p = subprocess.Popen(ARGV, env=ENV, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+        p = subprocess.Popen(ARGV, env=ENV, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))   # ignored below nohup
     try:
         wait_for(lambda: "^C ends everything" in log.read_text() or p.poll() is not None, 120, "all to run")
         text = log.read_text()

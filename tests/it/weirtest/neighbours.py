@@ -27,16 +27,18 @@ def mixed_up(listen, clients, requests=150):
                 user, nonce, kind = f"u{rnd.randrange(100)}", f"{seed}-{i}", rnd.randrange(10)
                 if kind == 0:
                     c.send_request(f"/who?nonce={nonce}&n=0", REMOTE_USER=user)
-                    ok = c.read_reply().status == 400
+                    reply = c.read_reply()
+                    ok = reply.status == 400
                 elif kind == 1:
                     c.send_request("/anon")
-                    ok = c.read_reply().body == b'""'
+                    reply = c.read_reply()
+                    ok = reply.body == b'""'
                 else:
                     c.send_request(f"/who?nonce={nonce}", REMOTE_USER=user)
                     reply = c.read_reply()
                     ok = reply.status == 200 and reply.json == {"u": user, "nonce": nonce, "q": 10}
                 if not ok:
-                    wrong.append((user, nonce, kind))
+                    wrong.append((user, nonce, kind, reply))
     threads = [threading.Thread(target=client, args=(s,)) for s in range(clients)]
     for t in threads:
         t.start()
