@@ -48,47 +48,6 @@ int gate_is_idle(const struct gate *g, size_t n)
 	return g->phase == PHASE_IDLE && g->content_left == 0 && g->pad_left == 0 && n == g->drop;
 }
 
-/* A length of a name-value list: one byte, or four with the top bit set. */
-static inline int take_length(struct slice *rest, size_t *ret)
-{
-	const unsigned char *p = (const unsigned char *)rest->p;
-
-	if (rest->n == 0)
-		return -1;
-	if (likely(p[0] < 0x80)) {
-		*ret = p[0];
-		rest->p += 1, rest->n -= 1;
-		return 0;
-	}
-	if (rest->n < 4)
-		return -1;
-	*ret = (size_t)(p[0] & 0x7f) << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
-	rest->p += 4, rest->n -= 4;
-	return 0;
-}
-
-static inline int next_pair(struct slice *rest, struct slice *name, struct slice *value)
-{
-	size_t name_n, value_n;
-
-	if (rest->n == 0)
-		return 0;
-	if (take_length(rest, &name_n) || take_length(rest, &value_n))
-		return -1;
-	if (name_n > rest->n || value_n > rest->n - name_n)
-		return -1;
-	*name = slice_of(rest->p, name_n);
-	*value = slice_of(rest->p + name_n, value_n);
-	rest->p += name_n + value_n;
-	rest->n -= name_n + value_n;
-	return 1;
-}
-
-int gate_next_pair(struct slice *rest, struct slice *name, struct slice *value)
-{
-	return next_pair(rest, name, value);
-}
-
 #define EACH(c) (0x0101010101010101u * (c))
 
 /* The top bit of each byte from lo to hi, for bytes below 0x80: their sums do not carry into the next. */
@@ -141,7 +100,7 @@ static enum err_id check_params(struct slice list, uint16_t *ret_n)
 	int rc;
 
 	nameset_init(&seen);
-	while ((rc = next_pair(&list, &name, &value)) > 0) {
+	while ((rc = gate_next_pair(&list, &name, &value)) > 0) {
 		if (unlikely(++n > GATE_MAX_PAIRS))
 			return E_headers_too_large;
 		if (unlikely(!is_name(name) || (value.n && memchr(value.p, 0, value.n))))
@@ -224,7 +183,7 @@ static int answer_values(const struct gate *g, struct slice list, struct gate_ou
 	char digits[20];
 	int rc;
 
-	while ((rc = next_pair(&list, &name, &value)) > 0)
+	while ((rc = gate_next_pair(&list, &name, &value)) > 0)
 		for (unsigned i = 0; i < ARRAY_LEN(names); i++)
 			if (slice_eq(name, names[i]))
 				asked |= 1u << i;
