@@ -10,12 +10,13 @@
 struct worker;
 struct intent;
 
-struct intent *intent_new(struct worker *w, const struct stamp_set *set);
+/* sql: the statement; one that calls a procedure may have committed when it fails. */
+struct intent *intent_new(struct worker *w, const struct stamp_set *set, const char *sql);
 void intent_begin(struct intent *i);
 /* Begun: is nobody else writing, nor has anybody since these of its slots were loaded? stamps_alone */
 int intent_is_alone(const struct intent *i, const struct stamp_set *loaded);
-/* Frees it. is_known 0: whether it was committed is for weir-monitor to find out. xid: its transaction, 0 = not
- * asked, or it wrote nothing. */
+/* Frees it. is_known 0: whether it was committed is for weir-monitor to find out. xid: no
+ * transaction of it is above; 0 = not asked, or it was rolled back. */
 void intent_end(struct intent **i, int is_known, uint64_t xid);
 
 #endif

@@ -30,7 +30,7 @@ enum step_result step_admit(struct req *r)
 	r->q.owner = r;
 	r->q.queued_ns = r->w->front.now_ns;
 	if (run->ep->n_invalidates && r->w->stamps.n && !r->q.intent)
-		r->q.intent = intent_new(r->w, &r->stamps);
+		r->q.intent = intent_new(r->w, &r->stamps, run->ep->variants[r->variant].sql);
 	r->q.wants_xid = r->q.intent && r->w->tier;
 	rc = db_submit(run->pool, &r->q);
 	if (rc) {

@@ -72,7 +72,7 @@ static int begin_alone(struct req *r, const struct stamp_set *read)
 			}
 	if (!both.n)
 		return 1;
-	i = intent_new(r->w, &r->stamps);
+	i = intent_new(r->w, &r->stamps, r->run->ep->variants[r->variant].sql);
 	intent_begin(i);
 	if (!intent_is_alone(i, &both)) {
 		intent_end(&i, 1, 0);

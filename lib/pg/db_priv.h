@@ -25,7 +25,10 @@
 #define DB_CLAIMS_STMT "w_claims"
 /* The transaction of a write, asked in the write's own; NULL when it wrote nothing. */
 #define DB_XID_STMT "w_xid"
-#define DB_XID_SQL "SELECT txid_current_if_assigned()"
+/* No transaction that this session has committed by now, or that anybody told it of, is above: a procedure may have
+ * committed one of its own before this one. */
+#define DB_XID_SQL \
+	"SELECT greatest(txid_current_if_assigned(), txid_snapshot_xmax(txid_current_snapshot()) - 1)"
 #define DB_CONFIG_SQL \
 	"SELECT set_config('statement_timeout', $1, true), set_config('request.user', $2, true), " \
 	"set_config('request.jwt.claims', $3, true)"

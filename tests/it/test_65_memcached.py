@@ -137,6 +137,38 @@ def test_what_lies_there_is_not_believed_after_a_write(host, nodes, db):
         wait_for(lambda w=w: w.get("/item/7").json["v"] == 2, 5, "a write by psql to be seen")
 
 
+PROCEDURE = """
+CREATE TABLE note (id int PRIMARY KEY, v int NOT NULL DEFAULT 0);
+INSERT INTO note SELECT i, 0 FROM generate_series(1, 1000) i;
+CREATE PROCEDURE note_set(i int, x int) LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE note SET v = x WHERE id = i;
+  COMMIT;
+  IF x < 0 THEN RAISE EXCEPTION 'too small'; END IF;
+END $$;
+"""
+NOTES = {    # nobody watches the table: the writer's own word is all there is
+    "note": "-- @route GET /note/{id}\n-- @returns row\n-- @cache 1h tags note:{id}\n"
+            "SELECT id, v FROM note WHERE id = :id::int",
+    "note_set": "-- @route POST /note/{id}\n-- @returns none\n-- @param v\n-- @invalidates note:{id}\n"
+                "CALL note_set(:id::int, :v::int)",
+}
+
+
+@pytest.mark.parametrize("value, status", [(5, 204), (-5, 422)])
+def test_a_procedure_that_commits_is_a_write_too(host, nodes, db, value, status):
+    """Its transaction is over before the one that is asked for its number; what it committed stays when it fails."""
+    db.pg.psql(PROCEDURE, dbname=db.name)
+    w = host(Site(db.conninfo, NOTES, {"workers": {"min": 2, "max": 2},
+                                       "cache": {"servers": [m.server for m in nodes], "secret": SECRET}}))
+    for i in range(1, 9):
+        stored(w, f"/note/{i}", nodes[0])
+        reply = w.get(f"/note/{i}", "POST", body=f'{{"v": {value}}}'.encode(),
+                      headers=[("Content-Type", "application/json")])
+        assert reply.status == status, reply
+        assert w.get(f"/note/{i}").json["v"] == value
+
+
 def test_a_value_from_before_a_restart_is_not_believed_when_it_was_written_meanwhile(host, nodes, db):
     """An instance that was away knows of no write: what is older than its first look is distrusted."""
     a, b = host(), host()
