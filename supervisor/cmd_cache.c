@@ -432,13 +432,24 @@ static void get(struct call *c, struct cache *cache)
 
 /* ---- purges ---- */
 
+/* What memcached kept from before its servers were taken out of the configuration, should they come back. */
+static void forget_tier(const struct call *c)
+{
+	const struct region *r = &c->w->region;
+
+	for (unsigned i = 0; i < r->plan.n_databases; i++)
+		atomic_store(&region_db(r, i)->purged_xid, PURGED_ALL);
+}
+
 /* What is void here must not come back from the second tier: posted before it is done. 0, or -1: it is not to be done. */
 static int post(struct call *c, enum purge_kind kind, unsigned row, struct slice text)
 {
 	struct purge p = {.kind = kind, .endpoint = row};
 
-	if (!servers(c)->n)
+	if (!servers(c)->n) {
+		forget_tier(c);
 		return 0;
+	}
 	snprintf(p.text, sizeof(p.text), "%.*s", SLICE_ARG(text));
 	if (text.n <= PURGE_MAX_TEXT && purge_post(&region_tier(&c->w->region)->purges, &p) == 0)
 		return 0;
@@ -503,8 +514,10 @@ static void drop_key(struct call *c, struct cache *cache)
 			return;
 		}
 		search(&s);
-	} else if (find_key(c, &s)) {
-		return;
+	} else {
+		forget_tier(c);
+		if (find_key(c, &s))
+			return;
 	}
 	if (s.text) {
 		key.text = slice_of(s.text, s.text_n);

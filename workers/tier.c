@@ -76,8 +76,12 @@ static int is_believed(struct req *r, const struct mc_value *v)
 	const struct purge_queue *q = &region_tier(&w->region)->purges;
 	const struct db_state *s = state_of(r);
 	uint64_t floor = at(&s->cache_floor_xid);
-	metric_counter_t *why = &w->metrics->tier_refused_purged;
+	metric_counter_t *why = &w->metrics->tier_refused_gap;
 
+	/* servers were taken away: newer workers do not ask for what is compared here */
+	if (!region_nodes(&w->region))
+		goto refused;
+	why = &w->metrics->tier_refused_purged;
 	if (purge_waits(q) || purge_waits_key(q, r->key.h) || v->xmin < at(&s->purged_xid) ||
 	    v->xmin < at(&r->run->shared->purged_xid))
 		goto refused;
@@ -146,7 +150,10 @@ static void on_got(void *arg, enum mc_result result, struct slice value)
 	if (result == MC_OK) {
 		switch (mc_value_decode(value, t->build, r->tier_id, r->key.text, t->seed, &v)) {
 		case MC_VALUE_OK:
-			if (adopt(r, &v))
+			/* as tier_fill leaves it, and nothing else */
+			if (v.status != 200 || v.coding || v.flags)
+				mc_corrupt(t->mc, &key);
+			else if (adopt(r, &v))
 				r->layer = LAYER_L2;
 			break;
 		case MC_VALUE_BROKEN:
@@ -281,8 +288,11 @@ static void delete_key(struct tier *t, unsigned cell, const uint64_t h[2])
 		uint64_t id = at(&region_db(&w->region, i)->tier_id);
 		struct mc_key key = key_of(id, h);
 
-		if (!id)
+		if (!id) {
+			/* away for the moment: under its old name the key may be there when it is back */
+			d->is_failed |= at(&region_db(&w->region, i)->cache_floor_xid) != 0;
 			continue;
+		}
 		d->n_left++;
 		mc_delete(t->mc, &key, on_deleted, d);
 	}

@@ -248,8 +248,9 @@ struct db_purge {
 	int wanted;
 	char tag[272];
 	/* out */
-	int is_done, is_told;	/* is_told 0: sql/weir/events.sql is not there, nobody heard of it */
+	int is_done, is_told;	/* is_told 0: sql/weir/events.sql is not there, or not for us, and nobody heard of it */
 	uint64_t xid;
+	char error[200];	/* why it is not done; "" when the connection was lost */
 };
 
 /* For weir-monitor: blocking, in a thread. */

@@ -160,12 +160,15 @@ static void tell_purge(PGconn *pg, struct db_purge *u)
 	const char *values[1] = {u->tag};
 	PGresult *res = db_exec_within(pg, purge_sql, values, 1, 2000);
 
+	u->error[0] = 0;
 	u->is_told = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1;
 	if (u->is_told) {
 		u->xid = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
 		u->is_done = 1;
-	} else if (res && (db_error_class(res, "3F000") || db_error_class(res, "42883"))) {
+	} else if (res && (db_error_class(res, "3F000") || db_error_class(res, "42883") || db_error_class(res, "42501"))) {
 		u->is_done = one_number(pg, xid_sql, NULL, 0, &u->xid) == 0;
+	} else if (res) {
+		db_one_line(u->error, sizeof(u->error), PQresultErrorMessage(res));
 	}
 	PQclear(res);
 }

@@ -54,7 +54,9 @@ struct db_state {
 	 * read in a snapshot whose xmin is below the transaction, may have missed an event. */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint64_t cache_floor_ms;
 	_Atomic uint64_t cache_floor_xid;
-	/* The same for all that is in the second tier, under tags or not: it was purged. */
+	/* The same for all that is in the second tier, under tags or not: it was purged. PURGED_ALL: while nobody could
+	 * number the purge; weir-monitor puts the first transaction there that it sees. */
+#define PURGED_ALL UINT64_MAX
 	_Atomic uint64_t purged_xid;
 	/* For the second tier, by weir-monitor; 0 while the server is away or a standby. Which server, and which of its
 	 * timelines: transactions of another one mean nothing. And the xmin of a snapshot taken some 100 ms ago: a query

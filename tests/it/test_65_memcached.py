@@ -169,6 +169,63 @@ def test_a_procedure_that_commits_is_a_write_too(host, nodes, db, value, status)
         assert w.get(f"/note/{i}").json["v"] == value
 
 
+def test_servers_that_were_taken_away_for_a_while(db, nodes):
+    """Nobody asks for a write's transaction, nor numbers a purge, while there is no second tier. Without events."""
+    db.sql(SCHEMA)
+    cache = {"servers": [m.server for m in nodes], "secret": SECRET}
+    site = Site(db.conninfo, ENDPOINTS, {"workers": {"min": 2, "max": 2}, "cache": cache})
+    site.write_conf({"database": {"main": {"events": "off"}}})
+    w = Weird(site)
+    others = iter(range(500, 1000))
+
+    def is_used():
+        before = set(nodes[0].keys())
+        assert w.get(f"/free/{next(others)}").status == 200
+        return set(nodes[0].keys()) - before
+    try:
+        wait_for(is_used, 10, "memcached to be used")
+        for i in range(1, 6):
+            stored(w, f"/item/{i}", nodes[0])
+            stored(w, f"/free/{i}", nodes[0])
+        site.write_conf({"cache": {"servers": None}})
+        assert w.reload().ok
+        for i in range(1, 6):
+            set_value(w, i, 5)
+        assert w.ctl("cache", "purge", "endpoint", "free").ok
+        site.write_conf({"cache": cache})
+        assert w.reload().ok
+        assert [w.get(f"/item/{i}").json["v"] for i in range(1, 6)] == [5] * 5
+        wait_for(is_used, 10, "memcached to be used again")
+        assert [w.get(f"/free/{i}").json for i in range(1, 6)] == [5] * 5
+    finally:
+        w.stop()
+        site.remove()
+
+
+def test_a_purge_does_not_wait_for_what_can_never_be_told(own_pg, nodes, weir):
+    """A database that is a standby all the time; and one whose events are not for weir's user."""
+    own_pg.sql(SCHEMA, dbname="test")
+    own_pg.psql(file=TOP / "sql/weir/events.sql", dbname="test")
+    own_pg.sql("CREATE ROLE stranger LOGIN; GRANT SELECT ON item TO stranger; "
+               "REVOKE ALL ON SCHEMA weir FROM PUBLIC", dbname="test")
+    standby = Standby(own_pg)
+    try:
+        standby.start()
+        w = weir(conninfo=f"host={own_pg.dir} port={own_pg.port} dbname=test user=stranger", endpoints=ENDPOINTS,
+                 options={"cache": {"servers": [nodes[0].server], "secret": SECRET},
+                          "database": {"copy": {"conninfo": f"host={standby.dir} port={standby.port} dbname=test "
+                                                            "user=postgres"}}})
+        wait_for(lambda: has(w, "listening") == 1, 15, "weir-monitor to listen")
+        wait_for(lambda: all(d["state"] == "up" for d in w.ctl("database", json=True).json["databases"]), 10, "both")
+        stored(w, "/free/7", nodes[0])
+        assert w.ctl("cache", "purge", "all").ok
+        wait_for(lambda: w.ctl("cache", json=True).json["l2"]["purges_waiting"] == 0, 5, "the purge to be over")
+        assert layer(w.get("/free/7")) is None
+        assert "other hosts cannot be told" in w.log_text()
+    finally:
+        standby.close()
+
+
 def test_a_value_from_before_a_restart_is_not_believed_when_it_was_written_meanwhile(host, nodes, db):
     """An instance that was away knows of no write: what is older than its first look is distrusted."""
     a, b = host(), host()

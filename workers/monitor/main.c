@@ -204,6 +204,7 @@ int main(int argc, char **argv)
 		    &m.snapshot.options.databases[i];
 		db_budget_init(&m.dbs[i].probe.budget, m.dbs[i].probe.opts, m.snapshot.options.cache.memory != 0);
 	}
+	tier_begin(&m);
 	if (loop_init(&m))
 		return EXIT_HERITAGE;
 	if (heritage_send(HERITAGE_CHANNEL, HERITAGE_READY, 0, NULL, -1) < 0)

@@ -37,7 +37,7 @@ struct monitor_db {
 	struct slot_reader *slot;	/* slot.c; NULL unless events = slot */
 	int orphans_gone;		/* in this round */
 	int is_purged;			/* the order in hand is done here */
-	int has_tier_failed;		/* said so */
+	int has_tier_failed, has_purge_failed;	/* said so */
 	unsigned n_cancels;
 	unsigned cancels[64];	/* slots */
 };
@@ -90,6 +90,8 @@ void orphans_ask(struct monitor_db *d, uint64_t now_ns);
 void orphans_answer(struct monitor_db *d);
 /* tier.c: what the second tier of the cache needs to know, and the purges that it follows. Around a probe, too. */
 int tier_is_on(const struct monitor *m);
+/* Before anything of a database is known. */
+void tier_begin(struct monitor *m);
 void tier_ask(struct monitor_db *d);
 void tier_answer(struct monitor_db *d);
 /* Purges by other hosts come as tags. */

@@ -19,6 +19,16 @@ int tier_is_on(const struct monitor *m)
 	return m->snapshot.options.cache.servers.n && m->region.plan.n_stamps && m->region.plan.cache_bytes;
 }
 
+/* While there is no second tier nobody asks what transaction a write was: what is there then is distrusted when it comes
+ * back, as that of another server. */
+void tier_begin(struct monitor *m)
+{
+	for (unsigned i = 0; i < m->snapshot.options.n_databases && !tier_is_on(m); i++) {
+		atomic_store(&region_db(&m->region, i)->tier_xmin, 0);
+		atomic_store(&region_db(&m->region, i)->tier_id, 0);
+	}
+}
+
 static const char *name_of(const struct monitor_db *d)
 {
 	return d->m->snapshot.options.databases[d->db].name;
@@ -64,6 +74,14 @@ static void apply(struct monitor_db *d, const struct purge *p, uint64_t xid)
 		stamps_bump(&s, &set, xid);
 }
 
+/* A standby that was no primary since weird began: nothing of it was ever asked for in memcached, and it cannot be told. */
+static int is_bystander(const struct monitor_db *d)
+{
+	const struct db_state *s = region_db(&d->m->region, d->db);
+
+	return d->probe.is_up && d->probe.is_standby && !atomic_load(&s->tier_id) && !atomic_load(&s->cache_floor_xid);
+}
+
 static void purge_done(struct monitor_db *d)
 {
 	struct monitor *m = d->m;
@@ -73,11 +91,14 @@ static void purge_done(struct monitor_db *d)
 
 	if (!purge_first(q, &p))
 		return;
-	apply(d, &p, u->xid);
-	if (!u->is_told && !m->has_warned_untold) {
+	if (u->is_done)
+		apply(d, &p, u->xid);
+	else
+		atomic_store(&region_db(&m->region, d->db)->purged_xid, PURGED_ALL);
+	if (u->is_done && !u->is_told && !m->has_warned_untold) {
 		m->has_warned_untold = 1;
-		log_warn("database %s: other hosts cannot be told of purges, since sql/weir/events.sql is not installed there",
-			 name_of(d));
+		log_warn("database %s: other hosts cannot be told of purges, since sql/weir/events.sql is not installed there, "
+			 "or this user may not use it", name_of(d));
 	}
 	d->is_purged = 1;
 	for (unsigned i = 0; i < m->snapshot.options.n_databases; i++)
@@ -106,16 +127,32 @@ static void sample(struct monitor_db *d)
 			events_distrust(d, 0, t->xmax);
 		atomic_store(&s->tier_id, t->id);
 	}
-	if (t->id)
-		atomic_store(&s->tier_xmin, t->xmin);
+	if (!t->id)
+		return;
+	if (atomic_load(&s->purged_xid) == PURGED_ALL)
+		atomic_store(&s->purged_xid, t->xmax);
+	atomic_store(&s->tier_xmin, t->xmin);
+}
+
+/* It stays first in its queue and is tried again; until then nothing of memcached is believed here. */
+static void purge_failed(struct monitor_db *d)
+{
+	if (d->probe.purge.error[0] && !d->has_purge_failed)
+		log_warn("database %s: a purge waits, and nothing of memcached is used meanwhile: %s", name_of(d),
+			 d->probe.purge.error);
+	d->has_purge_failed = d->probe.purge.error[0] != 0;
 }
 
 void tier_answer(struct monitor_db *d)
 {
 	if (d->probe.tier.wanted)
 		sample(d);
-	if (d->probe.purge.wanted && d->probe.purge.is_done)
+	if (!d->probe.purge.wanted)
+		return;
+	if (d->probe.purge.is_done || is_bystander(d))
 		purge_done(d);
+	else
+		purge_failed(d);
 }
 
 void tier_hear(struct monitor_db *d, struct slice tag, uint64_t xid)
