@@ -56,7 +56,8 @@ int variant_find(struct req *r)
 	char room[CACHE_MAX_KEY];
 	struct cache_key key;
 
-	if (!atomic_load_explicit(&r->run->shared->has_large, memory_order_relaxed) || accepted(r) == HTTP_IDENTITY || cache_variant_key(&w->cache, &r->key, r->accepts, room, &key) ||
+	if (!atomic_load_explicit(&r->run->shared->has_large, memory_order_relaxed) || accepted(r) == HTTP_IDENTITY ||
+	    cache_variant_key(&w->cache, &r->key, r->accepts, room, &key) ||
 	    cache_get(&w->cache, CACHE_DATA, &key, w->boot_ms, m, &r->out) == CACHE_MISS)
 		return 0;
 	if (!cache_holds(r, m)) {
