@@ -497,7 +497,7 @@ static void choose_lane(struct parser *p)
 		snprintf(reason, sizeof(reason), "it answers %s", http_method_name(e->method));
 	else if (!reason[0] && p->d.seen[DIR_stream])
 		snprintf(reason, sizeof(reason), "it streams");
-	else if (!reason[0] && db && db->express == 0)
+	else if (!reason[0] && db && (db->express == 0 || db->pooler))
 		snprintf(reason, sizeof(reason), "its database has no express lane");
 	else if (!reason[0] && db && timeout < 2 * db->express_guard)
 		snprintf(reason, sizeof(reason), "its deadline is below twice the guard of %llu ms",

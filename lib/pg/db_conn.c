@@ -12,6 +12,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/base/num.h"
 #include "lib/conf/options.h"
 #include "lib/shm/region.h"
@@ -179,7 +180,7 @@ static int send_settings(struct db_conn *c, const struct db_query *q, uint64_t n
 	const char *user = q->user ? q->user : "", *claims = q->claims ? q->claims : "";
 	char ms[24];
 
-	if (c->lane == LANE_EXPRESS && !o->pooler) {
+	if (c->lane == LANE_EXPRESS) {
 		const char *values[2] = {user, claims};
 
 		if (!q->user && !q->claims)
@@ -192,12 +193,8 @@ static int send_settings(struct db_conn *c, const struct db_query *q, uint64_t n
 	timeout_text(ms, q, now_ns);
 	if (o->pooler) {
 		const char *values[4] = {ms, user, claims, o->timezone};
-		int express = c->lane == LANE_EXPRESS;
 
-		if (express)
-			ms[num_put_u64(ms, o->express_guard)] = 0;
-		return PQsendQueryParams(c->pg, express ? DB_POOLER_EXPRESS_SQL : DB_POOLER_SQL, 4, NULL, values,
-					 NULL, NULL, 0) ? 1 : -1;
+		return PQsendQueryParams(c->pg, DB_POOLER_SQL, 4, NULL, values, NULL, NULL, 0) ? 1 : -1;
 	}
 	const char *values[3] = {ms, user, claims};
 
@@ -500,6 +497,12 @@ static void take_xid(struct db_entry *e, PGresult *res)
 	PQclear(res);
 }
 
+/* That the server is to answer before the entry's Sync. */
+static unsigned n_statements(const struct db_entry *e)
+{
+	return e->kind == DB_E_PREPARE ? 1 : e->n_before + 1u + e->wants_xid;
+}
+
 /* What libpq has complete, but no more than so many statements: their results are in memory until the requests that
  * asked for them have run, and what was freed a moment ago is given out again from a cache. 1: the connection must be
  * closed; 2: there may be more. */
@@ -529,6 +532,13 @@ static int drain_results(struct db_conn *c, unsigned most, uint64_t now_ns)
 		case PGRES_PIPELINE_SYNC:
 			PQclear(res);
 			check(e->has_sync);
+			/* a COMMIT that fails is one more */
+			if (e->seen < n_statements(e) || e->seen > n_statements(e) + e->failed) {
+				/* somebody in between has mixed up who gets what: nothing of this is anybody's */
+				log_error("database %s: a connection brought the results of %u statements where %u were sent; it is closed",
+					  c->pool->conf.opts->name, e->seen, n_statements(e));
+				return 1;
+			}
 			if (settle(c, e, now_ns))
 				return 1;
 			break;

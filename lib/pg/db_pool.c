@@ -131,11 +131,18 @@ static int has_open(const struct db_pool *p)
 	return 0;
 }
 
+/* Connections of the express lane. Behind a transaction pooler there are none: with more than one Sync under way on a
+ * connection PgBouncer (1.18; pgbouncer/pgbouncer#759) can hand what comes behind an error to another client. */
+static unsigned express_of(const struct db_pool *p)
+{
+	return p->conf.opts->pooler ? 0 : p->conf.opts->express;
+}
+
 static int may_express(const struct db_pool *p, const struct db_query *q, uint64_t now_ns)
 {
 	const struct db_stmt *s = &p->stmts[q->stmt];
 
-	return p->conf.opts->express && s->may_express && !q->is_write && !q->wants_exclusive &&
+	return express_of(p) && s->may_express && !q->is_write && !q->wants_exclusive &&
 	       now_ns >= p->express_off_until_ns && s->express && express_may(s->express);
 }
 
@@ -455,7 +462,7 @@ static unsigned warm_exclusive(const struct db_pool *p)
 {
 	unsigned share = (unsigned)(p->conf.opts->pool_min + p->conf.n_workers - 1) / p->conf.n_workers;
 
-	return share > p->conf.opts->express + 1 ? share - (unsigned)p->conf.opts->express : 1;
+	return share > express_of(p) + 1 ? share - express_of(p) : 1;
 }
 
 static void describe_into(struct db_pool *p, struct db_job *job)
@@ -528,7 +535,7 @@ static void lend_one(struct db_pool *p, struct db_conn *c)
 static void maintain(struct db_pool *p, uint64_t now_ns)
 {
 	struct db_conn *idle;
-	unsigned express = (unsigned)p->conf.opts->express, n_replace = 0, n_idle = 0;
+	unsigned express = express_of(p), n_replace = 0, n_idle = 0;
 
 	if (p->is_draining)
 		return;
@@ -617,7 +624,7 @@ static void retire(struct db_pool *p, uint64_t now_ns)
 		if (c->state != DB_C_OPEN)
 			continue;
 		if (c->lane == LANE_EXPRESS) {
-			if (now_ns > c->expires_ns && !c->is_draining && open_express > o->express) {
+			if (now_ns > c->expires_ns && !c->is_draining && open_express > express_of(p)) {
 				c->is_draining = 1;	/* its replacement is open */
 				open_express--;
 			}

@@ -41,7 +41,6 @@
 	"set_config('TimeZone', $4, true), set_config('DateStyle', 'ISO, YMD', true), " \
 	"set_config('IntervalStyle', 'postgres', true), set_config('bytea_output', 'hex', true), " \
 	"set_config('extra_float_digits', '1', true)"
-#define DB_POOLER_EXPRESS_SQL DB_POOLER_SQL ", set_config('transaction_read_only', 'on', true)"
 
 enum db_conn_state { DB_C_CONNECTING, DB_C_OPEN, DB_C_CANCELLING, DB_C_CLOSING };
 

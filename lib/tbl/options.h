@@ -55,7 +55,7 @@ OPT_database(uint, express, "express", "1", "0", "4", OPT_F_RELOAD, "Express (pi
 OPT_database(enum, batch, "batch", "off", "off|turn", "", OPT_F_RELOAD, "turn: the setting-free reads of one loop turn share a Sync in the express lane; faster, but a slow statement then delays the whole batch.")
 OPT_database(enum, events, "events", "notify", "notify|slot|off", "", OPT_F_RELOAD, "How writes by others are heard, when there is a cache: by NOTIFY (weir.watch); over a logical replication slot (weir.watch_slot; the role needs REPLICATION, the server wal_level = logical); or not at all.")
 OPT_database(str, events_slot, "events_slot", "weir", "", "", OPT_F_RELOAD, "Name of the slot of events = slot: lower-case letters, digits and _; another one for each instance. Drop it when the instance goes for good, or the server keeps its log for it.")
-OPT_database(bool, pooler, "pooler", "no", "", "", OPT_F_RELOAD, "The database is reached through a transaction pooler (PgBouncer): no session settings, no named statements, no cancelling, no NOTIFY weir_reload.")
+OPT_database(bool, pooler, "pooler", "no", "", "", OPT_F_RELOAD, "The database is reached through a transaction pooler (PgBouncer): no session settings, no named statements, no express lane (PgBouncer mixes up what is under way on one connection), no cancelling, no NOTIFY weir_reload.")
 OPT_database(str, timezone, "timezone", "UTC", "", "", OPT_F_RELOAD, "TimeZone of the sessions; it decides how timestamptz is rendered.")
 OPT_database(bool, insecure_tls, "insecure_tls", "no", "", "", OPT_F_RELOAD, "Allow TCP connections to hosts other than loopback without sslmode=verify-full.")
 

@@ -43,17 +43,15 @@ def worker(bouncer):
     w.stop()
 
 
-def earn(worker):
-    def express():
-        with Connection(worker.listen) as c:
-            for _ in range(40):
-                for path, user in (("/lane", {}), ("/who?nonce=x", {"REMOTE_USER": "warm"})):
-                    c.send_request(path, **user)
-                    reply = c.read_reply()
-                    assert reply.status == 200
-                    lane = reply.body if path == "/lane" else lane
-        return lane == b'"on"'
-    wait_for(express, 15, "the endpoint to run on the express lane")
+def warm(worker):
+    """As often as would earn the express lane without a pooler. There is none: PgBouncer gives what is under way on one
+    connection to another when a statement fails (pgbouncer/pgbouncer#759)."""
+    with Connection(worker.listen) as c:
+        for _ in range(100):
+            for path, user in (("/lane", {}), ("/who?nonce=x", {"REMOTE_USER": "warm"})):
+                c.send_request(path, **user)
+                reply = c.read_reply()
+                assert reply.status == 200 and (path != "/lane" or reply.body == b'"off"')
 
 
 def foreign_sessions(bouncer):
@@ -72,13 +70,13 @@ def foreign_sessions(bouncer):
 def test_output_does_not_depend_on_the_servers_settings(worker):
     want = {"t": "2024-06-01T21:00:00+09:00", "i": "1 day 02:03:00"}
     assert worker.get("/when").json == want
-    earn(worker)
+    warm(worker)
     assert worker.get("/when").json == want
 
 
-def test_lanes_writes_and_errors(worker, bouncer):
+def test_writes_and_errors(worker, bouncer):
     assert worker.get("/lane").body == b'"off"'
-    earn(worker)
+    warm(worker)
     for k in (1, 2):
         assert worker.get("/add", method="POST", body=b'{"k":%d}' % k,
                           headers={"Content-Type": "application/json"}).status == 204
@@ -93,7 +91,7 @@ def test_lanes_writes_and_errors(worker, bouncer):
 
 
 def test_neighbours_never_see_each_other(worker, bouncer):
-    earn(worker)
+    warm(worker)
     wrong, done = [], threading.Event()
 
     def stranger():
@@ -140,7 +138,7 @@ def test_descriptions_are_good_while_others_use_the_unnamed_statement(own_pg, si
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL])
 def test_the_pooler_is_restarted_under_load(worker, bouncer, sig):
-    earn(worker)
+    warm(worker)
     done, bad = threading.Event(), []
 
     def client():
