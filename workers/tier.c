@@ -219,6 +219,9 @@ void tier_fill(struct req *r, const struct slice pieces[2])
 
 	if (!is_for(r) || !r->tier_id || !r->tier_xmin || r->q.is_from_standby || at(&state_of(r)->tier_id) != r->tier_id)
 		return;
+	/* a primary that was left and lives on may still answer */
+	if (r->q.tier_id != r->tier_id && !r->w->snapshot.options.databases[r->run->ep->database].pooler)
+		return;
 	if (!stamps_seen(&w->stamps, &r->stamps, r->tier_xmin)) {
 		metric_add(&w->metrics->tier_held, 1);	/* nobody could believe it */
 		return;

@@ -108,6 +108,7 @@ struct db_query {
 	uint64_t queued_ns, sent_ns, done_ns;
 	enum slot_lane lane;
 	int is_from_standby;
+	uint64_t tier_id;		/* of the server that answered (db_state.tier_id); 0: not known, as through a pooler */
 	/* the pool's */
 	struct list node;
 	struct db_conn *conn;

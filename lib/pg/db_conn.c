@@ -57,6 +57,20 @@ static void watch(struct db_conn *c)
 	c->pool->conf.ops->watch(c->pool->conf.ctx, c, PQsocket(c->pg), c->want_write);
 }
 
+/* A pooler changes servers behind it. */
+void db_conn_place(struct db_conn *c, uint64_t now_ns)
+{
+	const struct db_pool *p = c->pool;
+	uint64_t id = atomic_load_explicit(&region_db(p->conf.region, p->conf.db)->tier_id, memory_order_acquire);
+
+	if (p->conf.opts->pooler || !id)
+		return;
+	if (!c->tier_id)
+		c->tier_id = id;
+	else if (c->tier_id != id && c->expires_ns > now_ns)
+		c->expires_ns = now_ns;
+}
+
 void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns)
 {
 	struct db_pool *p = c->pool;
@@ -67,6 +81,7 @@ void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns)
 	check(PQenterPipelineMode(pg) == 1);
 	PQsetNoticeReceiver(pg, drop_notice, c);
 	c->is_standby = PQparameterStatus(pg, "in_hot_standby") && strcmp(PQparameterStatus(pg, "in_hot_standby"), "off") != 0;
+	db_conn_place(c, now_ns);
 	c->state = DB_C_OPEN;
 	c->opened_ns = c->idle_ns = c->last_sync_ns = c->progress_ns = now_ns;
 	if (!c->expires_ns)
@@ -218,6 +233,8 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 	int n;
 
 	check(q->state == DB_Q_QUEUED && c->state == DB_C_OPEN);
+	if (!c->tier_id)
+		db_conn_place(c, now_ns);
 	if (q->intent)
 		c->pool->conf.ops->intent_begin(c->pool->conf.ctx, q->intent);
 	if (!pooler && c->prepared[q->stmt] != s->serial && send_prepare(c, q->stmt, now_ns))
@@ -439,6 +456,7 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 			q->state = DB_Q_NEW;
 			q->xid = e->xid;
 			q->is_from_standby = c->is_standby;
+			q->tier_id = c->tier_id;
 		}
 		if (e->failed && c->prep_error && c->prep_error_stmt == e->stmt &&
 		    strcmp(db_sqlstate(c->prep_error), "42P05") != 0) {

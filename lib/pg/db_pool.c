@@ -615,6 +615,8 @@ static void retire(struct db_pool *p, uint64_t now_ns)
 		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
 
 		open_express += c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining;
+		if (c->state == DB_C_OPEN)
+			db_conn_place(c, now_ns);
 	}
 	LIST_FOR_SAFE(l, next, &p->conns)
 	{

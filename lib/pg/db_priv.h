@@ -88,6 +88,7 @@ struct db_conn {
 	unsigned quiet;			/* reads in a row that ended no statement */
 	int is_read;			/* the last db_conn_step left complete results */
 	int is_standby;			/* as it said when it was opened */
+	uint64_t tier_id;		/* db_state's when it was opened, or the first one since: the server it is of */
 	int want_write, is_admin_shutdown, is_draining, min_rtt_us;
 	void *watch;
 	struct db_job *job;		/* while connecting */
@@ -167,6 +168,8 @@ const char *db_sqlstate(const PGresult *res);
 
 /* db_conn.c */
 struct db_conn *db_conn_new(struct db_pool *p, enum slot_lane lane, unsigned slot);
+/* Which server it is of, once weir-monitor knows; when that is another one by now it is to be replaced. */
+void db_conn_place(struct db_conn *c, uint64_t now_ns);
 void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns);
 void db_conn_close(struct db_conn *c, uint64_t now_ns);	/* requeues or settles what was on it; frees c */
 int db_conn_is_idle(const struct db_conn *c);

@@ -102,6 +102,17 @@ def stored(weird, path, node):
     return reply, (set(node.keys()) - before).pop()
 
 
+def in_use(weird, node):
+    """Wait until weir-monitor has said what makes answers comparable: one that was made before goes nowhere."""
+    others = iter(range(900, 1000))
+
+    def is_used():
+        before = node.keys()
+        assert weird.get(f"/free/{next(others)}").status == 200
+        return len(node.keys()) > len(before)
+    wait_for(is_used, 10, "memcached to be used")
+
+
 def shared(a, b, node, paths):
     """A path that b was answered from memcached, as a had stored it there: (path, a's reply, b's). Who is not answered
     within 20 ms is not by design; that is the only reason to try the next path."""
@@ -176,14 +187,8 @@ def test_servers_that_were_taken_away_for_a_while(db, nodes):
     site = Site(db.conninfo, ENDPOINTS, {"workers": {"min": 2, "max": 2}, "cache": cache})
     site.write_conf({"database": {"main": {"events": "off"}}})
     w = Weird(site)
-    others = iter(range(500, 1000))
-
-    def is_used():
-        before = set(nodes[0].keys())
-        assert w.get(f"/free/{next(others)}").status == 200
-        return set(nodes[0].keys()) - before
     try:
-        wait_for(is_used, 10, "memcached to be used")
+        in_use(w, nodes[0])
         for i in range(1, 6):
             stored(w, f"/item/{i}", nodes[0])
             stored(w, f"/free/{i}", nodes[0])
@@ -195,11 +200,43 @@ def test_servers_that_were_taken_away_for_a_while(db, nodes):
         site.write_conf({"cache": cache})
         assert w.reload().ok
         assert [w.get(f"/item/{i}").json["v"] for i in range(1, 6)] == [5] * 5
-        wait_for(is_used, 10, "memcached to be used again")
+        in_use(w, nodes[0])
         assert [w.get(f"/free/{i}").json for i in range(1, 6)] == [5] * 5
     finally:
         w.stop()
         site.remove()
+
+
+def test_a_connection_to_the_primary_that_was_left_does_not_fill_for_the_new_one(own_pg, nodes, weir):
+    """The old one lives on, and workers still talk to it when weir-monitor has found the new one."""
+    own_pg.sql(SCHEMA, dbname="test")
+    standby = Standby(own_pg)
+    try:
+        standby.start()
+        both = (f"host={standby.dir},{own_pg.dir} port={standby.port},{own_pg.port} dbname=test user=postgres "
+                "target_session_attrs=read-write")
+        options = {"workers": {"min": 1, "max": 1}, "cache": {"servers": [nodes[0].server], "secret": SECRET},
+                   "database": {"main": {"pool_min": 1, "pool_max": 6}}}
+        w = weir(conninfo=both, endpoints=ENDPOINTS, options=options)
+        wait_for(lambda: has(w, "listening") == 1, 15, "weir-monitor to listen")
+        in_use(w, nodes[0])
+        wait_for(lambda: standby.value("SELECT count(*) FROM item") == 1000, 5, "the rows on the standby")
+        standby.promote()
+        standby.sql("UPDATE item SET v = 3", dbname="test")
+        own_pg.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weir-monitor'",
+                   dbname="test")
+        wait_for(lambda: next(d for d in w.ctl("database", json=True).json["databases"])["where"].startswith(
+            str(standby.dir)), 10, "the new primary to be found")
+        wait_for(lambda: has(w, "gaps_total") >= 1, 10, "weir-monitor to listen there")
+        fresh = weir(conninfo=both, endpoints=ENDPOINTS, options=options)
+        wait_for(lambda: has(fresh, "listening") == 1, 15, "weir-monitor to listen")
+        for i in range(10, 40):
+            assert w.get(f"/free/{i}").status == 200
+            assert fresh.get(f"/free/{i}").json == 3, i
+        wait_for(lambda: w.get("/free/500").json == 3 or w.get(f"/free/{random.randrange(501, 900)}").json == 3, 10,
+                 "connections to the old primary to be replaced")
+    finally:
+        standby.close()
 
 
 def test_a_purge_does_not_wait_for_what_can_never_be_told(own_pg, nodes, weir):
@@ -472,6 +509,7 @@ def test_after_a_failover_nothing_of_the_lost_primary_is_believed(own_pg, nodes,
         options = {"cache": {"servers": [nodes[0].server], "secret": SECRET}}
         w = weir(conninfo=both, endpoints=ENDPOINTS, options=options)
         wait_for(lambda: has(w, "listening") == 1, 15, "weir-monitor to listen")
+        in_use(w, nodes[0])
         stored(w, "/item/7", nodes[0])
         stored(w, "/free/7", nodes[0])
         wait_for(lambda: standby.value("SELECT count(*) FROM item") == 1000, 5, "the rows on the standby")
