@@ -123,6 +123,7 @@ static const struct table_col tier_cols[] = {
 	{"errors", "errors", CELL_COUNT},     {"off", "not asked", CELL_COUNT}, {"refused", "refused", CELL_COUNT},
 	{"corrupt", "corrupt", CELL_COUNT},   {"sent", "sent", CELL_COUNT},	 {"dropped", "dropped", CELL_COUNT},
 	{"held", "held", CELL_COUNT},	      {"purges_waiting", "purges waiting", CELL_COUNT},
+	{"databases", "databases", CELL_COUNT},	/* that weir-monitor knows: answers of others go nowhere */
 };
 
 static const struct opt_strings *servers(const struct call *c)
@@ -158,7 +159,7 @@ static void add_nodes(struct table *t, const struct call *c)
 static void add_tier(struct table *t, const struct weird *w)
 {
 	const struct purge_queue *q = &region_tier(&w->region)->purges;
-	uint64_t v[10] = {0}, waiting = LOAD(q->posted) - LOAD(q->ended), h[2];
+	uint64_t v[10] = {0}, known = 0, waiting = LOAD(q->posted) - LOAD(q->ended), h[2];
 
 	for (unsigned i = 0; i < w->n_numbers; i++) {
 		const struct metric_row *m = region_row(&w->region, i);
@@ -175,11 +176,14 @@ static void add_tier(struct table *t, const struct weird *w)
 		v[8] += LOAD(m->tier_sets_dropped);
 		v[9] += LOAD(m->tier_held);
 	}
+	for (unsigned i = 0; i < w->region.plan.n_databases; i++)
+		known += LOAD(region_db(&w->region, i)->tier_id) != 0;
 	for (size_t i = 0; i < ARRAY_LEN(v); i++)
 		table_num(t, v[i]);
 	for (unsigned i = 0; i < PURGE_MAX_KEYS; i++)
 		waiting += (unsigned)purge_key_at(q, i, h);
 	table_num(t, waiting);
+	table_num(t, known);
 }
 
 static void node(struct call *c)

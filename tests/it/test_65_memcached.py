@@ -57,6 +57,8 @@ def host(db, nodes):
             "cache": {"servers": [m.server for m in nodes], "secret": SECRET}, **options})
         running.append(Weird(site))
         wait_for(lambda: has(running[-1], "listening") == 1, 15, "weir-monitor to listen")
+        # what is answered before it has said which server this is goes nowhere
+        wait_for(lambda: running[-1].ctl("cache", json=True).json["l2"]["databases"] == 1, 5, "weir-monitor's first look")
         return running[-1]
     yield make
     for w in running:
@@ -272,7 +274,7 @@ def test_a_value_from_before_a_restart_is_not_believed_when_it_was_written_meanw
     b = host(site=b.site)
     reply = b.get("/item/7")
     assert reply.json["v"] == 5 and layer(reply) is None, status_of(reply)
-    assert figure(b, "weir_cache_l2_refused_total", reason="gap") + unanswered(b) == 1
+    wait_for(lambda: figure(b, "weir_cache_l2_refused_total", reason="gap") + unanswered(b) == 1, 5, "it to be counted")
     shared(a, b, nodes[0], (f"/free/{i}" for i in range(1, 9)))     # no tags: it lives by its time
 
 

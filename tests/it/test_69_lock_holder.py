@@ -47,8 +47,8 @@ class Locks:
             self.mem = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
         self.at = []
         kind = struct.pack("i", ROBUST_SHARED)
-        at = -1
-        while (at := self.mem.find(kind, at + 1)) >= 0:
+        at, copy = -1, self.mem[:]      # mmap.find reads a byte behind its end, which is that of a page
+        while (at := copy.find(kind, at + 1)) >= 0:
             if at % 8 == 0 and at >= 16:
                 self.at.append(at - 16)
         assert len(self.at) >= least
