@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "lib/conf/errors_fmt.h"
 #include "lib/conf/snapshot.h"
 #include "lib/ctl/dispatch.h"
 #include "lib/ctl/heritage.h"
@@ -244,7 +245,7 @@ int validate_describe(const char *what)
 	} parts[] = {
 		{"options", options_mdoc},	{"conf", options_example},
 		{"commands", dispatch_mdoc},	{"metrics", metrics_mdoc},
-		{"directives", endpoints_mdoc},
+		{"directives", endpoints_mdoc}, {"errors", errors_mdoc},
 	};
 	AUTO(buf) struct buf out;
 
@@ -255,6 +256,6 @@ int validate_describe(const char *what)
 			print(&out, stdout);
 			return 0;
 		}
-	fprintf(stderr, "weird: usage: -x options|conf|commands|metrics|directives, not %s\n", what);
+	fprintf(stderr, "weird: usage: -x options|conf|commands|metrics|directives|errors, not %s\n", what);
 	return EXIT_USAGE;
 }

@@ -1,13 +1,17 @@
 /* Every error that leaves a function or reaches a client. Read with ERR() defined; no guard.
  * ERR(id, HTTP status, log level, retryable, title for the client)
- * The id is the stable "code" of the problem document (RFC 9457). */
+ * The id is the stable "code" of the problem document (RFC 9457). ERR_OWN: of programs and commands, never the answer
+ * to a request; the same to a reader that defines ERR alone. */
+#ifndef ERR_OWN
+#define ERR_OWN ERR
+#endif
 ERR(internal, 500, LOG_ERROR, 0, "Internal error.")
 ERR(no_memory, 503, LOG_ERROR, 1, "Out of memory.")
-ERR(io, 500, LOG_ERROR, 0, "Input or output failed.")
-ERR(config, 500, LOG_ERROR, 0, "The configuration is not valid.")
-ERR(endpoint_file, 500, LOG_ERROR, 0, "An endpoint file is not valid.")
-ERR(usage, 500, LOG_ERROR, 0, "The command was not understood.")
-ERR(not_allowed, 403, LOG_WARN, 0, "Not allowed.")
+ERR_OWN(io, 500, LOG_ERROR, 0, "Input or output failed.")
+ERR_OWN(config, 500, LOG_ERROR, 0, "The configuration is not valid.")
+ERR_OWN(endpoint_file, 500, LOG_ERROR, 0, "An endpoint file is not valid.")
+ERR_OWN(usage, 500, LOG_ERROR, 0, "The command was not understood.")
+ERR_OWN(not_allowed, 403, LOG_WARN, 0, "Not allowed.")
 ERR(bad_request, 400, LOG_INFO, 0, "The request is malformed.")
 ERR(bad_parameter, 400, LOG_INFO, 0, "A parameter is missing, unknown or has a bad value.")
 ERR(bad_json, 400, LOG_INFO, 0, "The request body is not valid JSON.")
@@ -35,4 +39,5 @@ ERR(overloaded, 503, LOG_WARN, 1, "Too many requests are waiting.")
 ERR(outcome_unknown, 503, LOG_ERROR, 0, "The connection was lost while the change was committed; whether it happened is not known.")
 ERR(not_cached, 504, LOG_DEBUG, 0, "The answer is not in the cache, and the request wants no other (only-if-cached).")
 ERR(timeout, 504, LOG_WARN, 1, "The request took longer than its deadline.")
+#undef ERR_OWN
 #undef ERR

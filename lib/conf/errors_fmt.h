@@ -1,0 +1,11 @@
+/* errors_fmt: lib/tbl/errors.h as a table of weir-endpoint(7).
+ * Layer: lib/conf. */
+#ifndef WEIR_CONF_ERRORS_FMT_H
+#define WEIR_CONF_ERRORS_FMT_H
+
+struct buf;
+
+/* mdoc list of the codes that a client can see, by status. */
+void errors_mdoc(struct buf *out);
+
+#endif
