@@ -212,6 +212,11 @@ static int load(struct weird *w)
 		fprintf(stderr, "weird: %s is not valid, not starting (%zu error%s)\n", w->conf_path, n,
 			n == 1 ? "" : "s");
 	}
+	for (size_t i = 0; !n && i < errs.warnings.n; i++) {
+		char line[1024];
+
+		log_warn("%s", err_format(&errs.warnings.v[i], line, sizeof(line)));
+	}
 	errs_done(&errs);
 	return n ? EXIT_CONFIG : 0;
 }

@@ -35,10 +35,9 @@ struct reload {
 	int is_wanted_again;
 	uv_work_t work;
 	uv_timer_t timer;	/* FAILED, BACK and MONITOR */
-	struct errs errs;
+	struct errs errs;	/* and the warnings, those of the reload itself too */
 	struct buf log;		/* what the new generation's first worker said, or the failing one */
 	struct buf needs;	/* keys that need a restart */
-	struct buf warnings;
 	char failure[512];
 	int is_config;		/* the failure is the configuration's */
 	unsigned replaced;
@@ -67,6 +66,24 @@ const struct child *reload_candidate(const struct weird *w)
 
 /* ---- the answer ---- */
 
+static void places_json(struct jw *j, const struct err *v, size_t n)
+{
+	jw_array(j);
+	for (const struct err *e = v; e < v + n; e++) {
+		jw_object(j);
+		jw_key(j, "file");
+		jw_str(j, e->file[0] ? e->file : NULL);
+		jw_key(j, "line");
+		jw_u64(j, e->line);
+		jw_key(j, "column");
+		jw_u64(j, e->col);
+		jw_key(j, "text");
+		jw_str(j, e->text);
+		jw_object_end(j);
+	}
+	jw_array_end(j);
+}
+
 static void body_json(const struct reload *r, int is_ok, struct buf *out)
 {
 	struct jw j;
@@ -82,26 +99,11 @@ static void body_json(const struct reload *r, int is_ok, struct buf *out)
 		jw_str(&j, r->failure);
 	}
 	jw_key(&j, "errors");
-	jw_array(&j);
-	for (size_t i = 0; i < r->errs.n; i++) {
-		const struct err *e = &r->errs.v[i];
-
-		jw_object(&j);
-		jw_key(&j, "file");
-		jw_str(&j, e->file[0] ? e->file : NULL);
-		jw_key(&j, "line");
-		jw_u64(&j, e->line);
-		jw_key(&j, "column");
-		jw_u64(&j, e->col);
-		jw_key(&j, "text");
-		jw_str(&j, e->text);
-		jw_object_end(&j);
-	}
-	jw_array_end(&j);
+	places_json(&j, r->errs.v, r->errs.n);
 	jw_key(&j, "needs_restart");
 	jw_slice(&j, buf_slice(&r->needs));
 	jw_key(&j, "warnings");
-	jw_slice(&j, buf_slice(&r->warnings));
+	places_json(&j, r->errs.warnings.v, r->errs.warnings.n);
 	jw_key(&j, "workers");
 	jw_array(&j);
 	for (unsigned i = 0; i < r->w->n_numbers; i++) {
@@ -133,7 +135,7 @@ static void body_text(const struct reload *r, struct buf *out)
 	if (r->needs.n)
 		buf_addf(out, "needs a restart, old value kept: %.*s\n",
 			 SLICE_ARG(buf_slice(&r->needs)));
-	buf_add(out, r->warnings.p, r->warnings.n);
+	errs_warnings_to_text(&r->errs, out);
 	if (r->log.n) {
 		buf_adds(out, "log of the new worker:\n");
 		buf_add(out, r->log.p, r->log.n);
@@ -143,7 +145,7 @@ static void body_text(const struct reload *r, struct buf *out)
 static void answer(struct reload *r, int is_ok)
 {
 	enum ctl_severity sev = !is_ok			  ? CTL_FAILED
-				: r->needs.n || r->warnings.n ? CTL_WARNING
+				: r->needs.n || r->errs.warnings.n ? CTL_WARNING
 							  : CTL_DONE;
 	AUTO(buf) struct buf json;
 	AUTO(buf) struct buf text;
@@ -169,6 +171,11 @@ static void answer(struct reload *r, int is_ok)
 
 			log_error("reload: %s", err_format(&r->errs.v[i], line, sizeof(line)));
 		}
+	for (size_t i = 0; i < r->errs.warnings.n; i++) {
+		char line[1024];
+
+		log_warn("reload: %s", err_format(&r->errs.warnings.v[i], line, sizeof(line)));
+	}
 	if (r->needs.n)
 		log_warn("reload: needs a restart: %s", buf_str(&r->needs));
 	for (unsigned i = 0; i < r->n_askers; i++)
@@ -252,8 +259,8 @@ static void on_late(uv_timer_t *t)
 	struct reload *r = t->data;
 	int is_ok = r->phase == MONITOR;
 
-	buf_adds(&r->warnings, is_ok ? "weir-monitor is not ready yet\n"
-				     : "the old generation is not fully restored yet\n");
+	errs_warn(&r->errs, NULL, 0, 0, "%s", is_ok ? "weir-monitor is not ready yet"
+						     : "the old generation is not fully restored yet");
 	finish(r, is_ok);
 }
 
@@ -273,7 +280,7 @@ static void commit(struct reload *r)
 	atomic_store(&w->region.h->log_level, (uint32_t)log->level);
 	log_set_level((enum log_level)log->level);
 	if (strcmp(log->file, old->s.options.log.file) && logs_open(w->logs, log->file, &e))
-		buf_addf(&r->warnings, "%s\n", e.text);
+		errs_warn(&r->errs, NULL, 0, 0, "%s", e.text);
 	generation_unref(&old);
 	r->phase = MONITOR;
 	if (monitor->state == STATE_ready || monitor->state == STATE_starting)
@@ -375,7 +382,7 @@ void reload_child_ready(struct weird *w, struct child *c)
 			return;
 		}
 		if (c->is_degraded)
-			buf_adds(&r->warnings, "ready but degraded: a database is not reachable\n");
+			errs_warn(&r->errs, NULL, 0, 0, "ready but degraded: a database is not reachable");
 		r->phase = ROLLING;
 		r->candidate = NULL;
 		w->spawn_gen = r->next;
@@ -397,7 +404,7 @@ void reload_child_failed(struct weird *w, struct child *c, const char *why)
 	struct reload *r = w->reload;
 
 	if (r->phase == MONITOR && child_is_monitor(c)) {
-		buf_addf(&r->warnings, "weir-monitor %s; it is tried again\n", why);
+		errs_warn(&r->errs, NULL, 0, 0, "weir-monitor %s; it is tried again", why);
 		finish(r, 1);
 		return;
 	}
@@ -486,7 +493,6 @@ static void start(struct reload *r)
 	r->failure[0] = '\0';
 	buf_clear(&r->log);
 	buf_clear(&r->needs);
-	buf_clear(&r->warnings);
 	if (uv_queue_work(r->w->loop, &r->work, on_read, on_read_done)) {
 		on_read(&r->work);
 		on_read_done(&r->work, 0);
@@ -534,7 +540,6 @@ void reload_init(struct weird *w)
 	errs_init(&r->errs);
 	buf_init(&r->log, 0);
 	buf_init(&r->needs, 0);
-	buf_init(&r->warnings, 0);
 	uv_timer_init(w->loop, &r->timer);
 	r->timer.data = r;
 	w->reload = r;

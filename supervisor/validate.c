@@ -30,7 +30,7 @@ static void print(const struct buf *b, FILE *to)
 		fwrite(b->p, 1, b->n, to);
 }
 
-static int load(struct snapshot *s, const char *path)
+static int load(struct snapshot *s, const char *path, struct buf *ret_warnings)
 {
 	AUTO(buf) struct buf text;
 	struct errs errs;
@@ -45,6 +45,8 @@ static int load(struct snapshot *s, const char *path)
 		print(&text, stderr);
 		fprintf(stderr, "%s: %zu error%s\n", path, errs.n_all, errs.n_all == 1 ? "" : "s");
 	}
+	if (ret_warnings)
+		errs_warnings_to_text(&errs, ret_warnings);
 	errs_done(&errs);
 	return n ? EXIT_CONFIG : 0;
 }
@@ -178,12 +180,15 @@ static int ask_databases(struct snapshot *s)
 int validate_test(const char *conf_path, int is_offline)
 {
 	AUTO(buf) struct buf notes;
+	AUTO(buf) struct buf warnings;
 	struct snapshot s;
 	int code;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	buf_init(&notes, 0);
-	code = load(&s, conf_path);
+	buf_init(&warnings, 0);
+	code = load(&s, conf_path, &warnings);
+	print(&warnings, stdout);
 	if (!code && check_addresses(&s.options))
 		code = EXIT_CONFIG;
 	if (!code) {
@@ -208,7 +213,7 @@ int validate_print(const char *conf_path)
 	AUTO(buf) struct buf json;
 	AUTO(buf) struct buf pretty;
 	struct snapshot s;
-	int code = load(&s, conf_path);
+	int code = load(&s, conf_path, NULL);
 
 	buf_init(&json, 0);
 	buf_init(&pretty, 0);

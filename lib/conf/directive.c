@@ -76,6 +76,18 @@ void dir_error(struct dir *d, unsigned col, const char *fmt, ...)
 		(void)errs_add(d->errs, E_endpoint_file, d->file, d->line, col, "%s", text);
 }
 
+void dir_warn(struct dir *d, unsigned col, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	errs_warn(d->errs, d->file, d->line, col, "%s%s%s%s", d->desc ? "@" : "", d->desc ? d->desc->word : "",
+		  d->desc ? ": " : "", text);
+}
+
 static int is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r';
@@ -313,6 +325,17 @@ static int is_literal_segment(struct slice s)
 	return !slice_eq(s, SLICE(".")) && !slice_eq(s, SLICE(".."));
 }
 
+/* Other frameworks' ways to write a parameter or a wildcard, which are literal text here. */
+static void warn_segment(struct dir *d, struct slice s, unsigned col, int is_last)
+{
+	if (s.p[0] == ':' && dir_is_name(slice_of(s.p + 1, s.n - 1)))
+		dir_warn(d, col, "'%.*s' is literal text; a parameter is written {%.*s}", SLICE_ARG(s), (int)s.n - 1,
+			 s.p + 1);
+	else if (s.p[0] == '*')
+		dir_warn(d, col, "'%.*s' is literal text; %s", SLICE_ARG(s),
+			 is_last ? "the rest of a path is written {name...}" : "a parameter is written {name}");
+}
+
 static void route_segment(struct dir *d, struct slice s, unsigned col, int is_last)
 {
 	struct endpoint *e = d->e;
@@ -354,6 +377,8 @@ static void route_segment(struct dir *d, struct slice s, unsigned col, int is_la
 		    "bad segment '%.*s'; expected literal text (no query, no %%) or exactly {name}",
 		    SLICE_ARG(s));
 		return;
+	} else {
+		warn_segment(d, s, col, is_last);
 	}
 	e->n_segments++;
 }

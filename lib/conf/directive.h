@@ -51,6 +51,8 @@ int dir_is(struct slice comment);
 
 /* For handlers. */
 void dir_error(struct dir *d, unsigned col, const char *fmt, ...) PRINTF(3, 4);
+/* What is valid and most likely not what was meant. */
+void dir_warn(struct dir *d, unsigned col, const char *fmt, ...) PRINTF(3, 4);
 /* The next argument; 0 at the end. */
 int dir_next(struct dir *d, struct dir_word *ret);
 /* The next argument; 0 with an error that says what was expected. */

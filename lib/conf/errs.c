@@ -1,4 +1,4 @@
-/* errs: see errs.h. Kept errors are capped so that a binary file taken for a configuration cannot
+/* errs: see errs.h. What is kept is capped so that a binary file taken for a configuration cannot
  * fill memory with complaints; the count goes on. */
 #include "config.h"
 
@@ -20,37 +20,76 @@ void errs_init(struct errs *e)
 void errs_done(struct errs *e)
 {
 	free(e->v);
+	free(e->warnings.v);
 	errs_init(e);
+}
+
+/* Room for one more in *v; NULL when enough are kept. */
+static struct err *grow(struct err **v, size_t *n, size_t *cap)
+{
+	if (*n == MAX_KEPT)
+		return NULL;
+	if (*n == *cap) {
+		*cap = *cap ? *cap * 2 : 8;
+		*v = realloc(*v, *cap * sizeof(**v));
+		check(*v);
+	}
+	return &(*v)[(*n)++];
 }
 
 int errs_add(struct errs *e, enum err_id id, const char *file, unsigned line, unsigned col,
 	     const char *fmt, ...)
 {
 	char text[sizeof(((struct err *)0)->text)];
+	struct err *new;
 	va_list ap;
 
 	e->n_all++;
-	if (e->n == MAX_KEPT)
+	new = grow(&e->v, &e->n, &e->cap);
+	if (!new)
 		return -(int)id;
-	if (e->n == e->cap) {
-		e->cap = e->cap ? e->cap * 2 : 8;
-		e->v = realloc(e->v, e->cap * sizeof(*e->v));
-		check(e->v);
-	}
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return err_set_at(&e->v[e->n++], id, file, line, col, "%s", text);
+	return err_set_at(new, id, file, line, col, "%s", text);
+}
+
+void errs_warn(struct errs *e, const char *file, unsigned line, unsigned col, const char *fmt, ...)
+{
+	struct err_list *w = &e->warnings;
+	char text[sizeof(((struct err *)0)->text)];
+	struct err *new;
+	va_list ap;
+
+	w->n_all++;
+	new = grow(&w->v, &w->n, &w->cap);
+	if (!new)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)err_set_at(new, E_config, file, line, col, "%s", text);
+}
+
+static void to_text(const struct err *v, size_t n, size_t n_all, const char *prefix, struct buf *out)
+{
+	char line[1024];
+
+	for (size_t i = 0; i < n; i++) {
+		buf_adds(out, prefix);
+		buf_adds(out, err_format(&v[i], line, sizeof(line)));
+		buf_addc(out, '\n');
+	}
+	if (n_all > n)
+		buf_addf(out, "%s… and %zu more\n", prefix, n_all - n);
 }
 
 void errs_to_text(const struct errs *e, struct buf *out)
 {
-	char line[1024];
+	to_text(e->v, e->n, e->n_all, "", out);
+}
 
-	for (size_t i = 0; i < e->n; i++) {
-		buf_adds(out, err_format(&e->v[i], line, sizeof(line)));
-		buf_addc(out, '\n');
-	}
-	if (e->n_all > e->n)
-		buf_addf(out, "… and %zu more\n", e->n_all - e->n);
+void errs_warnings_to_text(const struct errs *e, struct buf *out)
+{
+	to_text(e->warnings.v, e->warnings.n, e->warnings.n_all, "warning: ", out);
 }

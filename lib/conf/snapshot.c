@@ -197,11 +197,9 @@ static void resolve_paths(struct snapshot *s)
 	resolve_path(s, &s->options.auth.api_keys);
 }
 
-/* Errors of endpoint files show the whole path. */
-static void prefix_errors(struct errs *errs, size_t from, const char *folder)
+static void prefix(struct err *v, size_t from, size_t n, const char *folder)
 {
-	for (size_t i = from; i < errs->n; i++) {
-		struct err *e = &errs->v[i];
+	for (struct err *e = v + from; e < v + n; e++) {
 		char full[sizeof(e->file) + 256];
 
 		snprintf(full, sizeof(full), "%.255s/%s", folder, e->file);
@@ -209,9 +207,16 @@ static void prefix_errors(struct errs *errs, size_t from, const char *folder)
 	}
 }
 
+/* What is said of endpoint files shows the whole path; kept and warned: as many as there were before. */
+static void prefix_errors(struct errs *errs, size_t kept, size_t warned, const char *folder)
+{
+	prefix(errs->v, kept, errs->n, folder);
+	prefix(errs->warnings.v, warned, errs->warnings.n, folder);
+}
+
 static void parse_sources(struct snapshot *s, const struct sources *src, struct errs *errs)
 {
-	size_t kept = errs->n;
+	size_t kept = errs->n, warned = errs->warnings.n;
 
 	for (size_t i = 0; i < src->n; i++)
 		(void)endpoints_parse(&s->endpoints, &s->options, src->v[i].path,
@@ -223,7 +228,7 @@ static void parse_sources(struct snapshot *s, const struct sources *src, struct 
 			(void)errs_add(errs, E_endpoint_file, s->endpoints.v[i]->file, 0, 0,
 				       "it has SQL, but %s has no database block", s->conf_path);
 	}
-	prefix_errors(errs, kept, s->options.endpoints);
+	prefix_errors(errs, kept, warned, s->options.endpoints);
 }
 
 static void serialize(struct snapshot *s, struct slice conf, const struct sources *src)
@@ -323,7 +328,7 @@ static int get_file(struct slice *in, struct slice *path, struct slice *text, ui
 
 static int parse_files(struct snapshot *s, struct slice in, uint32_t n, struct errs *errs)
 {
-	size_t kept = errs->n;
+	size_t kept = errs->n, warned = errs->warnings.n;
 	struct slice path, text, again = in;
 	uint32_t metric;
 
@@ -344,7 +349,7 @@ static int parse_files(struct snapshot *s, struct slice in, uint32_t n, struct e
 		check(get_file(&again, &path, &text, &metric) == 0);
 		s->endpoints.v[i]->metric = metric;
 	}
-	prefix_errors(errs, kept, s->options.endpoints);
+	prefix_errors(errs, kept, warned, s->options.endpoints);
 	return 0;
 }
 

@@ -314,3 +314,48 @@ Test(directive, routes_are_checked)
 		endpoints_done(&set);
 	}
 }
+
+static void check_warnings(const char *text, const char *want)
+{
+	struct endpoints set;
+	struct errs errs;
+	struct buf b;
+
+	errs_init(&errs);
+	buf_init(&b, 0);
+	endpoints_init(&set);
+	endpoints_parse(&set, NULL, "f.sql", slice_str(text), &errs);
+	errs_warnings_to_text(&errs, &b);
+	same_text(text, buf_str(&b), want);
+	buf_done(&b);
+	same_errors(text, &errs, "");
+	endpoints_done(&set);
+}
+
+Test(directive, routes_in_another_dialect_are_warned_of)
+{
+	check_warnings("-- @route GET /a/:id/b\nSELECT 1 AS a",
+		       "warning: f.sql:1:18: @route: ':id' is literal text; a parameter is written {id}\n");
+	check_warnings("-- @route GET /a/*\nSELECT 1 AS a",
+		       "warning: f.sql:1:18: @route: '*' is literal text; the rest of a path is written {name...}\n");
+	check_warnings("-- @route GET /a/**/b\nSELECT 1 AS a",
+		       "warning: f.sql:1:18: @route: '**' is literal text; a parameter is written {name}\n");
+	check_warnings("-- @route GET /a:b/x*/{c}\nSELECT :c::text AS a", "");
+}
+
+Test(directive, so_many_warnings_are_kept_and_all_counted)
+{
+	struct errs errs;
+	struct buf b;
+
+	errs_init(&errs);
+	buf_init(&b, 0);
+	for (int i = 0; i < 300; i++)
+		errs_warn(&errs, i ? "f" : NULL, 0, 0, "w%d", i);
+	cr_expect(errs.n == 0 && errs.n_all == 0 && errs.warnings.n == 200 && errs.warnings.n_all == 300);
+	errs_warnings_to_text(&errs, &b);
+	cr_expect(strncmp(buf_str(&b), "warning: w0\nwarning: f: w1\n", 27) == 0);
+	cr_expect(strstr(buf_str(&b), "warning: … and 100 more\n") != NULL);
+	buf_done(&b);
+	errs_done(&errs);
+}
