@@ -1,10 +1,10 @@
-/* parse: what the web server said in its parameters. The path is REQUEST_URI's, never a decoded one:
- * web servers decode, merge slashes and resolve dots differently. */
+/* parse: what the web server said in its parameters. The target is read by lib/http/target.h, as on the status socket. */
 #include "config.h"
 
 #include "workers/worker.h"
 
 #include "lib/base/num.h"
+#include "lib/http/target.h"
 
 enum wanted { W_PATH_INFO, W_URI, W_ADDR, W_ACCEPT, W_COOKIE, W_SCRIPT, W_QUERY, W_TYPE, W_IF_MATCH, W_METHOD, W_LENGTH,
 	      W_REQUEST_ID, W_IF_NONE_MATCH, W_CACHE_CONTROL, W_ACCEPT_ENCODING, W_COUNT };
@@ -34,27 +34,13 @@ static const unsigned char first[LONGEST + 1] = {
     W_COUNT, W_URI,   W_QUERY, W_IF_MATCH, W_METHOD, W_COUNT, W_COUNT, W_REQUEST_ID, W_IF_NONE_MATCH, W_COUNT,
     W_ACCEPT_ENCODING};
 
-/* Scheme and authority of an absolute-form target. */
-static struct slice origin_form(struct slice uri)
-{
-	const char *p;
-
-	if (uri.n == 0 || uri.p[0] == '/' || uri.p[0] == '*')
-		return uri;
-	for (size_t i = 0; i + 2 < uri.n; i++)
-		if (uri.p[i] == ':' && uri.p[i + 1] == '/' && uri.p[i + 2] == '/') {
-			p = memchr(uri.p + i + 3, '/', uri.n - i - 3);
-			return p ? slice_of(p, uri.n - (size_t)(p - uri.p)) : SLICE("/");
-		}
-	return uri;
-}
-
 enum step_result step_parse(struct req *r)
 {
 	const struct opts_limits *limits = &r->w->snapshot.options.limits;
 	struct slice got[W_COUNT] = {{NULL, 0}};
-	struct slice uri;
+	struct http_target target;
 	struct err e;
+	int rc;
 
 	for (unsigned i = 0; i < r->n_params; i++) {
 		const struct fcgi_param *p = &r->params[i];
@@ -81,21 +67,16 @@ enum step_result step_parse(struct req *r)
 	r->request_id = got[W_REQUEST_ID];
 	if (!got[W_METHOD].n)
 		return req_fail(r, E_bad_request, "REQUEST_METHOD is missing.");
-	uri = got[W_URI];
-	if (!uri.n) {
-		const char *text = arena_fmt(&r->arena, "%.*s%.*s", SLICE_ARG(got[W_SCRIPT]),
-					     SLICE_ARG(got[W_PATH_INFO]));
-
-		uri = slice_str(text);
-	}
-	if (uri.n > limits->uri)
+	rc = http_target(&(struct http_target_in){.uri = got[W_URI], .script = got[W_SCRIPT], .info = got[W_PATH_INFO],
+						  .query = got[W_QUERY]},
+			 &r->arena, &target, &e);
+	r->uri = target.uri;
+	if (target.uri.n > limits->uri)
 		return req_fail(r, E_uri_too_long, NULL);
-	r->uri = uri;
-	uri = origin_form(uri);
-	r->path = slice_cut(&uri, '?');
-	r->query = uri.p ? uri : got[W_QUERY];
-	if (r->path.n && memchr(r->path.p, '#', r->path.n))
-		return req_fail(r, E_bad_request, "The request target holds a fragment.");
+	if (rc)
+		return req_fail(r, e.id, arena_strn(&r->arena, e.text, strlen(e.text)));
+	r->path = target.path;
+	r->query = target.query;
 	if (got[W_LENGTH].n) {
 		uint64_t n;
 

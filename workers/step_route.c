@@ -6,10 +6,19 @@
 #include "lib/base/clock.h"
 #include "lib/shm/metrics.h"
 
-/* A worker without weir-monitor shows its own figures. */
+/* The web server's word; nothing of a unix socket's peer. */
+static int is_local(struct slice addr)
+{
+	if (slice_starts(addr, SLICE("::ffff:")))
+		addr = slice_of(addr.p + 7, addr.n - 7);
+	return slice_starts(addr, SLICE("127.")) || slice_eq(addr, SLICE("::1"));
+}
+
+/* A worker without weir-monitor shows its own figures, to this host: there is no socket of its own for them, and the
+ * web server's rules for /api/ are the public's. */
 static int is_own_status(struct req *r)
 {
-	if (!slice_eq(r->path, SLICE("/api/performance")) || (r->method != HTTP_GET && !r->is_head))
+	if (!is_local(r->remote_addr) || !slice_eq(r->path, SLICE("/api/performance")) || (r->method != HTTP_GET && !r->is_head))
 		return 0;
 	r->out = worker_buf_take(r->w);
 	metrics_performance_json(&r->w->region, &r->out);

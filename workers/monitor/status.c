@@ -1,5 +1,6 @@
-/* The status socket: /health, /ready, /metrics, /api/performance, from shared memory alone. A web
- * server may mount them under a prefix: the end of the path counts. */
+/* The status socket: /health, /ready, /metrics, /api/performance, from shared memory alone. The path is read as
+ * workers read it and must be one of these exactly: a web server that admits "/health/metrics" by its rule for
+ * "/health" gets a 404. */
 #include "config.h"
 
 #include "workers/monitor/monitor.h"
@@ -10,6 +11,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/http/http.h"
+#include "lib/http/target.h"
 #include "lib/json/jw.h"
 #include "lib/shm/metrics.h"
 
@@ -26,11 +28,6 @@ static struct slice param(const struct status_req *r, const char *name)
 	const struct fcgi_param *p = fcgi_param_find(r->params, r->n_params, slice_str(name));
 
 	return p ? p->value : (struct slice){NULL, 0};
-}
-
-static int ends_with(struct slice s, struct slice end)
-{
-	return s.n >= end.n && memcmp(s.p + s.n - end.n, end.p, end.n) == 0;
 }
 
 static void free_req(struct status_req *r)
@@ -112,31 +109,35 @@ static const char *problem(struct status_req *r, int status, const char *title)
 
 static const char *answer(struct monitor *m, struct status_req *r)
 {
-	struct slice uri = param(r, "REQUEST_URI"), method = param(r, "REQUEST_METHOD");
-	struct slice path = slice_cut(&uri, '?');
+	struct http_target_in in = {.uri = param(r, "REQUEST_URI"), .script = param(r, "SCRIPT_NAME"),
+				    .info = param(r, "PATH_INFO"), .query = param(r, "QUERY_STRING")};
+	struct slice method = param(r, "REQUEST_METHOD"), path;
+	struct http_target target;
+	struct err e;
 	struct slice accept = param(r, "HTTP_ACCEPT");
 	int is_open = accept.n && memmem(accept.p, accept.n, "openmetrics", 11) != NULL;
 
-	if (!path.p)
-		path = param(r, "SCRIPT_NAME");
 	r->is_head = slice_eq(method, SLICE("HEAD"));
 	r->status = 200;
 	if (!r->is_head && !slice_eq(method, SLICE("GET")))
 		return problem(r, 405, "Only GET and HEAD.");
-	if (ends_with(path, SLICE("/health"))) {
+	if (http_target(&in, &r->arena, &target, &e))
+		return problem(r, 400, "The request target holds a fragment.");
+	path = target.path;
+	if (slice_eq(path, SLICE("/health"))) {
 		health(m, r, 0);
 		return "application/json";
 	}
-	if (ends_with(path, SLICE("/ready"))) {
+	if (slice_eq(path, SLICE("/ready"))) {
 		health(m, r, 1);
 		return "application/json";
 	}
-	if (ends_with(path, SLICE("/metrics"))) {
+	if (slice_eq(path, SLICE("/metrics"))) {
 		metrics_format(&m->region, is_open, &r->out);
 		return is_open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
 			       : "text/plain; version=0.0.4; charset=utf-8";
 	}
-	if (ends_with(path, SLICE("/api/performance"))) {
+	if (slice_eq(path, SLICE("/api/performance"))) {
 		metrics_performance_json(&m->region, &r->out);
 		return "application/json";
 	}

@@ -38,9 +38,13 @@ class WebServer:
     name = "server"
     starts_worker = False
 
-    def __init__(self, site, **variant):
+    # What the snippet calls "this host"; a stranger=True variant makes the tests no part of it.
+    this_host = ()
+
+    def __init__(self, site, stranger=False, **variant):
         self.backend = Backend.of(site)
         self.variant = variant
+        self.is_stranger = stranger
         self.port = free_port()
         self.dir = temp_dir(self.name)
         self.log = self.dir / "log"
@@ -69,6 +73,9 @@ class WebServer:
             places.append(("/usr/sbin/weir-worker", str(self.worker)))
         for old, new in places:
             text = text.replace(old, new)
+        if self.is_stranger:
+            for old, new in self.this_host:
+                text = text.replace(old, new)
         for old, new in changes:
             if not re.search(old, text):
                 raise Failure(f"conf/{path} has no {old!r}")
@@ -104,6 +111,7 @@ class Nginx(WebServer):
     with server.crt, server.key and the clients' ca.crt)."""
 
     name = "nginx"
+    this_host = [("allow 127.0.0.1;", "allow 192.0.2.1;")]
 
     def configure(self, keep=True, buffering=True, request_buffering=True, users=None, extra="", tls=None, prefix="/api/"):
         upstream = [] if keep else [(r"    keepalive \d+;\n", "")]
@@ -153,6 +161,7 @@ class Apache(WebServer):
     """variant: module ("proxy" or "fcgid"), reuse, users."""
 
     name = "apache"
+    this_host = [("Require local", "Require ip 192.0.2.1")]
 
     def __init__(self, site, module="proxy", **variant):
         self.starts_worker = module == "fcgid"
@@ -209,6 +218,7 @@ class Lighttpd(WebServer):
     """variant: how ("socket" or "binpath")."""
 
     name = "lighttpd"
+    this_host = [('"127.0.0.1"', '"192.0.2.1"')]
 
     def __init__(self, site, how="socket", **variant):
         self.starts_worker = how == "binpath"
@@ -229,6 +239,7 @@ class HAProxy(WebServer):
     """variant: get_values, keep, buffer (http-buffer-request)."""
 
     name = "haproxy"
+    this_host = [("127.0.0.0/8", "192.0.2.1")]
 
     def configure(self, get_values=False, keep=True, buffer=True, users=None):
         changes, check, userlist = [], "", ""
