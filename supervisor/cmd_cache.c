@@ -9,6 +9,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/utf8.h"
 #include "lib/conf/cache_server.h"
 #include "lib/json/jw.h"
 #include "lib/shm/cache.h"
@@ -455,13 +456,10 @@ static int post(struct call *c, enum purge_kind kind, unsigned row, struct slice
 		return 0;
 	}
 	snprintf(p.text, sizeof(p.text), "%.*s", SLICE_ARG(text));
-	if (text.n <= PURGE_MAX_TEXT && purge_post(&region_tier(&c->w->region)->purges, &p) == 0)
+	if (purge_post(&region_tier(&c->w->region)->purges, &p) == 0)
 		return 0;
 	c->severity = CTL_FAILED;
-	if (text.n > PURGE_MAX_TEXT)
-		snprintf(c->text, sizeof(c->text), "the tag has %zu bytes; expected at most %u", text.n, PURGE_MAX_TEXT);
-	else
-		snprintf(c->text, sizeof(c->text), "%u purges wait for the database already; nothing was purged", PURGE_MAX);
+	snprintf(c->text, sizeof(c->text), "%u purges wait for the database already; nothing was purged", PURGE_MAX);
 	return -1;
 }
 
@@ -548,6 +546,17 @@ static uint64_t purge_time(const struct region *r)
 	return t > last ? t : last + 1;
 }
 
+/* What no answer can have, and what the other hosts could not be told. */
+static int is_tag(struct call *c, struct slice tag)
+{
+	if (tag.n && tag.n <= PURGE_MAX_TEXT && utf8_is_valid(tag))
+		return 1;
+	c->severity = CTL_FAILED;
+	snprintf(c->text, sizeof(c->text), "the tag has %zu bytes%s; expected UTF-8 text of 1 to %u", tag.n,
+		 utf8_is_valid(tag) ? "" : ", not all of them UTF-8", PURGE_MAX_TEXT);
+	return 0;
+}
+
 static void purge(struct call *c, struct cache *cache)
 {
 	static const char *const kinds[] = {"all", "endpoint", "tag", "key"};
@@ -590,7 +599,7 @@ static void purge(struct call *c, struct cache *cache)
 		struct stamps s = region_stamps(&c->w->region);
 		struct stamp_set set = {.n = 0};
 
-		if (post(c, PURGE_TAG, 0, m->words[3]))
+		if (!is_tag(c, m->words[3]) || post(c, PURGE_TAG, 0, m->words[3]))
 			return;
 		if (stamps_add(&s, &set, m->words[3]) == 0)
 			stamps_bump(&s, &set, 0);

@@ -17,6 +17,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/list.h"
 #include "lib/base/log.h"
+#include "lib/base/visible.h"
+#include "lib/json/jw.h"
 #include "supervisor/table.h"
 #include "supervisor/weird.h"
 
@@ -125,6 +127,22 @@ static void flush(struct client *c)
 	c->out_at = 0;
 }
 
+/* A reply that can be shown on any terminal, whatever the data hold. */
+static void say(struct client *c, enum ctl_severity sev, const char *text, struct slice body, int is_json)
+{
+	AUTO(buf) struct buf first;
+	AUTO(buf) struct buf rest;
+
+	buf_init(&first, 0);
+	buf_init(&rest, 0);
+	visible_add(&first, slice_str(text), 1);
+	if (is_json && body.n && (body.p[0] == '{' || body.p[0] == '['))
+		jw_shown(&rest, body);
+	else
+		visible_add(&rest, body, 1);
+	ctl_reply(&c->out, sev, buf_str(&first), buf_slice(&rest));
+}
+
 /* ---- commands ---- */
 
 static int changes_something(enum cmd_id id)
@@ -148,21 +166,17 @@ static void run_command(struct client *c, const struct ctl_command *cmd)
 	table_set_width(cmd->width);
 	id = dispatch(cmd, c->role, &why);
 	if (id < 0) {
-		ctl_reply(&c->out, CTL_FAILED, buf_str(&why), (struct slice){0});
+		say(c, CTL_FAILED, buf_str(&why), (struct slice){0}, 0);
 	} else {
 		if (changes_something((enum cmd_id)id)) {
-			const char *last = cmd->words[cmd->n_words - 1].p +
-					   cmd->words[cmd->n_words - 1].n;
-
-			log_info("control: uid %u pid %d: %.*s", (unsigned)c->uid, (int)c->pid,
-				 (int)(last - cmd->words[0].p), cmd->words[0].p);
+			log_info("control: uid %u pid %d: %.*s", (unsigned)c->uid, (int)c->pid, SLICE_ARG(cmd->source));
 		}
 		/* Busy first: an asynchronous command may be answered before its handler returns. */
 		c->is_busy = 1;
 		handlers[id](&call);
 		if (!call.is_async) {
 			c->is_busy = 0;
-			ctl_reply(&c->out, call.severity, call.text, buf_slice(&call.body));
+			say(c, call.severity, call.text, buf_slice(&call.body), cmd->wants_json);
 		}
 	}
 	buf_done(&call.body);
@@ -214,7 +228,7 @@ static void proceed(struct client *c)
 			}
 		} else if (r < 0) {
 			ctl_reply(&c->out, CTL_FAILED,
-				  CTL_SAYS_USAGE "too many words, or bytes that are no UTF-8 text",
+				  CTL_SAYS_USAGE "too many words, an open quote, or bytes that are no UTF-8 text",
 				  (struct slice){0});
 		} else {
 			c->active_ns = clock_mono_ns();
@@ -259,7 +273,7 @@ void control_answer(struct weird *w, const struct asker *a, enum ctl_severity se
 
 		if (c->id != a->client)
 			continue;
-		ctl_reply(&c->out, sev, text, body);
+		say(c, sev, text, body, a->wants_json);
 		c->is_busy = 0;
 		c->active_ns = clock_mono_ns();
 		flush(c);

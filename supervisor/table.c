@@ -215,7 +215,7 @@ static void cell_to_json(const struct table_col *col, const struct table_cell *c
 	}
 	switch (col->kind) {
 	case CELL_TEXT:
-		jw_str(w, c->text);
+		jw_visible(w, slice_str(c->text));
 		break;
 	case CELL_COUNT:
 	case CELL_BYTES:

@@ -1,4 +1,4 @@
-/* weirctl: the control socket from a shell. Sends one line, prints the body; the first line goes to
+/* weirctl: the control socket from a shell. Sends one command, prints the body; the first line goes to
  * stderr when it is a warning or a failure. Without a command it reads them from standard input. */
 #include "config.h"
 
@@ -169,42 +169,50 @@ static unsigned terminal_width(void)
 	return isatty(1) && ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col <= CTL_WIDTH_MAX ? size.ws_col : 0;
 }
 
+/* One command and its answer. */
+static int ask(struct session *s, const struct ctl_command *cmd)
+{
+	AUTO(buf) struct buf one;
+	int code;
+
+	buf_init(&one, 0);
+	for (unsigned i = 0; i < cmd->n_words; i++) {
+		if (i)
+			buf_addc(&one, ' ');
+		ctl_quote(&one, cmd->words[i]);
+	}
+	if (s->wants_json || cmd->wants_json)
+		buf_adds(&one, " json");
+	else if (cmd->width || terminal_width())
+		buf_addf(&one, " width=%u", cmd->width ? cmd->width : terminal_width());
+	buf_addc(&one, '\n');
+	if (one.n > CTL_LINE_MAX) {
+		fprintf(stderr, "weirctl: the command is too long\n");
+		return EXIT_USAGE;
+	}
+	s->has_stopped |= slice_eq(cmd->words[0], SLICE("stop"));
+	if (send_all(s->fd, one.p, one.n)) {
+		fprintf(stderr, "weirctl: weird closed the connection\n");
+		return EXIT_UNREACHABLE;
+	}
+	code = receive(s);
+	if (slice_eq(cmd->words[0], SLICE("reload")))
+		s->reload_failed = code != 0;
+	return code;
+}
+
 /* Every command of one line; the first code that is not 0. */
 static int carry_out(struct session *s, struct slice line)
 {
 	struct ctl_command cmd;
-	AUTO(buf) struct buf one;
 	int code = 0, r;
 
-	buf_init(&one, 0);
 	while ((r = ctl_parse(&line, &cmd)) != 0) {
 		if (r < 0) {
-			fprintf(stderr, "weirctl: too many words, or bytes that are no text\n");
-			return EXIT_USAGE;
+			fprintf(stderr, "weirctl: too many words, an open quote, or bytes that are no text\n");
+			return code ? code : EXIT_USAGE;
 		}
-		buf_clear(&one);
-		for (unsigned i = 0; i < cmd.n_words; i++) {
-			if (i)
-				buf_addc(&one, ' ');
-			buf_add(&one, cmd.words[i].p, cmd.words[i].n);
-		}
-		if (s->wants_json || cmd.wants_json)
-			buf_adds(&one, " json");
-		else if (cmd.width || terminal_width())
-			buf_addf(&one, " width=%u", cmd.width ? cmd.width : terminal_width());
-		buf_addc(&one, '\n');
-		if (one.n > CTL_LINE_MAX) {
-			fprintf(stderr, "weirctl: the command is too long\n");
-			return EXIT_USAGE;
-		}
-		s->has_stopped |= slice_eq(cmd.words[0], SLICE("stop"));
-		if (send_all(s->fd, one.p, one.n)) {
-			fprintf(stderr, "weirctl: weird closed the connection\n");
-			return EXIT_UNREACHABLE;
-		}
-		r = receive(s);
-		if (slice_eq(cmd.words[0], SLICE("reload")))
-			s->reload_failed = r != 0;
+		r = ask(s, &cmd);
 		if (r && !code)
 			code = r;
 		if (r == EXIT_UNREACHABLE || r == EXIT_TEMPFAIL)
@@ -247,6 +255,37 @@ static int converse(struct session *s)
 	return code;
 }
 
+/* The command of the shell: each argument is one, whatever it holds. -j and --json are ours, up to a "--". */
+static int carry_out_argv(struct session *s, char **argv, int n)
+{
+	struct ctl_command cmd = {.n_words = 0};
+	int is_literal = 0;
+	enum cmd_id id;
+
+	for (int i = 0; i < n; i++) {
+		if (!is_literal && (strcmp(argv[i], "-j") == 0 || strcmp(argv[i], "--json") == 0)) {
+			s->wants_json = 1;
+		} else if (!is_literal && strcmp(argv[i], "--") == 0) {
+			is_literal = 1;
+		} else if (cmd.n_words == CTL_WORDS_MAX) {
+			fprintf(stderr, "weirctl: too many words\n");
+			return EXIT_USAGE;
+		} else {
+			cmd.words[cmd.n_words++] = slice_str(argv[i]);
+		}
+	}
+	if (!cmd.n_words)
+		return converse(s);
+	/* `weirctl workers json`, as on the socket: where it can be no argument */
+	id = dispatch_find(cmd.words[0]);
+	if (!is_literal && id != CMD_COUNT && cmd.n_words - 1 > cmd_table[id].max &&
+	    slice_eq(cmd.words[cmd.n_words - 1], SLICE("json"))) {
+		s->wants_json = 1;
+		cmd.n_words--;
+	}
+	return ask(s, &cmd);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -254,7 +293,6 @@ int main(int argc, char **argv)
 		{"wait", required_argument, NULL, 'w'},	  {"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0}};
 	struct session s = {.fd = -1, .path = getenv("WEIR_CONTROL")};
-	AUTO(buf) struct buf line;
 	uint64_t seconds;
 	int c, code;
 
@@ -287,20 +325,10 @@ int main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	buf_init(&line, 0);
-	for (int i = optind; i < argc; i++) {
-		if (strcmp(argv[i], "-j") == 0 || strcmp(argv[i], "--json") == 0) {
-			s.wants_json = 1;
-			continue;
-		}
-		if (line.n)
-			buf_addc(&line, ' ');
-		buf_adds(&line, argv[i]);
-	}
 	code = session_open(&s);
 	if (code)
 		return code;
-	code = line.n ? carry_out(&s, buf_slice(&line)) : converse(&s);
+	code = carry_out_argv(&s, argv + optind, argc - optind);
 	buf_done(&s.in);
 	close(s.fd);
 	return code;

@@ -11,6 +11,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/visible.h"
 
 #define LINE 4096u
 
@@ -50,31 +51,6 @@ uint64_t log_dropped(void)
 	return __atomic_load_n(&n_dropped, __ATOMIC_RELAXED);
 }
 
-/* text with its control characters as \xNN at out; returns the length, ≤ room. */
-static size_t put_clean(char *out, size_t room, const char *text, size_t n)
-{
-	static const char hex[] = "0123456789abcdef";
-	size_t at = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c >= 0x20 && c != 0x7F) {
-			if (at == room)
-				break;
-			out[at++] = (char)c;
-			continue;
-		}
-		if (room - at < 4)
-			break;
-		out[at++] = '\\';
-		out[at++] = 'x';
-		out[at++] = hex[c >> 4];
-		out[at++] = hex[c & 15];
-	}
-	return at;
-}
-
 static void write_line(const char *line, size_t n)
 {
 	int fd = __atomic_load_n(&log_fd, __ATOMIC_RELAXED);
@@ -109,7 +85,7 @@ void log_at(enum log_level level, const char *fmt, ...)
 	clock_format_wall(clock_wall_us(), now);
 	at = (size_t)snprintf(line, sizeof(line), "%s %s[%d] %s: ", now, log_name, (int)getpid(),
 			      names[level]);
-	at += put_clean(line + at, sizeof(line) - 1 - at, text, (size_t)n);
+	at += visible_put(line + at, sizeof(line) - 1 - at, slice_of(text, (size_t)n));
 	line[at++] = '\n';
 	write_line(line, at);
 	errno = saved;

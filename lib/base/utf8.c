@@ -66,6 +66,17 @@ int utf8_is_valid(struct slice s)
 	return 1;
 }
 
+size_t utf8_decode(struct slice s, uint32_t *ret)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t len = p[0] < 0x80 ? p[0] != 0 : sequence(p, s.n);
+
+	*ret = len < 2 ? p[0] : p[0] & (0xffu >> (len + 1));
+	for (size_t i = 1; i < len; i++)
+		*ret = *ret << 6 | (p[i] & 0x3fu);
+	return len;
+}
+
 size_t utf8_length(struct slice s)
 {
 	size_t n = 0, i = 0;

@@ -2,6 +2,8 @@
 #include "config.h"
 #include "lib/ctl/frame.h"
 
+#include <string.h>
+
 #include "lib/base/num.h"
 #include "lib/base/utf8.h"
 
@@ -16,21 +18,6 @@ static int is_clean(struct slice s)
 			return 0;
 	}
 	return utf8_is_valid(s);
-}
-
-/* The next run of non-blank bytes of *s; empty when none is left. */
-static struct slice next_word(struct slice *s)
-{
-	struct slice w;
-
-	*s = slice_trim(*s);
-	w = *s;
-	w.n = 0;
-	while (w.n < s->n && s->p[w.n] != ' ' && s->p[w.n] != '\t')
-		w.n++;
-	s->p += w.n;
-	s->n -= w.n;
-	return w;
 }
 
 /* How the answer is wanted: no word of the command. */
@@ -49,28 +36,146 @@ static unsigned is_suffix(struct slice word, struct ctl_command *ret)
 	return 1;
 }
 
+static int is_end(const struct slice *s)
+{
+	return !s->n || s->p[0] == ' ' || s->p[0] == '\t' || s->p[0] == ';';
+}
+
+static void skip(struct slice *s, size_t n)
+{
+	s->p += n;
+	s->n -= n;
+}
+
+/* Behind a backslash; *s moves behind it. The byte, or -1. */
+static int take_escape(struct slice *s)
+{
+	static const char letters[] = "\"\\nrt", bytes[] = "\"\\\n\r\t";
+	static const char digits[] = "0123456789abcdef";
+	const char *at, *hi, *lo;
+
+	if (!s->n || !s->p[0])
+		return -1;
+	at = strchr(letters, s->p[0]);
+	if (at) {
+		skip(s, 1);
+		return (unsigned char)bytes[at - letters];
+	}
+	if (s->n < 3 || s->p[0] != 'x')
+		return -1;
+	hi = memchr(digits, s->p[1], 16);
+	lo = memchr(digits, s->p[2], 16);
+	if (!hi || !lo || (hi == digits && lo == digits))
+		return -1;
+	skip(s, 3);
+	return (int)((hi - digits) << 4 | (lo - digits));
+}
+
+/* *s begins behind the opening quote. The content goes to `at`; its length, or -1. */
+static int take_quoted(struct slice *s, char *at)
+{
+	int n = 0;
+
+	while (s->n) {
+		int c = (unsigned char)s->p[0];
+
+		skip(s, 1);
+		if (c == '"')
+			return is_end(s) ? n : -1;
+		if (c == '\\' && (c = take_escape(s)) < 0)
+			return -1;
+		at[n++] = (char)c;
+	}
+	return -1;
+}
+
+/* 1 a word, 0 the command's end, -1. */
+static int take_word(struct slice *s, struct ctl_command *ret, size_t *used, int *ret_is_bare)
+{
+	struct slice *w = &ret->words[ret->n_words];
+	int n;
+
+	while (s->n && (s->p[0] == ' ' || s->p[0] == '\t'))
+		skip(s, 1);
+	if (is_end(s))
+		return 0;
+	if (ret->n_words == CTL_WORDS_MAX)
+		return -1;
+	*ret_is_bare = s->p[0] != '"';
+	if (*ret_is_bare) {
+		*w = slice_of(s->p, 0);
+		while (!is_end(s)) {
+			w->n++;
+			skip(s, 1);
+		}
+	} else {
+		skip(s, 1);
+		n = take_quoted(s, ret->text + *used);
+		if (n < 0)
+			return -1;
+		*w = slice_of(ret->text + *used, (size_t)n);
+		*used += (size_t)n;
+	}
+	ret->n_words++;
+	return 1;
+}
+
 int ctl_parse(struct slice *line, struct ctl_command *ret)
 {
-	while (line->n) {
-		struct slice text = slice_trim(slice_cut(line, ';')), w;
+	size_t used = 0;
+	int rc, is_bare = 0;
 
-		if (!text.n)
-			continue;
-		ret->n_words = 0;
-		ret->wants_json = 0;
-		ret->width = 0;
-		if (!is_clean(text))
-			return -1;
-		while ((w = next_word(&text)).n) {
-			if (ret->n_words == CTL_WORDS_MAX)
-				return -1;
-			ret->words[ret->n_words++] = w;
-		}
-		if (ret->n_words > 1)
-			ret->n_words -= is_suffix(ret->words[ret->n_words - 1], ret);
-		return 1;
+	while (line->n && is_end(line))
+		skip(line, 1);
+	if (!line->n)
+		return 0;
+	ret->n_words = 0;
+	ret->wants_json = 0;
+	ret->width = 0;
+	ret->source = slice_of(line->p, 0);
+	if (line->n > CTL_LINE_MAX)
+		rc = -1;
+	else
+		while ((rc = take_word(line, ret, &used, &is_bare)) > 0)
+			ret->source.n = (size_t)(line->p - ret->source.p);
+	if (rc < 0 || !is_clean(ret->source)) {
+		*line = (struct slice){NULL, 0};
+		return -1;
 	}
-	return 0;
+	if (ret->n_words > 1 && is_bare)
+		ret->n_words -= is_suffix(ret->words[ret->n_words - 1], ret);
+	return 1;
+}
+
+static int is_bare_word(struct slice word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,@%+-{}*";
+	struct ctl_command ignored;
+
+	for (size_t i = 0; i < word.n; i++)
+		if (!memchr(plain, word.p[i], sizeof(plain) - 1))
+			return 0;
+	return word.n && !is_suffix(word, &ignored);
+}
+
+void ctl_quote(struct buf *out, struct slice word)
+{
+	int is_text = utf8_is_valid(word);
+
+	if (is_bare_word(word)) {
+		buf_add(out, word.p, word.n);
+		return;
+	}
+	buf_addc(out, '"');
+	for (size_t i = 0; i < word.n; i++) {
+		unsigned char c = (unsigned char)word.p[i];
+
+		if ((c >= 0x80 ? is_text : c >= 0x20 && c < 0x7f) && c != '"' && c != '\\')
+			buf_addc(out, (char)c);
+		else
+			buf_addf(out, "\\x%02x", c);
+	}
+	buf_addc(out, '"');
 }
 
 void ctl_reply(struct buf *out, enum ctl_severity sev, const char *text, struct slice body)

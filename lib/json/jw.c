@@ -10,6 +10,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/num.h"
+#include "lib/base/visible.h"
 
 /* 0: as it is; else the letter behind the backslash, 'u' for \u00XX. */
 static const char escapes[256] = {
@@ -172,6 +173,59 @@ void jw_slice(struct jw *w, struct slice s)
 {
 	value(w);
 	jw_string(w->b, s);
+}
+
+static void unicode(struct buf *b, uint32_t c)
+{
+	if (c >= 0x10000)
+		buf_addf(b, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
+	else
+		buf_addf(b, "\\u%04x", c);
+}
+
+void jw_visible(struct jw *w, struct slice s)
+{
+	uint32_t c;
+
+	value(w);
+	buf_addc(w->b, '"');
+	for (;;) {
+		size_t n = visible_run(s);
+
+		jw_escaped(w->b, s.p, n);
+		s = slice_of(s.p + n, s.n - n);
+		if (likely(!s.n))
+			break;
+		n = visible_odd(s, &c);
+		if (c == VISIBLE_NO_UTF8)
+			buf_addf(w->b, "\\\\x%02x", (unsigned char)s.p[0]);
+		else if (c < 0x20)
+			jw_escaped(w->b, s.p, 1);
+		else
+			unicode(w->b, c);
+		s = slice_of(s.p + n, s.n - n);
+	}
+	buf_addc(w->b, '"');
+}
+
+void jw_shown(struct buf *b, struct slice json)
+{
+	uint32_t c;
+
+	while (json.n) {
+		size_t n = visible_run(json);
+
+		buf_add(b, json.p, n);
+		json = slice_of(json.p + n, json.n - n);
+		if (!json.n)
+			break;
+		n = visible_odd(json, &c);
+		if (c < 0x20)
+			buf_addc(b, (char)c);
+		else
+			unicode(b, c == VISIBLE_NO_UTF8 ? 0xfffd : c);
+		json = slice_of(json.p + n, json.n - n);
+	}
 }
 
 void jw_str(struct jw *w, const char *s)

@@ -13,6 +13,9 @@ void jw_escaped(struct buf *b, const char *p, size_t n);
 /* "…" */
 void jw_string(struct buf *b, struct slice s);
 
+/* A whole document again, so that it can be shown on a terminal: the same values. */
+void jw_shown(struct buf *b, struct slice json);
+
 /* A writer that puts the commas. Depth ≤ 32 (check). */
 struct jw {
 	struct buf *b;
@@ -28,6 +31,9 @@ void jw_array_end(struct jw *w);
 void jw_key(struct jw *w, const char *key);
 void jw_str(struct jw *w, const char *s);	/* NULL → null */
 void jw_slice(struct jw *w, struct slice s);
+/* Text of others for a log or a terminal: what lib/base/visible.h does not show as \uXXXX, bytes that are no UTF-8 as
+ * the text \xHH. */
+void jw_visible(struct jw *w, struct slice s);
 void jw_u64(struct jw *w, uint64_t v);
 void jw_i64(struct jw *w, int64_t v);
 void jw_fixed(struct jw *w, double v, int decimals);

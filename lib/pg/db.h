@@ -247,9 +247,10 @@ struct db_tier {
 /* Asked of a probe: a transaction that tells the other hosts of a tag. */
 struct db_purge {
 	int wanted;
-	char tag[272];
+	char tag[1024];
 	/* out */
-	int is_done, is_told;	/* is_told 0: sql/weir/events.sql is not there, or not for us, and nobody heard of it */
+	int is_done, is_told;	/* is_told 0: sql/weir/events.sql is not there, or not for us, or the tag holds what no text of this
+				 * database can, and nobody heard of it */
 	uint64_t xid;
 	char error[200];	/* why it is not done; "" when the connection was lost */
 };

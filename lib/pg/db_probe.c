@@ -165,7 +165,8 @@ static void tell_purge(PGconn *pg, struct db_purge *u)
 	if (u->is_told) {
 		u->xid = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
 		u->is_done = 1;
-	} else if (res && (db_error_class(res, "3F000") || db_error_class(res, "42883") || db_error_class(res, "42501"))) {
+	} else if (res && (db_error_class(res, "3F000") || db_error_class(res, "42883") || db_error_class(res, "42501") ||
+			   db_error_class(res, "22P05") || db_error_class(res, "22021"))) {
 		u->is_done = one_number(pg, xid_sql, NULL, 0, &u->xid) == 0;
 	} else if (res) {
 		db_one_line(u->error, sizeof(u->error), PQresultErrorMessage(res));

@@ -18,7 +18,7 @@
 #include "lib/base/slice.h"
 
 #define PURGE_MAX 32u		/* that wait; a power of two */
-#define PURGE_MAX_TEXT 255u
+#define PURGE_MAX_TEXT 1000u	/* as weir.invalidate admits (sql/weir/events.sql) */
 #define PURGE_MAX_KEYS 32u
 
 enum purge_kind { PURGE_TAG, PURGE_ENDPOINT, PURGE_ALL };

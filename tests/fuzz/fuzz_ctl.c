@@ -1,5 +1,6 @@
-/* fuzz_ctl: any bytes as a line of the control socket and as a reply read by weirctl. Words lie inside the
- * line and are clean; whatever weird would answer is read back as exactly one reply. */
+/* fuzz_ctl: any bytes as a line of the control socket and as a reply read by weirctl. Words lie inside the line, or in the
+ * command's own text when they were quoted; any bytes as arguments are read back as these, in one command; whatever weird
+ * would answer is read back as exactly one reply. */
 #include "config.h"
 
 #include <stdint.h>
@@ -22,6 +23,30 @@ static void is_one_reply(const struct buf *out, int severity)
 		check(ctl_parse_reply(slice_of(out->p, cut), &sev, &text, &body) == 0);
 }
 
+/* The input, cut at NULs, as weirctl sends the arguments of a shell. */
+static void is_one_command(struct slice all)
+{
+	struct slice args[CTL_WORDS_MAX], line;
+	struct ctl_command c;
+	AUTO(buf) struct buf out;
+	unsigned n = 0;
+
+	buf_init(&out, 0);
+	while (all.p && n < CTL_WORDS_MAX) {
+		args[n] = slice_cut(&all, 0);
+		if (n)
+			buf_addc(&out, ' ');
+		ctl_quote(&out, args[n++]);
+	}
+	if (!n || out.n > CTL_LINE_MAX)
+		return;
+	line = buf_slice(&out);
+	check(ctl_parse(&line, &c) == 1 && c.n_words == n && !c.wants_json && !c.width);
+	for (unsigned i = 0; i < n; i++)
+		check(slice_eq(c.words[i], args[i]));
+	check(ctl_parse(&line, &c) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice line = slice_of((const char *)data, size), rest = line, text, body;
@@ -38,9 +63,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		check(c.n_words > 0 && c.n_words <= CTL_WORDS_MAX);
 		for (unsigned i = 0; i < c.n_words; i++) {
-			check(c.words[i].n > 0 && utf8_is_valid(c.words[i]));
-			check(c.words[i].p >= line.p &&
-			      c.words[i].p + c.words[i].n <= line.p + line.n);
+			int is_bare = c.words[i].p >= line.p && c.words[i].p + c.words[i].n <= line.p + line.n;
+
+			check(is_bare ? c.words[i].n && utf8_is_valid(c.words[i])
+				      : c.words[i].p >= c.text && c.words[i].p + c.words[i].n <= c.text + sizeof(c.text));
 		}
 		for (int role = ROLE_user; role <= ROLE_admin; role++) {
 			buf_clear(&why);
@@ -51,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			is_one_reply(&out, CTL_FAILED);
 		}
 	}
+	is_one_command(line);
 	used = ctl_parse_reply(line, &sev, &text, &body);
 	check(used >= -1 && used <= (long)size);
 	if (used > 0) {

@@ -47,6 +47,7 @@ void tier_ask(struct monitor_db *d)
 	struct db_purge *u = &d->probe.purge;
 	struct purge p;
 
+	_Static_assert(sizeof(u->tag) >= sizeof(ROUTE) + PURGE_MAX_TEXT, "the longest tag with its prefix");
 	d->probe.tier.wanted = tier_is_on(d->m);
 	u->wanted = d->probe.tier.wanted && purge_first(q, &p) && !d->is_purged && concerns(d->m, &p, d->db);
 	if (!u->wanted)

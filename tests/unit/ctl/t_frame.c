@@ -21,11 +21,26 @@ static const struct {
 	{"workers width=80 json", "workers|width=80+json/"},
 	{"width=80; a width=; a width=-1; a width=10001", "width=80/a|width=/a|width=-1/a|width=10001/"},
 	{"ping\x01", "!/"},
-	{"ping\x7f; info", "!/info/"},
+	{"ping\x7f; info", "!/"},
+	{"info; ping\x7f", "info/!/"},
+	{"a \"b;c d\" e", "a|b;c d|e/"},
+	{"a \"\"", "a|/"},
+	{"a \"json\"; a \"width=80\" json", "a|json/a|width=80+json/"},
+	{"a \"\\\"\\\\\\x3b\\xff\"", "a|\"\\;\xff/"},
+	{"a \"b", "!/"},
+	{"a \"b; stop", "!/"},
+	{"a \"b\"c; stop", "!/"},
+	{"a \"b\\\"; stop", "!/"},
+	{"a \"\\x00\"; stop", "!/"},
+	{"a \"\\x0\"", "!/"},
+	{"a \"\\q\"", "!/"},
+	{"a \"\\", "!/"},
+	{"a b\"c;d", "a|b\"c/d/"},
+	{"\"a\";\"b\"", "a/b/"},
 	{"p\xc3\x28", "!/"},
 	{"a\xc3\xa9", "a\xc3\xa9/"},
 	{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", "1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16/"},
-	{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; ping", "!/ping/"},
+	{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; ping", "!/"},
 };
 
 Test(frame, cuts_a_line_into_commands)
@@ -46,6 +61,27 @@ Test(frame, cuts_a_line_into_commands)
 		}
 		cr_expect_str_eq(buf_str(&got), lines[i].want, "%s: %s", lines[i].line, buf_str(&got));
 		buf_done(&got);
+	}
+}
+
+Test(frame, quotes_every_argument)
+{
+	static const char *const args[] = {"x;stop fast", "a b", "", "json", "width=80", "\"", "\\", "a\nb\r\t", "\xff\xfe", "\x01\x7f",
+					   "\xc3\xa9", "plain/1.5:{id}", "--", "soft", "'$(x)'"};
+	struct slice rest;
+	struct ctl_command c;
+	struct buf out;
+
+	for (size_t i = 0; i < ARRAY_LEN(args); i++) {
+		buf_init(&out, 0);
+		buf_adds(&out, "cache ");
+		ctl_quote(&out, slice_str(args[i]));
+		rest = buf_slice(&out);
+		cr_assert_eq(ctl_parse(&rest, &c), 1, "%s", buf_str(&out));
+		cr_assert_eq(c.n_words, 2, "%s", buf_str(&out));
+		cr_expect(slice_eq(c.words[1], slice_str(args[i])), "%s", buf_str(&out));
+		cr_expect(!c.wants_json && !c.width && ctl_parse(&rest, &c) == 0);
+		buf_done(&out);
 	}
 }
 

@@ -8,6 +8,27 @@
 
 #include "lib/json/jw.h"
 
+Test(jw, shows_text_of_others)
+{
+	struct buf b;
+	struct jw w;
+
+	buf_init(&b, 0);
+	jw_init(&w, &b);
+	jw_array(&w);
+	jw_visible(&w, SLICE("/a\xc3\xa9\"\\\n\x01"));
+	jw_visible(&w, SLICE("\xff\xfe"));
+	jw_visible(&w, SLICE("\xc2\x9b\x7f\xe2\x80\xae\xf3\xa0\x81\x81"));
+	jw_visible(&w, SLICE(""));
+	jw_array_end(&w);
+	cr_expect_str_eq(buf_str(&b), "[\"/a\xc3\xa9\\\"\\\\\\n\\u0001\",\"\\\\xff\\\\xfe\","
+				      "\"\\u009b\\u007f\\u202e\\udb40\\udc41\",\"\"]", "%s", buf_str(&b));
+	buf_clear(&b);
+	jw_shown(&b, SLICE("{\n\"a\": \"\xc2\x9b\xff\xc3\xa9\\n\"}\n"));
+	cr_expect_str_eq(buf_str(&b), "{\n\"a\": \"\\u009b\\ufffd\xc3\xa9\\n\"}\n", "%s", buf_str(&b));
+	buf_done(&b);
+}
+
 #define EXPECT_STRING(s, want)                                                                                 \
 	do {                                                                                                       \
 		struct buf b;                                                                                          \
