@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,20 @@ void check_reap(struct weird *w)
 		n_runs--;
 		uv_close((uv_handle_t *)&r->poll, on_closed);
 	}
+}
+
+int check_is_child(pid_t pid)
+{
+	LIST_FOR(it, &runs)
+		if (LIST_ENTRY(it, struct check_run, all)->pid == pid)
+			return 1;
+	return 0;
+}
+
+void check_stop(void)
+{
+	LIST_FOR(it, &runs)
+		kill(LIST_ENTRY(it, struct check_run, all)->pid, SIGKILL);
 }
 
 void cmd_check(struct call *c)

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,8 +29,6 @@
 #define KILL_MS 5000u
 #define MONITOR_DRAIN_MS 2000u
 #define CONFIG_RETRY_MS 5000u	/* exit 78 or 81: not respawned hot */
-#define TRIAL_MS 500u
-#define TRIAL_NS (10 * CLOCK_S)
 #define CAPTURED_MAX (16u * 1024)
 #define OOM_SCORE 100
 
@@ -114,6 +111,11 @@ static void on_message(struct child *c, const struct heritage_msg *m, int fd)
 	switch (m->type) {
 	case HERITAGE_READY:
 		c->is_degraded = (int)m->arg;
+		if (c->state == STATE_draining && !child_is_monitor(c)) {
+			/* asked while it was starting: it may have work by now */
+			c->has_termed = 0;
+			arm(c, c->w->gen->s.options.workers.drain_timeout);
+		}
 		child_event(c, REAP_SAID_READY);
 		children_balance(c->w);
 		break;
@@ -298,6 +300,8 @@ static int child_spawn(struct child *c, struct generation *g)
 	int log_end = -1, channel_end = -1;
 	pid_t pid;
 
+	if (w->stopping)
+		return -ECANCELED;
 	snprintf(number, sizeof(number), "%u", c->number);
 	snprintf(parent, sizeof(parent), "%d", (int)getpid());
 	snprintf(listeners, sizeof(listeners), "%u", w->n_listeners);
@@ -325,7 +329,8 @@ static int child_spawn(struct child *c, struct generation *g)
 	}
 	c->pid = pid;
 	c->started_ns = clock_mono_ns();
-	c->is_degraded = c->is_unready_kill = c->has_termed = c->exit_code = 0;
+	c->is_degraded = c->is_wanted = c->has_termed = c->exit_code = 0;
+	c->was_ready = c->is_counted = c->waits_for_trial = 0;
 	c->is_trial = !child_is_monitor(c) && w->pool.is_open;
 	atomic_fetch_add(&row->incarnation, 1);
 	log_debug("%s started, pid %d, generation %u", child_name(c, name), (int)pid, g->number);
@@ -333,48 +338,40 @@ static int child_spawn(struct child *c, struct generation *g)
 	return 0;
 }
 
-/* While the pool's breaker is open, one child at a time is tried. */
-static int may_spawn(const struct child *c)
-{
-	const struct weird *w = c->w;
-
-	if (child_is_monitor(c) || !w->pool.is_open)
-		return 1;
-	for (unsigned i = 0; i < w->n_numbers; i++) {
-		const struct child *o = &w->children[i];
-
-		if (o != c && o->pid && o->is_trial &&
-		    (o->state == STATE_starting || o->state == STATE_ready))
-			return 0;
-	}
-	return 1;
-}
-
 /* ---- the table's answers ---- */
 
 static void back_off(struct child *c)
 {
-	struct board_row *row = child_row(c);
-	uint64_t now = clock_mono_ns(), ms;
-	uint32_t random = 0;
 	char name[32];
 
-	if (now - c->started_ns > 30 * CLOCK_S)
-		c->deaths = 0;
-	c->deaths++;
-	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
-		random = (uint32_t)now;
-	ms = reap_backoff_ms(c->deaths, random);
-	if ((c->exit_code == EXIT_CONFIG || c->exit_code == EXIT_HERITAGE) && ms < CONFIG_RETRY_MS)
-		ms = CONFIG_RETRY_MS;
-	atomic_fetch_add(&row->restarts, 1);
-	if (!child_is_monitor(c) && reap_pool_crash(&c->w->pool, now))
-		log_error("more than %d crashes within 30 s: one worker at a time is tried until "
-			  "one lives for 10 s", REAP_POOL_CRASHES);
-	if (ms)
-		log_info("%s starts again in %llu ms", child_name(c, name),
-			 (unsigned long long)ms);
-	arm(c, ms);
+	c->wait_ms = respawn_wait_ms(c);
+	if (c->wait_ms)
+		log_info("%s starts again in %llu ms", child_name(c, name), (unsigned long long)c->wait_ms);
+	arm(c, c->wait_ms);
+}
+
+/* A spare number takes its place at once; not so when too many have died, then it waits for its own. */
+static void dump(struct child *c)
+{
+	kill(c->pid, SIGABRT);
+	c->wait_ms = respawn_wait_ms(c);
+	c->is_wanted = c->wait_ms != 0;
+	arm(c, DUMP_MS);
+}
+
+static void start_again(struct child *c)
+{
+	c->waits_for_trial = !child_is_monitor(c) && !respawn_may_start(c->w);
+	if (c->waits_for_trial)
+		return;
+	if (child_spawn(c, c->w->spawn_gen))
+		arm(c, CONFIG_RETRY_MS);
+}
+
+void child_wake(struct child *c)
+{
+	if (c->state == STATE_backoff)
+		arm(c, 0);
 }
 
 static void announce(struct child *c)
@@ -383,6 +380,7 @@ static void announce(struct child *c)
 	char name[32];
 
 	uv_timer_stop(&c->timer);
+	c->was_ready = 1;
 	log_info("%s is ready%s, pid %d, %llu ms after its start", child_name(c, name),
 		 c->is_degraded ? " but degraded (a database is not reachable)" : "", (int)c->pid,
 		 (unsigned long long)((clock_mono_ns() - c->started_ns) / CLOCK_MS));
@@ -396,7 +394,6 @@ static void announce(struct child *c)
 static void release(struct child *c)
 {
 	uv_timer_stop(&c->timer);
-	c->deaths = 0;
 	if (c->w->stopping)
 		stop_check(c->w);
 }
@@ -405,7 +402,7 @@ static void not_ready_in_time(struct child *c)
 {
 	char name[32], why[128];
 
-	c->is_unready_kill = 1;
+	c->is_wanted = 1;
 	snprintf(why, sizeof(why), "was not ready within ready_timeout");
 	log_error("%s (pid %d) %s", child_name(c, name), (int)c->pid, why);
 	reload_child_failed(c->w, c, why);
@@ -427,8 +424,9 @@ static void act(struct child *c, enum reap_action action, enum slot_state was)
 		break;
 	case REAP_DRAIN:
 		child_send(c, HERITAGE_DRAIN, 0);
-		/* A stop has a clock of its own; patient ones get drain_timeout as well. */
-		arm(c, child_is_monitor(c) ? MONITOR_DRAIN_MS : o->drain_timeout);
+		/* A stop has a clock of its own; patient ones get drain_timeout as well. Who is only starting has
+		 * nothing to finish, and may not listen. */
+		arm(c, child_is_monitor(c) || was == STATE_starting ? MONITOR_DRAIN_MS : o->drain_timeout);
 		break;
 	case REAP_TERM:
 		log_warn("%s (pid %d) is still draining: SIGTERM", child_name(c, name), (int)c->pid);
@@ -437,8 +435,7 @@ static void act(struct child *c, enum reap_action action, enum slot_state was)
 		arm(c, TERM_MS);
 		break;
 	case REAP_DUMP:
-		kill(c->pid, SIGABRT);
-		arm(c, DUMP_MS);
+		dump(c);
 		break;
 	case REAP_KILL:
 		kill(c->pid, SIGKILL);
@@ -454,13 +451,9 @@ static void act(struct child *c, enum reap_action action, enum slot_state was)
 		back_off(c);
 		break;
 	case REAP_SPAWN:
-		if (!may_spawn(c))
-			arm(c, TRIAL_MS);
-		else if (child_spawn(c, c->w->spawn_gen))
-			arm(c, CONFIG_RETRY_MS);
+		start_again(c);
 		break;
 	case REAP_FREE:
-	case REAP_FREE_CRASHED:
 		release(c);
 		break;
 	}
@@ -471,6 +464,9 @@ static void child_event(struct child *c, enum reap_event event)
 	struct reap_cell cell = reap_step(c->state, event);
 	enum slot_state was = c->state;
 
+	/* Nobody starts again while weird leaves, whoever was asked or not. */
+	if (c->w->stopping && cell.next == STATE_backoff)
+		cell = (struct reap_cell){STATE_empty, REAP_FREE};
 	if (cell.next != was)
 		set_state(c, cell.next);
 	act(c, cell.action, was);
@@ -478,7 +474,7 @@ static void child_event(struct child *c, enum reap_event event)
 
 void child_ask(struct child *c)
 {
-	c->is_unready_kill = 0;
+	c->is_wanted = 0;
 	child_event(c, REAP_ASKED);
 }
 
@@ -546,10 +542,26 @@ static void child_died(struct child *c, int status)
 	if (was_unready)
 		reload_child_failed(w, c, why);
 	generation_unref(&c->gen);
-	child_event(c, is_ok			      ? REAP_EXIT_OK
-		       : was == STATE_killing && c->is_unready_kill ? REAP_EXIT_BACK
-								    : REAP_EXIT_BAD);
+	child_event(c, is_ok && !c->is_wanted	      ? REAP_EXIT_OK
+		       : c->is_wanted		      ? REAP_EXIT_BACK
+						      : REAP_EXIT_BAD);
 	reload_changed(w);
+}
+
+/* Process 1, and whoever is a subreaper, inherits what others leave behind. */
+static void reap_adopted(const struct weird *w)
+{
+	for (;;) {
+		siginfo_t si = {0};
+
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) || !si.si_pid)
+			return;
+		for (unsigned i = 0; i <= w->n_numbers; i++)
+			if (w->children[i].pid == si.si_pid)
+				return;		/* it has died this moment, its own SIGCHLD is under way */
+		if (check_is_child(si.si_pid) || waitpid(si.si_pid, NULL, WNOHANG) != si.si_pid)
+			return;
+	}
 }
 
 void children_reap(struct weird *w)
@@ -562,6 +574,8 @@ void children_reap(struct weird *w)
 		if (c->pid && waitpid(c->pid, &status, WNOHANG) == c->pid)
 			child_died(c, status);
 	}
+	check_reap(w);
+	reap_adopted(w);
 	children_balance(w);
 	if (w->stopping)
 		stop_check(w);
@@ -600,7 +614,7 @@ struct child *children_start(struct weird *w, struct generation *g)
 		struct child *c = &w->children[i];
 
 		if (c->state == STATE_empty)
-			return may_spawn(c) && child_spawn(c, g) == 0 ? c : NULL;
+			return child_spawn(c, g) == 0 ? c : NULL;
 	}
 	log_error("no worker number is free");
 	return NULL;
@@ -637,10 +651,11 @@ void children_balance(struct weird *w)
 	for (unsigned i = 0; i < w->n_numbers; i++) {
 		c = &w->children[i];
 		n += c != candidate && (c->state == STATE_starting || c->state == STATE_ready ||
-					c->state == STATE_backoff);
+					c->state == STATE_backoff || c->is_wanted);
 	}
+	respawn_wake(w);
 	for (; n < target; n++)
-		if (!children_start(w, w->spawn_gen))
+		if (!respawn_may_start(w) || !children_start(w, w->spawn_gen))
 			break;
 	for (; n > target && !reload_is_active(w); n--)
 		if ((c = surplus(w)) != NULL)
@@ -657,13 +672,7 @@ void children_judge(struct weird *w, uint64_t now_ns)
 		char name[32];
 
 		c->given = 0;
-		if (c->is_trial && c->state == STATE_ready && now_ns - c->started_ns > TRIAL_NS) {
-			c->is_trial = 0;
-			if (w->pool.is_open)
-				log_info("%s has lived for 10 s: workers start normally again",
-					 child_name(c, name));
-			reap_pool_close(&w->pool);
-		}
+		respawn_judge_trial(c, now_ns);
 		if (c->state != STATE_ready || !beat || beat >= now_ns || now_ns - beat < limit ||
 		    now_ns < w->no_judging_until_ns)
 			continue;

@@ -154,7 +154,6 @@ static void on_signal(uv_signal_t *h, int sig)
 	switch (sig) {
 	case SIGCHLD:
 		children_reap(w);
-		check_reap(w);
 		break;
 	case SIGTERM:
 		weird_stop(w, w->stopping == STOP_GRACEFUL ? STOP_FAST : STOP_GRACEFUL);
@@ -176,12 +175,32 @@ static void on_signal(uv_signal_t *h, int sig)
 	}
 }
 
+static const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+
+/* Until the loop can act on them: their default would end weird in the middle of its start. */
+static void hold_signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		sigaddset(&set, wanted[i]);
+	pthread_sigmask(how, &set, NULL);
+}
+
+/* What has been asked of a weird that is still starting. */
+static int is_stop_asked(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 &&
+	       (sigismember(&set, SIGTERM) || sigismember(&set, SIGINT) || sigismember(&set, SIGQUIT));
+}
+
 static int take_signals(struct weird *w)
 {
-	static const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
 	int r = 0;
 
-	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < ARRAY_LEN(wanted) && !r; i++) {
 		uv_signal_t *s = &w->signals[w->n_signals++];
 
@@ -339,6 +358,11 @@ static void make_sure_of_012(void)
 		close(fd);
 }
 
+static void on_warm(uv_work_t *work)
+{
+	(void)work;
+}
+
 static int start(struct weird *w, struct err *e)
 {
 	const struct options *o = &w->gen->s.options;
@@ -359,6 +383,9 @@ static int start(struct weird *w, struct err *e)
 		return err_set(e, E_io, "out of descriptors");
 	reload_init(w);
 	generation_publish(w->gen, &w->region);
+	/* The pool's threads are made now, that they hold the signals back for good. */
+	if (uv_queue_work(w->loop, &w->warm, on_warm, NULL))
+		return err_set(e, E_io, "no threads");
 	if (logs_adopt_self(w->logs))
 		return err_set(e, E_io, "no pipe for the log");
 	uv_timer_init(w->loop, &w->tick);
@@ -379,8 +406,10 @@ static void close_rest(uv_handle_t *h, void *arg)
 
 static void end(struct weird *w)
 {
+	hold_signals(SIG_BLOCK);	/* with the loop goes what acts on them; none of them may change the status now */
 	log_info("weird ends");
 	stop_answer(w);
+	check_stop();
 	control_close(w);
 	handover_done(w);
 	for (unsigned i = 0; i < w->n_listeners; i++)
@@ -415,7 +444,7 @@ static int run(struct weird *w)
 	o = &w->gen->s.options;
 	log_set_level((enum log_level)o->log.level);
 	code = refuse_second(w);
-	if (code)
+	if (code || is_stop_asked())
 		return code;
 	w->loop = uv_default_loop();
 	w->started_ns = clock_mono_ns();
@@ -438,8 +467,13 @@ static int run(struct weird *w)
 	for (unsigned i = 0; i < w->n_listeners; i++)
 		log_info("listening at %s%s", w->listeners[i].address,
 			 w->listeners[i].was_inherited ? " (inherited)" : "");
-	children_balance(w);
-	uv_run(w->loop, UV_RUN_DEFAULT);
+	if (is_stop_asked()) {
+		log_info("asked to stop before the first worker was started");
+	} else {
+		hold_signals(SIG_UNBLOCK);
+		children_balance(w);
+		uv_run(w->loop, UV_RUN_DEFAULT);
+	}
 	end(w);
 	return w->exit_code;
 }
@@ -455,6 +489,9 @@ int main(int argc, char **argv)
 	const char *conf = WEIR_SYSCONFDIR "/weir/weir.conf", *what = NULL;
 	int c, is_test = 0, is_offline = 0, is_print = 0;
 
+	hold_signals(SIG_BLOCK);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);	/* nothing yet, and no reason to die */
 	while ((c = getopt_long(argc, argv, "c:tTVhx:", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
@@ -488,6 +525,8 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
+	if (what || is_test || is_print)
+		hold_signals(SIG_UNBLOCK);
 	if (what)
 		return validate_describe(what);
 	if (is_test)

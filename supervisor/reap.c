@@ -46,8 +46,8 @@ static const struct reap_cell table[STATE_COUNT][REAP_EVENTS] = {
 	[STATE_dumping] = {
 		STAY(dumping),
 		[REAP_EXIT_OK] = TO(empty, FREE),
-		[REAP_EXIT_BAD] = TO(empty, FREE_CRASHED),
-		[REAP_EXIT_BACK] = TO(empty, FREE_CRASHED),
+		[REAP_EXIT_BAD] = TO(empty, FREE),
+		[REAP_EXIT_BACK] = TO(backoff, BACK_OFF),
 		[REAP_TIMER] = TO(killing, KILL),
 	},
 	[STATE_killing] = {
@@ -72,35 +72,30 @@ struct reap_cell reap_step(enum slot_state state, enum reap_event event)
 	return table[state][event];
 }
 
-uint64_t reap_backoff_ms(unsigned deaths, uint32_t random)
+uint64_t reap_pool_death(struct reap_pool *p, uint64_t now_ns, int was_ready, uint32_t random, int *ret_opened)
 {
+	const unsigned size = ARRAY_LEN(p->at_ns);
+	const uint64_t most = was_ready ? 1000 : 5000;
 	uint64_t ms;
 
-	if (deaths <= 1)
-		return 0;
-	ms = deaths - 2 >= 6 ? 5000 : 100ull << (deaths - 2);
-	if (ms > 5000)
-		ms = 5000;
-	return ms * 4 / 5 + ms * 2 / 5 * (random % 1001) / 1000;
-}
-
-int reap_pool_crash(struct reap_pool *p, uint64_t now_ns)
-{
-	unsigned size = ARRAY_LEN(p->at_ns);
-	uint64_t oldest;
-
+	*ret_opened = 0;
 	p->at_ns[p->n++ % size] = now_ns;
-	if (p->n < size)
+	if (p->n < size || now_ns - p->at_ns[p->n % size] > 30 * CLOCK_S) {
+		p->beyond = 0;
 		return 0;
-	oldest = p->at_ns[p->n % size];
-	if (p->is_open || now_ns - oldest > 30 * CLOCK_S)
-		return 0;
+	}
+	*ret_opened = !p->is_open;
 	p->is_open = 1;
-	return 1;
+	ms = p->beyond < 6 ? 100ull << p->beyond : most;
+	if (ms < most)
+		p->beyond++;
+	else
+		ms = most;
+	return ms - ms / 5 * (random % 1001) / 1000;
 }
 
 void reap_pool_close(struct reap_pool *p)
 {
 	p->is_open = 0;
-	p->n = 0;
+	p->beyond = 0;
 }

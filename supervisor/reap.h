@@ -14,7 +14,7 @@ enum reap_event {
 	REAP_ASKED,		/* asked to go: reload, scale, stop */
 	REAP_EXIT_OK,		/* exit status 0 */
 	REAP_EXIT_BAD,		/* any other status, or a signal */
-	REAP_EXIT_BACK,		/* was killed because it did not get ready, and is still wanted */
+	REAP_EXIT_BACK,		/* was killed, for not getting ready or for a hang, and is still wanted */
 	REAP_TIMER,		/* the state's time is over */
 	REAP_TIMER_AGAIN,	/* DRAINING only: the time that SIGTERM gave is over too */
 	REAP_LATE,		/* its heartbeat stopped */
@@ -32,8 +32,7 @@ enum reap_action {
 	REAP_ALARM,		/* SIGKILL does not help: the number is lost until reaped */
 	REAP_BACK_OFF,		/* died unasked: count, wait, start again */
 	REAP_SPAWN,		/* the wait is over */
-	REAP_FREE,		/* gone as asked */
-	REAP_FREE_CRASHED	/* gone, and it counts as a crash */
+	REAP_FREE		/* gone as asked, or replaced already */
 };
 
 struct reap_cell {
@@ -43,20 +42,21 @@ struct reap_cell {
 
 struct reap_cell reap_step(enum slot_state state, enum reap_event event);
 
-/* How long a child that died waits: 0 the first time, then 100 ms · 2^n up to 5 s, ± 20 % by
- * random (any value). deaths counts those since it last lived for 30 s, this one included. */
-uint64_t reap_backoff_ms(unsigned deaths, uint32_t random);
-
-/* Crashes of the whole pool: more than 5 within 30 s opens the breaker, and only one child at a time is
- * tried until one has lived for 10 s. */
-#define REAP_POOL_CRASHES 5
+/* Deaths of the workers taken together; weir-monitor has a pool of its own. A worker that hangs has died.
+ * The first 5 within 30 s are replaced at once. Beyond that each waits twice as long as the one before, from
+ * 100 ms up to 1 s for one that had been ready and up to 5 s for one that never was, less at most 20 % by
+ * random (any value); and the pool's breaker is open: workers start one after the other, until one of these
+ * has lived for 10 s. */
+#define REAP_POOL_DEATHS 5
 struct reap_pool {
-	uint64_t at_ns[REAP_POOL_CRASHES + 1];	/* ring */
+	uint64_t at_ns[REAP_POOL_DEATHS + 1];	/* ring */
 	unsigned n;
+	unsigned beyond;	/* in a row, each more than 5 within 30 s */
 	int is_open;
 };
-/* 1 when this crash opened it. */
-int reap_pool_crash(struct reap_pool *p, uint64_t now_ns);
+/* One died: how long its replacement waits, in ms. *ret_opened: 1 when this death opened the breaker. */
+uint64_t reap_pool_death(struct reap_pool *p, uint64_t now_ns, int was_ready, uint32_t random, int *ret_opened);
+/* One has lived. What it remembers of deaths within 30 s stays. */
 void reap_pool_close(struct reap_pool *p);
 
 #endif

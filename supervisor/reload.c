@@ -282,6 +282,7 @@ static void commit(struct reload *r)
 	if (strcmp(log->file, old->s.options.log.file) && logs_open(w->logs, log->file, &e))
 		errs_warn(&r->errs, NULL, 0, 0, "%s", e.text);
 	generation_unref(&old);
+	respawn_forget(w);
 	r->phase = MONITOR;
 	if (monitor->state == STATE_ready || monitor->state == STATE_starting)
 		child_ask(monitor);
@@ -419,12 +420,23 @@ void reload_child_failed(struct weird *w, struct child *c, const char *why)
 		return;
 	}
 	/* Answered from the loop: only then the candidate's number is out of the count. */
-	c->is_unready_kill = 0;
+	c->is_wanted = 0;
 	r->phase = FAILED;
 	uv_timer_start(&r->timer, on_candidate_failed, 0, 0);
 }
 
 /* ---- reading ---- */
+
+/* Everybody who waited has been answered; what was begun is nobody's. */
+static void drop_next(struct reload *r)
+{
+	r->phase = IDLE;
+	r->candidate = NULL;
+	r->w->spawn_gen = r->w->gen;
+	generation_unref(&r->next);
+	errs_done(&r->errs);
+	errs_init(&r->errs);
+}
 
 static void on_read(uv_work_t *work)
 {
@@ -451,8 +463,12 @@ static void on_read_done(uv_work_t *work, int status)
 	struct weird *w = r->w;
 	struct err e;
 
-	if (status || w->stopping) {
-		set_failure(r, 0, "weird is stopping");
+	if (w->stopping) {
+		drop_next(r);
+		return;
+	}
+	if (status) {
+		set_failure(r, 0, "the files could not be read: %s", uv_strerror(status));
 		finish(r, 0);
 		return;
 	}
@@ -504,6 +520,7 @@ void reload_request(struct weird *w, const struct asker *asker)
 	struct reload *r = w->reload;
 
 	if (w->stopping) {
+		log_info("reload: not now, weird is stopping");
 		if (asker)
 			control_answer(w, asker, CTL_FAILED, "weird is stopping", (struct slice){0});
 		return;
@@ -529,6 +546,12 @@ void reload_abort(struct weird *w)
 		control_answer(w, &r->later[i], CTL_FAILED, "weird is stopping", (struct slice){0});
 	r->n_askers = r->n_later = 0;
 	r->is_wanted_again = 0;
+	uv_timer_stop(&r->timer);
+	if (r->phase != IDLE)
+		log_info("reload: given up while %s, weird is stopping", reload_phase(w));
+	/* While files are read a thread writes into the new generation: on_read_done drops it. */
+	if (r->phase != IDLE && r->phase != READING)
+		drop_next(r);
 }
 
 void reload_init(struct weird *w)

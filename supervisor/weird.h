@@ -52,10 +52,13 @@ struct child {
 	struct log_source *log;
 	uv_timer_t timer;
 	uint64_t started_ns;
-	unsigned deaths;	/* since it last lived for 30 s */
 	unsigned given;		/* connections given since the last heartbeat round */
 	int is_degraded;
-	int is_unready_kill;	/* KILLING because it did not get ready */
+	int is_wanted;		/* DUMPING or KILLING: starts again in this number, nobody has taken its place */
+	int was_ready;
+	int is_counted;		/* its death is: as a hang */
+	uint64_t wait_ms;	/* until it starts again */
+	int waits_for_trial;	/* BACKOFF: only because another one is being tried */
 	int has_termed;		/* DRAINING: SIGTERM was sent */
 	int is_trial;		/* the one child tried while the pool's breaker is open */
 	int exit_code;		/* announced by HERITAGE_FAILED, for the log */
@@ -87,11 +90,12 @@ struct weird {
 	struct logs *logs;
 	int log_level_override;		/* by `log level`, -1 none */
 
-	struct reap_pool pool;
+	struct reap_pool pool, monitor_pool;
 	uv_timer_t tick;
 	uint64_t ticks, last_tick_ns, no_judging_until_ns;
 	uv_signal_t signals[8];
 	unsigned n_signals;
+	uv_work_t warm;
 
 	enum stopping stopping;
 	uv_timer_t stop_timer;
@@ -142,6 +146,19 @@ unsigned children_target(const struct weird *w);
 void children_pause_leaving(struct weird *w, int on);
 void child_send(struct child *c, unsigned type, uint32_t arg);
 
+/* The wait is over: by its timer, by a trial's end, by a reload that brought something new. */
+void child_wake(struct child *c);
+
+/* respawn.c: when what died is started again. */
+/* It died or hangs: how long until it starts again, in ms. Counted once for a process. */
+uint64_t respawn_wait_ms(struct child *c);
+int respawn_may_start(const struct weird *w);
+/* Who waits for a trial that is over, one way or the other, goes next. */
+void respawn_wake(struct weird *w);
+void respawn_judge_trial(struct child *c, uint64_t now_ns);
+/* What runs now is not what died: nobody waits for what it did. */
+void respawn_forget(struct weird *w);
+
 /* handover.c: parked connections of children that leave. */
 void handover_take(struct weird *w, struct child *from, int fd);
 void handover_tick(struct weird *w);
@@ -164,5 +181,8 @@ void reload_changed(struct weird *w);
 
 /* check.c: `weird -t` as a child, for the control socket. */
 void check_reap(struct weird *w);
+int check_is_child(pid_t pid);
+/* Ends those under way; nobody waits for them. */
+void check_stop(void);
 
 #endif

@@ -27,7 +27,7 @@ static const struct {
 	  T(empty, FREE), T(draining, TERM), T(killing, KILL), T(draining, IGNORE)}},
 	{STATE_dumping,
 	 {T(dumping, IGNORE), T(dumping, IGNORE), T(dumping, IGNORE), T(empty, FREE),
-	  T(empty, FREE_CRASHED), T(empty, FREE_CRASHED), T(killing, KILL), T(dumping, IGNORE),
+	  T(empty, FREE), T(backoff, BACK_OFF), T(killing, KILL), T(dumping, IGNORE),
 	  T(dumping, IGNORE)}},
 	{STATE_killing,
 	 {T(killing, IGNORE), T(killing, IGNORE), T(killing, IGNORE), T(empty, FREE), T(empty, FREE),
@@ -66,42 +66,49 @@ Test(reap, never_leaves_a_process_unwatched)
 		}
 }
 
-Test(reap, backs_off_at_once_then_doubling_to_five_seconds)
+/* 7.40: at once for at most 5 deaths in 30 s, then 100 ms · 2^n up to 1 s for one that had been ready, 5 s else. */
+Test(reap, replaces_five_at_once_then_waits_twice_as_long_each_time)
 {
-	static const uint64_t base[] = {0, 100, 200, 400, 800, 1600, 3200, 5000, 5000};
+	static const uint64_t never[] = {0, 0, 0, 0, 0, 100, 200, 400, 800, 1600, 3200, 5000, 5000};
+	static const uint64_t once[] = {0, 0, 0, 0, 0, 100, 200, 400, 800, 1000, 1000, 1000, 1000};
 
-	for (unsigned n = 1; n <= ARRAY_LEN(base); n++)
+	for (int was_ready = 0; was_ready <= 1; was_ready++)
 		for (uint32_t r = 0; r < 3000; r += 7) {
-			uint64_t ms = reap_backoff_ms(n, r);
+			struct reap_pool p = {0};
+			int opened;
 
-			cr_expect(ms >= base[n - 1] * 4 / 5 && ms <= base[n - 1] * 6 / 5, "%u: %lu", n,
-				  (unsigned long)ms);
+			for (unsigned n = 0; n < ARRAY_LEN(never); n++) {
+				uint64_t want = was_ready ? once[n] : never[n];
+				uint64_t ms = reap_pool_death(&p, (1000 + n) * CLOCK_S, was_ready, r, &opened);
+
+				cr_expect(ms >= want * 4 / 5 && ms <= want, "%u: %lu", n, (unsigned long)ms);
+				cr_expect_eq(opened, n == REAP_POOL_DEATHS, "it is said once");
+				cr_expect_eq(p.is_open, n >= REAP_POOL_DEATHS);
+			}
 		}
-	cr_expect_leq(reap_backoff_ms(4000000000u, UINT32_MAX), 6000);
-	cr_expect_lt(reap_backoff_ms(5, 0), reap_backoff_ms(5, 1000));
 }
 
-Test(reap, opens_the_pool_at_the_sixth_crash_within_thirty_seconds)
+Test(reap, does_not_forget_deaths_when_one_has_lived)
 {
 	struct reap_pool p = {0};
-	uint64_t now = 1000 * CLOCK_S;
+	int opened;
 
-	for (int i = 0; i < REAP_POOL_CRASHES; i++)
-		cr_expect_eq(reap_pool_crash(&p, now += CLOCK_S), 0);
-	cr_expect_eq(reap_pool_crash(&p, now += CLOCK_S), 1);
-	cr_expect(p.is_open);
-	cr_expect_eq(reap_pool_crash(&p, now += CLOCK_S), 0, "it is said once");
+	for (unsigned i = 0; i < 8; i++)
+		(void)reap_pool_death(&p, 1000 * CLOCK_S + i, 0, 0, &opened);
 	reap_pool_close(&p);
 	cr_expect_not(p.is_open);
-	cr_expect_eq(reap_pool_crash(&p, now += CLOCK_S), 0, "and starts over");
+	cr_expect_eq(reap_pool_death(&p, 1012 * CLOCK_S, 1, 0, &opened), 100, "still more than 5 within 30 s");
+	cr_expect(opened);
+	cr_expect_eq(reap_pool_death(&p, 1050 * CLOCK_S, 1, 0, &opened), 0, "and then not any more");
 }
 
 Test(reap, takes_slow_crashes_for_what_they_are)
 {
 	struct reap_pool p = {0};
 	uint64_t now = 1000 * CLOCK_S;
+	int opened;
 
 	for (int i = 0; i < 100; i++)
-		cr_expect_eq(reap_pool_crash(&p, now += 7 * CLOCK_S), 0);
+		cr_expect_eq(reap_pool_death(&p, now += 7 * CLOCK_S, i & 1, 0, &opened), 0);
 	cr_expect_not(p.is_open);
 }

@@ -1,0 +1,216 @@
+"""Any order given in any phase of any other ends as the later one says; deaths are replaced as promised."""
+
+import os
+import random
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from weirtest.base import PATIENCE, built, children_of, temp_dir, wait_for
+from weirtest.weir import Site, Weird, wait_gone
+
+ENDPOINTS = {"one": "-- @route GET /one\n-- @returns value\nSELECT 1 AS n\n",
+             "nap": "-- @route GET /nap\n-- @returns value\n-- @timeout 10s\nSELECT pg_sleep(1.5)::text AS n\n"}
+TWO = {"workers": {"min": 2, "max": 2}}
+
+
+def ready(w, n):
+    return wait_for(lambda: len(w.workers("ready")) == n and w.workers("ready"), 15, f"{n} workers to be ready")
+
+
+def fake_libexec(worker):
+    d = temp_dir("libexec")
+    (d / "weir-worker").write_text("#!/bin/sh\n" + worker)
+    (d / "weir-worker").chmod(0o755)
+    (d / "weir-monitor").symlink_to(built("workers/weir-monitor"))
+    return d
+
+
+def order(w, what):
+    if isinstance(what, signal.Signals):
+        os.kill(w.pid, what)
+        return
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(str(w.control))
+    s.sendall(what.encode() + b"\n")
+    w.clients.append(s)
+
+
+def later(seconds):
+    until = time.monotonic() + seconds
+    wait_for(lambda: time.monotonic() >= until, seconds + 1, interval=min(0.001, seconds or 0.001))
+
+
+STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, "stop", "stop fast"]
+
+
+@pytest.mark.parametrize("first", [signal.SIGHUP, "reload", "two reloads"])
+def test_a_stop_in_any_phase_of_a_reload_is_obeyed(weir, first):
+    """7.39: TERM, INT, QUIT or stop 0-120 ms behind a reload: all gone within the grace, status 0, nobody started."""
+    dice = random.Random(739)
+    w = weir(endpoints=ENDPOINTS, options={**TWO, "log": {"level": "debug"}})
+    for n in range(10):
+        if n:
+            w.start()
+        w.clients = []
+        ready(w, 2)
+        mark = len(w.log_text())
+        for what in ["reload", "reload"] if first == "two reloads" else [first]:
+            order(w, what)
+        later(dice.random() * 0.12)
+        seen = set(children_of(w.pid))
+        stop = STOPS[n % len(STOPS)]
+        begin = time.monotonic()
+        order(w, stop)
+        assert w.proc.popen.wait(20 * PATIENCE) == 0, w.log_text()[mark:]
+        assert time.monotonic() - begin < 4 * PATIENCE, w.log_text()[mark:]
+        said = w.log_text()[mark:]
+        assert "SIGKILL" not in said and "left unasked" not in said
+        assert " started, pid " not in said.partition("stopping")[2], said
+        wait_gone(seen, 1)
+        for c in w.clients:
+            c.settimeout(5)
+            assert c.recv(4096)[:1] in (b"3", b"4", b"6", b""), "each asker is answered"
+            c.close()
+
+
+@pytest.mark.parametrize("first, second", [
+    (signal.SIGTERM, signal.SIGHUP), ("stop", "reload"), (signal.SIGTERM, signal.SIGUSR1), (signal.SIGQUIT, signal.SIGTERM),
+    (signal.SIGTERM, "stop"), ("stop", "stop fast"), (signal.SIGINT, signal.SIGTERM), (signal.SIGQUIT, "log level debug"),
+    (signal.SIGUSR2, signal.SIGTERM), ("check offline", signal.SIGTERM)])
+def test_an_order_during_a_stop(weir, first, second):
+    """7.39: weird goes on leaving whatever is asked of it; a harder stop makes it faster."""
+    w = weir(endpoints=ENDPOINTS, options=TWO)
+    w.clients = []
+    ready(w, 2)
+    seen = set(children_of(w.pid))
+    order(w, first)
+    later(0.003)
+    try:
+        order(w, second)
+    except (OSError, ProcessLookupError):
+        pass
+    assert w.proc.popen.wait(20 * PATIENCE) == 0, w.log_text()
+    wait_gone(seen, 2)
+    for c in w.clients:
+        c.close()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_signals_while_it_starts(pg, sig):
+    """7.39, 7.43: HUP and USR1 do not kill a weird that starts, a stop is obeyed with status 0; sockets go with it."""
+    site = Site(pg.conninfo, ENDPOINTS, {"cache": {"memory": "64MiB"}})
+    dice = random.Random(743)
+    for n in range(6):
+        w = Weird(site, wait=False)
+        later(0.01 + dice.random() * 0.05)
+        os.kill(w.pid, sig)
+        if sig in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            assert w.proc.popen.wait(15 * PATIENCE) == 0, w.log_text()[-2000:]
+        else:
+            w.wait_ready()
+            w.clients = []
+            order(w, "stop")
+            assert w.proc.popen.wait(15 * PATIENCE) == 0, w.log_text()[-2000:]
+        assert not list(site.dir.glob("*.sock*"))
+    site.remove()
+
+
+def test_a_worker_that_does_not_listen_while_it_starts_does_not_hold_a_stop_up(weir):
+    """7.39: it has nothing to finish."""
+    d = fake_libexec("trap '' TERM\nwhile :; do sleep 1; done\n")
+    w = weir(endpoints=ENDPOINTS, env={"WEIR_LIBEXEC": str(d)}, wait=False)
+    wait_for(lambda: w.worker_pids(), 5)
+    begin = time.monotonic()
+    os.kill(w.pid, signal.SIGTERM)
+    w.proc.popen.wait(20 * PATIENCE)
+    assert time.monotonic() - begin < 8 * PATIENCE
+
+
+# ---- deaths ----
+
+def without_worker(w, kills, gap):
+    """Kill the only worker again and again; the longest time that nobody was ready for, by weird's own log."""
+    for _ in range(kills):
+        rows = wait_for(lambda: w.workers("ready"), 10, "a worker")
+        os.kill(rows[0]["pid"], signal.SIGKILL)
+        wait_for(lambda: rows[0]["pid"] not in [r["pid"] for r in w.workers("ready")], 5)
+        later(gap)
+    wait_for(lambda: w.workers("ready"), 10, "a worker")
+
+
+def test_seven_deaths_of_a_worker_that_served(weir):
+    """7.40: five within 30 s are replaced at once, further ones after 100 and 200 ms."""
+    w = weir(endpoints=ENDPOINTS, options={"workers": {"min": 1, "max": 1}})
+    without_worker(w, 7, 0.05)
+    waits = [int(line.split(" in ")[1].split()[0]) for line in w.log_text().splitlines() if "starts again in" in line]
+    assert len(waits) == 2 and 80 <= waits[0] <= 100 and 160 <= waits[1] <= 200, waits
+    assert w.metrics()['weir_worker_restarts_total{worker="0"}'] == 7
+
+
+def test_who_waits_for_a_trial_is_woken(weir):
+    """7.40: with two workers killed over and over, both are back as soon as their own waits are over."""
+    w = weir(endpoints=ENDPOINTS, options=TWO)
+    for _ in range(4):
+        pids = [row["pid"] for row in ready(w, 2)]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        wait_gone(pids, 5)
+        wait_for(lambda: not {r["pid"] for r in w.workers("ready")} & set(pids), 5)
+    begin = time.monotonic()
+    ready(w, 2)
+    assert time.monotonic() - begin < 2 * PATIENCE
+    assert "one after the other" in w.log_text()
+
+
+def test_a_hang_is_a_death(weir):
+    """7.19: it is counted as a restart, and a worker that hangs again and again is started again ever more slowly."""
+    w = weir(endpoints=ENDPOINTS, options={"workers": {"min": 1, "max": 2, "hang_timeout": "500ms"}})
+    for n in range(7):
+        pid = wait_for(lambda: w.workers("ready"), 10, "a worker")[0]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        wait_for(lambda: w.log_text().count(" hangs: ") == n + 1, 5)
+        os.kill(pid, signal.SIGCONT)
+        wait_gone([pid], 6)
+    wait_for(lambda: w.workers("ready"), 10, "a worker")
+    restarts = sum(v for k, v in w.metrics().items() if k.startswith("weir_worker_restarts_total"))
+    assert restarts == 7
+    waits = [int(line.split(" in ")[1].split()[0]) for line in w.log_text().splitlines() if "starts again in" in line]
+    assert len(waits) == 2 and waits[0] <= 100 and 160 <= waits[1] <= 200, waits
+
+
+def test_as_process_1_it_reaps_what_is_left_to_it(pg):
+    """7.43: orphans that a container leaves to process 1 do not stay zombies. (A subreaper inherits like process 1.)"""
+    site = Site(pg.conninfo, ENDPOINTS)
+    inherit = "import ctypes,os,sys; ctypes.CDLL(None).prctl(36,1); os.execv(sys.argv[1],sys.argv[1:])"
+    w = Weird(site, wait=False)
+    w.stop()
+    from weirtest.base import Proc
+    w.proc = Proc(["/usr/bin/python3", "-c", inherit, built("supervisor/weird"), "-c", site.conf], site.dir / "log")
+    try:
+        w.wait_ready()
+        d = wait_for(lambda: [p for p in w.worker_pids()], 5)[0]
+        # a grandchild: weird's child `weird -t` runs weir-worker -t; kill the one in the middle of it
+        before = set(children_of(w.pid))
+        for n in range(5):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(str(w.control))
+            s.sendall(b"check\n")
+            middle = wait_for(lambda: set(children_of(w.pid)) - before, 5)
+            for pid in middle:
+                wait_for(lambda: children_of(pid) or not Path(f"/proc/{pid}").exists(), 5, interval=0.001)
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            s.settimeout(5)
+            s.recv(100)
+            s.close()
+        wait_for(lambda: set(children_of(w.pid)) == before, 5, "orphans to be reaped")
+        assert d in before
+    finally:
+        assert w.stop() == 0
+        site.remove()
