@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "lib/base/clock.h"
 #include "lib/conf/errors_fmt.h"
 #include "lib/conf/snapshot.h"
 #include "lib/ctl/dispatch.h"
@@ -23,6 +26,8 @@
 #include "supervisor/spawn.h"
 #include "supervisor/table.h"
 #include "supervisor/weird.h"
+
+#define RUN_MS 10000u
 
 static void print(const struct buf *b, FILE *to)
 {
@@ -109,14 +114,46 @@ static void note_memory(const struct snapshot *s, struct buf *out)
 	buf_addc(out, '\n');
 }
 
-/* Run a program of ours with the given descriptors; its lines are copied to ours, with prefix, as they come. */
-static int run(const char *path, char *const argv[], int snapshot_fd, const char *prefix)
+/* The lines that come, with prefix, to our output. 0 at their end, -1 when they have none by the deadline. */
+static int copy_lines(int fd, const char *prefix, uint64_t deadline_ns)
+{
+	AUTO(buf) struct buf line;
+	char piece[4096];
+	ssize_t n;
+
+	buf_init(&line, 0);
+	for (;;) {
+		uint64_t now = clock_mono_ns();
+		struct pollfd pfd = {.fd = fd, .events = POLLIN};
+		char *end;
+
+		if (now >= deadline_ns)
+			return -1;
+		if (poll(&pfd, 1, (int)((deadline_ns - now) / CLOCK_MS) + 1) <= 0)
+			continue;
+		n = read(fd, piece, sizeof(piece));
+		if (n <= 0)
+			break;
+		buf_add(&line, piece, (size_t)n);
+		while ((end = memchr(line.p, '\n', line.n))) {
+			size_t whole = (size_t)(end - line.p) + 1;
+
+			printf("%s%.*s", prefix, (int)whole, line.p);
+			memmove(line.p, line.p + whole, line.n - whole);
+			line.n -= whole;
+		}
+	}
+	if (line.n)
+		printf("%s%.*s\n", prefix, (int)line.n, line.p);
+	return 0;
+}
+
+/* Run a program of ours with the given descriptors; its lines are copied to ours, with prefix, as they come. It has
+ * deadlines of its own; one that does not keep them is ended. */
+static int run(const char *path, char *const argv[], int snapshot_fd, const char *prefix, uint64_t most_ms)
 {
 	struct spawn s = {.path = path, .argv = argv, .n_fds = snapshot_fd >= 0 ? 5 : 3};
-	int p[2], null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), status;
-	char *line = NULL;
-	size_t cap = 0;
-	FILE *from;
+	int p[2], null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), status, late;
 	pid_t pid;
 
 	if (null_fd < 0 || pipe2(p, O_CLOEXEC))
@@ -128,18 +165,29 @@ static int run(const char *path, char *const argv[], int snapshot_fd, const char
 	pid = spawn_child(&s);
 	close(p[1]);
 	close(null_fd);
-	from = pid > 0 ? fdopen(p[0], "r") : NULL;
-	if (!from) {
+	if (pid <= 0) {
 		close(p[0]);
 		return EXIT_INTERNAL;
 	}
-	while (getline(&line, &cap, from) > 0)
-		printf("%s%s", prefix, line);
-	free(line);
-	fclose(from);
+	late = copy_lines(p[0], prefix, clock_mono_ns() + most_ms * CLOCK_MS);
+	close(p[0]);
+	if (late) {
+		kill(pid, SIGKILL);
+		fprintf(stderr, "weird: %s did not end within %llu s\n", argv[0], (unsigned long long)most_ms / 1000);
+	}
 	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		return EXIT_INTERNAL;
 	return WEXITSTATUS(status);
+}
+
+/* So long may it take to ask them: connecting, describing, the budget. */
+static uint64_t patience_ms(const struct snapshot *s)
+{
+	uint64_t ms = RUN_MS + 20 * (uint64_t)s->endpoints.n;
+
+	for (unsigned i = 0; i < s->options.n_databases; i++)
+		ms += 4 * s->options.databases[i].connect_timeout;
+	return ms;
 }
 
 static int ask_databases(struct snapshot *s)
@@ -166,7 +214,7 @@ static int ask_databases(struct snapshot *s)
 		return EXIT_FAIL;
 	}
 	fflush(stdout);
-	code = run(path, argv, fd, "");
+	code = run(path, argv, fd, "", patience_ms(s));
 	close(fd);
 	if (code == EXIT_TEMPFAIL || code == EXIT_INTERNAL) {
 		printf("statements of databases that are not reachable were skipped\n");
@@ -238,7 +286,7 @@ int validate_version(void)
 	printf("weird %s\nlibuv %s\nlibconfuse %s\njansson %s\n", PACKAGE_VERSION, uv_version_string(),
 	       options_library_version(), jr_library_version());
 	if (spawn_find("weir-worker", path, sizeof(path)) == 0)
-		run(path, argv, -1, "");
+		run(path, argv, -1, "", RUN_MS);
 	return 0;
 }
 

@@ -271,15 +271,15 @@ static void check_ready(struct worker *w)
 			return;
 		}
 		if (ready == -1) {
-			if (!w->said_ready)
-				log_warn("database %s: %s", w->snapshot.options.databases[i].name,
-					 db_pool_why(w->pools[i]));
 			degraded = 1;
 		}
 	}
 	atomic_store_explicit(&w->board->is_degraded, (uint32_t)degraded, memory_order_relaxed);
 	if (w->said_ready)
 		return;
+	for (unsigned i = 0; degraded && i < w->snapshot.options.n_databases; i++)
+		if (w->pools[i] && db_pool_ready(w->pools[i]) == -1)
+			log_warn("database %s: %s", w->snapshot.options.databases[i].name, db_pool_why(w->pools[i]));
 	w->said_ready = 1;
 	say(w, HERITAGE_READY, (uint32_t)degraded, NULL);
 	front_accept(&w->front, 1);

@@ -27,6 +27,7 @@
 #include "lib/ctl/heritage.h"
 #include "lib/http/http_encode.h"
 #include "lib/mc/mc.h"
+#include "workers/threads.h"
 #include "workers/worker.h"
 
 struct args {
@@ -339,6 +340,7 @@ static int serve(struct worker *w, const struct args *a)
 			(void)!heritage_send(w->channel_fd, HERITAGE_FAILED, EXIT_CONFIG, text, -1);
 		return EXIT_CONFIG;
 	}
+	threads_plan(w->snapshot.options.n_databases, DB_MAX_JOBS);
 	if (worker_loop_init(w))
 		return EXIT_HERITAGE;
 	if (tier_open(w, &e)) {

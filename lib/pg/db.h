@@ -185,6 +185,9 @@ unsigned db_pool_waiting(const struct db_pool *p);
 int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, uint64_t since_ns, uint64_t now_ns);
 void **db_conn_watch(struct db_conn *c);	/* the program's handle for this connection */
 
+/* Of a pool at a time: so many connect, and one cancels. */
+#define DB_MAX_CONNECTING 2u
+#define DB_MAX_JOBS (DB_MAX_CONNECTING + 1)
 void db_job_run(struct db_job *job);
 void db_job_done(struct db_job *job, uint64_t now_ns);
 

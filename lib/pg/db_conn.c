@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -617,14 +616,6 @@ static void cancel_over(struct db_conn *c, uint64_t now_ns)
 	}
 }
 
-/* Bytes at the socket that libpq has not read. */
-static unsigned unread(const struct db_conn *c)
-{
-	int n = 0;
-
-	return ioctl(PQsocket(c->pg), FIONREAD, &n) || n < 0 ? 0 : (unsigned)n;
-}
-
 static void say_too_large(struct db_pool *p, struct db_entry *e, uint64_t now_ns)
 {
 	struct db_query *q = e->q;
@@ -711,11 +702,11 @@ int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, u
 		return 0;
 	}
 	if (c->is_partial && readable && !is_read)
-		before = unread(c);
+		before = db_unread(c->pg);
 	if (readable && !is_read && !PQconsumeInput(c->pg))
 		dead = 1;
 	/* what came meanwhile is missed; never is more counted than was read */
-	if (before && !dead && (after = unread(c)) < before) {
+	if (before && !dead && (after = db_unread(c->pg)) < before) {
 		c->partial_bytes += before - after;
 		if (stop_too_large(c, now_ns))
 			return 0;
@@ -853,15 +844,7 @@ void db_conn_cancel(struct db_conn *c, uint64_t now_ns)
 	if (p->conf.has_monitor) {
 		p->conf.ops->wake_monitor(p->conf.ctx);
 	} else {
-		struct db_job *job = calloc(1, sizeof(*job));
-
-		if (!job)
-			abort();
-		job->kind = DB_J_CANCEL;
-		job->pool = p;
-		job->opts = p->conf.opts;
-		job->slot = c->slot;
-		p->conf.ops->run(p->conf.ctx, job);
+		db_job_cancel(p);
 	}
 }
 

@@ -1,12 +1,11 @@
-/* A session, made by a thread that may block: name look-up, TLS, authentication, session settings.
- * PQconnectPoll is driven by our own timer because libpq's connect_timeout is in whole seconds and not
- * applied by PQconnectPoll at all. */
+/* A session, made by a thread that may block until its deadline: name look-up, TLS, authentication, session settings.
+ * PQconnectPoll is driven by our own timer because libpq's connect_timeout is in whole seconds and not applied by
+ * PQconnectPoll at all. Of several hosts or addresses each gets its share of the time, or the first one that is silent
+ * would take all of it: so they are tried here, one by one, and libpq is given an address. */
 #include "config.h"
 
 #include "lib/pg/db_priv.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/conf/options.h"
+#include "lib/pg/db_lookup.h"
 
 void db_one_line(char *out, size_t n, const char *text)
 {
@@ -63,10 +63,23 @@ static int all_loopback(const char *hosts)
 	return 1;
 }
 
-static PGconn *start(const struct opts_database *o, const char *sslmode, int is_replication)
+/* Where to, of what the conninfo says; NULL: as it says. */
+struct place {
+	const char *host, *hostaddr, *port;
+	const char *attrs;	/* target_session_attrs */
+};
+
+static void drop_notice(void *arg, const PGresult *res)
+{
+	(void)arg;
+	(void)res;
+}
+
+static PGconn *start(const struct opts_database *o, const char *sslmode, int is_replication, const struct place *at)
 {
 	/* in front of dbname, so that the conninfo overrides them */
-	const char *keys[16], *values[16];
+	const char *keys[20], *values[20];
+	PGconn *pg;
 	int n = 0;
 
 #define ADD(k, v) (keys[n] = (k), values[n] = (v), n++)
@@ -84,9 +97,33 @@ static PGconn *start(const struct opts_database *o, const char *sslmode, int is_
 		ADD("sslmode", sslmode);
 	if (is_replication)
 		ADD("replication", "database");
+	if (at->host)
+		ADD("host", at->host);
+	if (at->hostaddr)
+		ADD("hostaddr", at->hostaddr);
+	if (at->port)
+		ADD("port", at->port);
+	if (at->attrs)
+		ADD("target_session_attrs", at->attrs);
 #undef ADD
 	keys[n] = values[n] = NULL;
-	return PQconnectStartParams(keys, values, 1);
+	pg = PQconnectStartParams(keys, values, 1);
+	if (pg)
+		PQsetNoticeReceiver(pg, drop_notice, NULL);
+	return pg;
+}
+
+/* What libpq would connect by, with a service file's and the environment's words. Only a start reads those, and this
+ * one cannot be meant: it fails before a name is looked up or a socket is made. */
+static PQconninfoOption *options_of(const struct opts_database *o)
+{
+	const char *keys[] = {"dbname", "ssl_max_protocol_version", NULL}, *values[] = {o->conninfo, "none", NULL};
+	PGconn *pg = PQconnectStartParams(keys, values, 1);
+	PQconninfoOption *all = pg ? PQconninfo(pg) : NULL;
+
+	if (pg)
+		PQfinish(pg);
+	return all;
 }
 
 /* TCP beyond this machine must verify the server. 1 as it is · 0 with verify-full · -1 refuse. An sslmode that
@@ -133,79 +170,31 @@ int db_conninfo_check(const struct opts_database *o, struct buf *ret_why)
 	return rc;
 }
 
-static int rule_of_started(PGconn *pg, const struct opts_database *o, char error[256])
+static int run(PGconn *pg, const char *sql, uint64_t deadline_ns, char error[256])
 {
-	PQconninfoOption *all = PQconninfo(pg);
-	int rc = tls_rule(all, o, error);
-
-	PQconninfoFree(all);
-	return rc;
-}
-
-int db_wait_readable(int fd, uint64_t deadline_ns)
-{
-	for (;;) {
-		uint64_t now = clock_mono_ns();
-		struct pollfd pfd = {.fd = fd, .events = POLLIN};
-		int n;
-
-		if (now >= deadline_ns)
-			return -1;
-		n = poll(&pfd, 1, (int)((deadline_ns - now) / CLOCK_MS) + 1);
-		if (n > 0)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return -1;
-	}
-}
-
-static int drive(PGconn *pg, uint64_t deadline_ns, char error[256])
-{
-	PostgresPollingStatusType want = PGRES_POLLING_WRITING;
-
-	while (want != PGRES_POLLING_OK) {
-		uint64_t now = clock_mono_ns();
-		struct pollfd pfd = {.fd = PQsocket(pg)};
-
-		if (want == PGRES_POLLING_FAILED || PQstatus(pg) == CONNECTION_BAD) {
-			db_one_line(error, 256, PQerrorMessage(pg));
-			return -1;
-		}
-		if (now >= deadline_ns) {
-			snprintf(error, 256, "no answer within connect_timeout");
-			return -1;
-		}
-		pfd.events = want == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-		if (poll(&pfd, 1, (int)((deadline_ns - now) / CLOCK_MS) + 1) > 0)
-			want = PQconnectPoll(pg);
-	}
-	return 0;
-}
-
-static int run(PGconn *pg, const char *sql, char error[256])
-{
-	PGresult *res = PQexec(pg, sql);
+	PGresult *res = PQsendQuery(pg, sql) ? db_result(pg, deadline_ns) : NULL;
 	ExecStatusType st = PQresultStatus(res);
+	int ok = st == PGRES_COMMAND_OK || st == PGRES_TUPLES_OK;
 
-	if (st != PGRES_COMMAND_OK && st != PGRES_TUPLES_OK)
-		db_one_line(error, 256, PQresultErrorMessage(res));
+	if (!ok)
+		db_say(pg, res, error, 256);
 	PQclear(res);
-	return st == PGRES_COMMAND_OK || st == PGRES_TUPLES_OK ? 0 : -1;
+	return ok ? 0 : -1;
 }
 
-static int prepare(PGconn *pg, const char *name, const char *sql, char error[256])
+static int prepare(PGconn *pg, const char *name, const char *sql, uint64_t deadline_ns, char error[256])
 {
-	PGresult *res = PQprepare(pg, name, sql, 0, NULL);
+	PGresult *res = PQsendPrepare(pg, name, sql, 0, NULL) ? db_result(pg, deadline_ns) : NULL;
 	int ok = PQresultStatus(res) == PGRES_COMMAND_OK;
 
 	if (!ok)
-		db_one_line(error, 256, PQresultErrorMessage(res));
+		db_say(pg, res, error, 256);
 	PQclear(res);
 	return ok ? 0 : -1;
 }
 
 /* The session's constants. claims read '' from the start, not NULL. */
-static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane, char error[256])
+static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane, uint64_t deadline_ns, char error[256])
 {
 	struct buf sql;
 	char *zone;
@@ -228,60 +217,161 @@ static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane,
 		buf_addf(&sql, "SET default_transaction_read_only = on; SET statement_timeout = %llu;",
 			 (unsigned long long)o->express_guard);
 	PQfreemem(zone);
-	if (run(pg, buf_str(&sql), error) == 0 && prepare(pg, DB_CONFIG_STMT, DB_CONFIG_SQL, error) == 0 &&
-	    prepare(pg, DB_USER_STMT, DB_USER_SQL, error) == 0 && prepare(pg, DB_CLAIMS_STMT, DB_CLAIMS_SQL, error) == 0 &&
-	    prepare(pg, DB_XID_STMT, DB_XID_SQL, error) == 0)
+	if (run(pg, buf_str(&sql), deadline_ns, error) == 0 &&
+	    prepare(pg, DB_CONFIG_STMT, DB_CONFIG_SQL, deadline_ns, error) == 0 &&
+	    prepare(pg, DB_USER_STMT, DB_USER_SQL, deadline_ns, error) == 0 &&
+	    prepare(pg, DB_CLAIMS_STMT, DB_CLAIMS_SQL, deadline_ns, error) == 0 &&
+	    prepare(pg, DB_XID_STMT, DB_XID_SQL, deadline_ns, error) == 0)
 		rc = 0;
 	buf_done(&sql);
 	return rc;
 }
 
-static PGconn *reach(const struct opts_database *o, int is_replication, int timeout_ms, char error[256],
+/* One attempt after another, until one is good or the time is up. */
+struct attempt {
+	const struct opts_database *o;
+	const char *sslmode;		/* NULL: the conninfo's */
+	int is_replication;
+	uint64_t deadline_ns;
+	char *error;			/* [256]; of all that failed, as far as there is room */
+};
+
+static void add_error(const struct attempt *a, const char *text)
+{
+	size_t n = strlen(a->error);
+
+	if (strstr(a->error, text) == NULL)
+		snprintf(a->error + n, 256 - n, "%s%s", n ? "; " : "", text);
+}
+
+/* A share of what is left, when so many are still to be tried. */
+static uint64_t share_of(const struct attempt *a, unsigned n_left)
+{
+	uint64_t now = clock_mono_ns();
+
+	return now >= a->deadline_ns ? now : now + (a->deadline_ns - now) / n_left;
+}
+
+static PGconn *try_place(const struct attempt *a, const struct place *at, unsigned n_left)
+{
+	PGconn *pg = start(a->o, a->sslmode, a->is_replication, at);
+	char error[256] = "";
+
+	if (pg && db_drive(pg, share_of(a, n_left), error) == 0)
+		return pg;
+	add_error(a, pg ? error : "out of memory");
+	PQfinish(pg);
+	return NULL;
+}
+
+/* n_after: hosts behind this one. */
+static PGconn *try_host(const struct attempt *a, struct place *at, unsigned n_after)
+{
+	struct db_addresses found;
+	char error[256] = "";
+	PGconn *pg = NULL;
+
+	if (at->hostaddr || !at->host || at->host[0] == '/' || at->host[0] == '@')
+		return try_place(a, at, n_after + 1);
+	if (db_lookup(at->host, share_of(a, n_after + 1), &found, error)) {
+		add_error(a, error);
+		return NULL;
+	}
+	for (unsigned i = 0; !pg && i < found.n; i++) {
+		at->hostaddr = found.text[i];
+		pg = try_place(a, at, n_after + found.n - i);
+	}
+	return pg;
+}
+
+static unsigned count_of(const char *list)
+{
+	unsigned n = 1;
+
+	for (; *list; list++)
+		n += *list == ',';
+	return n;
+}
+
+/* Element i of a list, in out; NULL: it is empty. */
+static const char *element(const char *list, unsigned i, char out[256])
+{
+	struct slice rest = slice_str(list), one = slice_cut(&rest, ',');
+
+	while (i--)
+		one = slice_cut(&rest, ',');
+	snprintf(out, 256, "%.*s", SLICE_ARG(one));
+	return *out ? out : NULL;
+}
+
+static PGconn *try_hosts(const struct attempt *a, const PQconninfoOption *all, const char *attrs)
+{
+	const char *hosts = option(all, "host"), *addrs = option(all, "hostaddr"), *ports = option(all, "port");
+	unsigned n = count_of(*addrs ? addrs : hosts), n_ports = count_of(ports);
+	unsigned first = strcmp(option(all, "load_balance_hosts"), "random") == 0 ? (unsigned)clock_mono_ns() % n : 0;
+	char host[256], addr[256], port[256];
+	PGconn *pg = NULL;
+
+	/* libpq says what is wrong with lists that do not match */
+	if ((*addrs && *hosts && count_of(hosts) != n) || (n_ports > 1 && n_ports != n))
+		return try_place(a, &(struct place){.attrs = attrs}, 1);
+	for (unsigned k = 0; !pg && k < n; k++) {
+		unsigned i = (first + k) % n;
+		struct place at = {.host = element(hosts, i, host), .hostaddr = element(addrs, i, addr),
+				   .port = element(ports, n_ports > 1 ? i : 0, port), .attrs = attrs};
+
+		pg = try_host(a, &at, n - k - 1);
+	}
+	return pg;
+}
+
+static PGconn *reach(const struct opts_database *o, int is_replication, uint64_t deadline_ns, char error[256],
 		     int *ret_is_config_error)
 {
-	uint64_t deadline = clock_mono_ns() + (uint64_t)(unsigned)timeout_ms * CLOCK_MS;
-	PGconn *pg;
+	struct attempt a = {.o = o, .is_replication = is_replication, .deadline_ns = deadline_ns, .error = error};
+	PQconninfoOption *all;
+	PGconn *pg = NULL;
 	int rule;
 
 	error[0] = 0;
-	*ret_is_config_error = 0;
 	rule = rule_of_text(o, error);
-	if (rule < 0) {
-		*ret_is_config_error = 1;
-		return NULL;
+	all = rule < 0 ? NULL : options_of(o);
+	if (all)	/* of a service file's words, too */
+		rule = tls_rule(all, o, error);
+	*ret_is_config_error = rule < 0;
+	if (rule >= 0) {
+		/* libpq prefers standbys among the hosts it was given, which are one at a time here */
+		int prefers = strcmp(option(all, "target_session_attrs"), "prefer-standby") == 0;
+
+		a.sslmode = rule == 0 ? "verify-full" : NULL;
+		pg = try_hosts(&a, all, prefers ? "standby" : NULL);
+		if (!pg && prefers)
+			pg = try_hosts(&a, all, "any");
 	}
-	pg = start(o, rule == 0 ? "verify-full" : NULL, is_replication);
-	if (!pg) {
-		snprintf(error, 256, "out of memory");
-		return NULL;
-	}
-	/* of a service file's words, too: the socket's connect has begun, nothing is sent yet */
-	rule = PQstatus(pg) == CONNECTION_BAD ? 1 : rule_of_started(pg, o, error);
-	if (rule == 0) {
-		PQfinish(pg);
-		pg = start(o, "verify-full", is_replication);
-	}
-	if (rule < 0 || !pg || drive(pg, deadline, error) != 0) {
-		*ret_is_config_error = rule < 0;
-		PQfinish(pg);
-		return NULL;
-	}
+	PQconninfoFree(all);
 	return pg;
 }
 
-PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, int timeout_ms, char error[256],
+uint64_t db_connect_deadline(const struct opts_database *o)
+{
+	return clock_mono_ns() + o->connect_timeout * CLOCK_MS;
+}
+
+PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, uint64_t deadline_ns, char error[256],
 		   int *ret_is_config_error)
 {
-	PGconn *pg = reach(o, 0, timeout_ms, error, ret_is_config_error);
+	PGconn *pg = reach(o, 0, deadline_ns, error, ret_is_config_error);
 
-	if (pg && setup(pg, o, lane, error) != 0) {
+	if (pg)
+		error[0] = 0;
+	if (pg && setup(pg, o, lane, deadline_ns, error) != 0) {
 		PQfinish(pg);
 		return NULL;
 	}
 	return pg;
 }
 
-PGconn *db_connect_replication(const struct opts_database *o, int timeout_ms, char error[256], int *ret_is_config_error)
+PGconn *db_connect_replication(const struct opts_database *o, uint64_t deadline_ns, char error[256], int *ret_is_config_error)
 {
-	return reach(o, 1, timeout_ms, error, ret_is_config_error);
+	return reach(o, 1, deadline_ns, error, ret_is_config_error);
 }

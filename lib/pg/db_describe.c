@@ -1,4 +1,4 @@
-/* What the server says of each statement: parameter types, result columns. Blocking, over a session
+/* What the server says of each statement: parameter types, result columns. Blocks, until its deadline, over a session
  * that is not in pipeline mode yet.
  *
  * Columns whose type row_to_json does not render from its text (arrays, composites, types with a cast
@@ -10,10 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/num.h"
+#include "lib/conf/options.h"
 #include "lib/json/jw.h"
 
 #define MAX_OIDS 1024u
+#define FLIGHT_MAX 32u
+#define LOCK_MS 50u
+#define LOCK_MS_LEAST 5u
+#define DESCRIBE_ONE_NS (10 * CLOCK_MS)
 
 /* What pg_type says of a type that is not in the table of db_type_kind. */
 struct type_row {
@@ -54,7 +60,7 @@ static void type_want(struct type_set *set, Oid oid)
 		set->rows[set->n++] = (struct type_row){.oid = oid, .base = oid};
 }
 
-static int type_load(PGconn *pg, struct type_set *set, unsigned from, char error[256])
+static int type_load(PGconn *pg, struct type_set *set, unsigned from, uint64_t deadline_ns, char error[256])
 {
 	struct buf list;
 	const char *values[1];
@@ -68,7 +74,7 @@ static int type_load(PGconn *pg, struct type_set *set, unsigned from, char error
 		buf_addf(&list, "%c%u", i == from ? '{' : ',', set->rows[i].oid);
 	buf_adds(&list, "}");
 	values[0] = buf_str(&list);
-	res = PQexecParams(pg, type_sql, 1, NULL, values, NULL, NULL, 0);
+	res = db_exec_until(pg, type_sql, values, 1, deadline_ns);
 	if (PQresultStatus(res) == PGRES_TUPLES_OK) {
 		rc = 0;
 		for (int r = 0; r < PQntuples(res); r++) {
@@ -86,7 +92,7 @@ static int type_load(PGconn *pg, struct type_set *set, unsigned from, char error
 			}
 		}
 	} else {
-		db_one_line(error, 256, PQresultErrorMessage(res));
+		db_say(pg, res, error, 256);
 	}
 	PQclear(res);
 	buf_done(&list);
@@ -123,39 +129,103 @@ static enum db_render render_of(Oid oid)
 	}
 }
 
-/* Both in one group: between two, a pooler may change the server, or let somebody else use the unnamed statement.
- * The description, or the error of either. */
-static PGresult *prepare_describe(PGconn *pg, const char *sql)
+/* Statements that are asked about in one flight. */
+struct flight {
+	PGconn *pg;
+	const struct opts_database *o;
+	uint64_t deadline_ns;
+	unsigned lock_ms;		/* how long one may wait for a table */
+	unsigned n;
+	const char *sql[FLIGHT_MAX];
+	PGresult *said[FLIGHT_MAX];	/* the description, or the error of either; NULL: nothing */
+};
+
+/* A table that is locked, by an ALTER that takes its time, must hold up neither the others' statements nor the whole:
+ * with the first one that meets it the patience for further ones ends. The session's own statement timeout, which is
+ * there for what runs, is not for this. All in one group: between two, a pooler may change the server, or let somebody
+ * else use the unnamed statement. */
+static int send_one(const struct flight *f, const char *sql)
 {
-	PGresult *kept = NULL;
+	static const char limits_sql[] =
+	    "SELECT pg_catalog.set_config('lock_timeout', $1, true), pg_catalog.set_config('statement_timeout', '0', true)";
+	char ms[16];
+	const char *values[1] = {ms};
+
+	snprintf(ms, sizeof(ms), "%u", f->lock_ms);
+	return PQsendQueryParams(f->pg, limits_sql, 1, NULL, values, NULL, NULL, 0) &&
+		       PQsendPrepare(f->pg, "", sql, 0, NULL) && PQsendDescribePrepared(f->pg, "") && PQpipelineSync(f->pg)
+		   ? 0
+		   : -1;
+}
+
+/* The last result of a group, or its first error. -1: there is no group's end. */
+static int read_one(const struct flight *f, PGresult **ret)
+{
 	int ends = 0;
 
-	if (!PQenterPipelineMode(pg))
-		return NULL;
-	if (PQsendPrepare(pg, "", sql, 0, NULL) && PQsendDescribePrepared(pg, "") && PQpipelineSync(pg)) {
-		/* a NULL ends a statement; two in a row come from a connection that is gone */
-		while (ends < 2) {
-			PGresult *res = PQgetResult(pg);
-			ExecStatusType st = PQresultStatus(res);
+	/* a NULL ends a statement; two in a row come from a connection that is gone */
+	while (ends < 2 && db_wait(f->pg, f->deadline_ns) == 0) {
+		PGresult *res = PQgetResult(f->pg);
+		ExecStatusType st = PQresultStatus(res);
 
-			if (!res) {
-				ends++;
-				continue;
-			}
-			ends = 0;
-			if (st == PGRES_PIPELINE_SYNC || st == PGRES_PIPELINE_ABORTED ||
-			    (kept && PQresultStatus(kept) == PGRES_FATAL_ERROR)) {
-				PQclear(res);
-				if (st == PGRES_PIPELINE_SYNC)
-					break;
-				continue;
-			}
-			PQclear(kept);
-			kept = res;
+		if (!res) {
+			ends++;
+			continue;
 		}
+		ends = 0;
+		if (st == PGRES_COMMAND_OK || st == PGRES_TUPLES_OK || st == PGRES_FATAL_ERROR) {
+			if (*ret && PQresultStatus(*ret) == PGRES_FATAL_ERROR) {
+				PQclear(res);
+				continue;
+			}
+			PQclear(*ret);
+			*ret = res;
+			continue;
+		}
+		PQclear(res);
+		if (st == PGRES_PIPELINE_SYNC)
+			return 0;
+		if (st != PGRES_PIPELINE_ABORTED)
+			return -1;
 	}
-	(void)PQexitPipelineMode(pg);
-	return kept;
+	return -1;
+}
+
+/* -1 with error: the connection is of no use any more. */
+static int fly(struct flight *f, char error[256])
+{
+	int rc = PQenterPipelineMode(f->pg) ? 0 : -1;
+
+	for (unsigned i = 0; rc == 0 && i < f->n; i++)
+		rc = send_one(f, f->sql[i]);
+	for (unsigned i = 0; rc == 0 && i < f->n; i++) {
+		rc = read_one(f, &f->said[i]);
+		if (db_error_class(f->said[i], "55P03"))
+			f->lock_ms = LOCK_MS_LEAST;
+	}
+	if (rc == 0)
+		rc = PQexitPipelineMode(f->pg) ? 0 : -1;
+	if (rc)
+		db_say(f->pg, NULL, error, 256);
+	return rc;
+}
+
+/* Behind a pooler one at a time: what comes behind an error on its connection may be another client's. */
+static unsigned flight_max(const struct flight *f)
+{
+	return f->o->pooler ? 1 : FLIGHT_MAX;
+}
+
+uint64_t db_describe_deadline(const struct opts_database *o, unsigned n)
+{
+	return db_connect_deadline(o) + n * DESCRIBE_ONE_NS;
+}
+
+/* The server was not wrong about the statement: it could not look. */
+static int is_passing(const PGresult *res)
+{
+	return db_error_class(res, "55P03") || db_error_class(res, "57") || db_error_class(res, "53") ||
+	       db_error_class(res, "40") || db_error_class(res, "58");
 }
 
 /* An error of Parse: file, line of the SQL, the server's sentence. */
@@ -181,7 +251,7 @@ static void refused(struct db_stmt *s, const PGresult *res, const char *what)
 				col++;
 		}
 	}
-	db_one_line(one, sizeof(one), text ? text : PQresultErrorMessage(res));
+	db_one_line(one, sizeof(one), text ? text : res ? PQresultErrorMessage(res) : "no description");
 	if (db_error_class(res, "42P18") || db_error_class(res, "42P08")) {
 		const char *at = strchr(one, '$');
 
@@ -189,7 +259,7 @@ static void refused(struct db_stmt *s, const PGresult *res, const char *what)
 			 at ? 1 + (int)strspn(at + 1, "0123456789") : 0, at ? at : "");
 		hint = cast;
 	}
-	err_set_at(&s->failed, E_sql, s->file, line, pos && !what ? col : 0, "%s%sPostgreSQL: %s%s%s (%s)",
+	err_set_at(&s->failed, is_passing(res) ? E_unavailable : E_sql, s->file, line, pos && !what ? col : 0, "%s%sPostgreSQL: %s%s%s (%s)",
 		   what ? what : "", what ? ": " : "", one, hint ? "; " : "", hint ? hint : "", db_sqlstate(res));
 	buf_init(&named, 0);
 	db_shape_names(s, s->failed.text, &named);
@@ -302,94 +372,139 @@ static struct db_desc *desc_new(const char *sql, size_t n)
 	return d;
 }
 
-static int is_connection_lost(PGconn *pg, char error[256])
+static int must_wrap(const PGresult *first, const struct type_set *types)
 {
-	if (PQstatus(pg) == CONNECTION_OK)
-		return 0;
-	db_one_line(error, 256, PQerrorMessage(pg));
-	return 1;
-}
-
-static void describe_one(PGconn *pg, struct db_stmt *s, const PGresult *first, const struct type_set *types)
-{
-	struct db_desc *d;
-	struct buf sql;
-	int wraps = 0;
-
 	for (int c = 0; c < PQnfields(first); c++) {
 		const struct type_row *t = type_find(types, PQftype(first, c));
 
-		wraps |= t && t->needs_to_json;
+		if (t && t->needs_to_json)
+			return 1;
 	}
+	return 0;
+}
+
+static void take_description(struct db_stmt *s, const PGresult *first, const struct type_set *types)
+{
+	struct buf sql;
+
 	buf_init(&sql, 0);
-	if (wraps)
+	if (must_wrap(first, types))
 		wrap(&sql, s, first, types);
 	else
 		buf_adds(&sql, s->sql);
-	d = desc_new(sql.p, sql.n);
-	fill_params(d, first, types);
-	fill_columns(d, first, types);
-	s->desc = d;
-	if (wraps) {
-		PGresult *res = prepare_describe(pg, buf_str(&sql));
-
-		if (PQresultStatus(res) != PGRES_COMMAND_OK)
-			refused(s, res,
-				"a column is an array or a composite and the statement cannot be wrapped; "
-				"use to_json() on it");
-		PQclear(res);
-	}
+	s->desc = desc_new(sql.p, sql.n);
 	buf_done(&sql);
-	if (!s->failed.id)
-		db_shape_check(s);
-	if (s->failed.id)
-		db_desc_free(&s->desc);
+	fill_params(s->desc, first, types);
+	fill_columns(s->desc, first, types);
 }
 
-int db_describe(PGconn *pg, struct db_stmt *stmts, unsigned n, char error[256])
-{
-	struct type_set *types = calloc(1, sizeof(*types));
-	PGresult **first = calloc(n ? n : 1, sizeof(PGresult *));
-	unsigned level;
-	int rc = -1;
+/* The parts of db_describe. */
+struct describing {
+	struct flight f;
+	struct db_stmt *stmts;
+	unsigned n;
+	PGresult **first;
+	struct type_set *types;
+};
 
-	if (!types || !first)
-		abort();
-	for (unsigned i = 0; i < n; i++) {
-		stmts[i].failed.id = E_ok;
-		stmts[i].desc = NULL;
-		first[i] = prepare_describe(pg, stmts[i].sql);
-		if (PQresultStatus(first[i]) != PGRES_COMMAND_OK) {
-			if (is_connection_lost(pg, error))
-				goto out;
-			refused(&stmts[i], first[i], NULL);
-			continue;
+static int ask_all(struct describing *d, char error[256])
+{
+	struct flight *f = &d->f;
+	int rc = 0;
+
+	for (unsigned from = 0; rc == 0 && from < d->n; from += f->n) {
+		f->n = d->n - from < flight_max(f) ? d->n - from : flight_max(f);
+		for (unsigned i = 0; i < f->n; i++)
+			f->sql[i] = d->stmts[from + i].sql;
+		rc = fly(f, error);
+		for (unsigned i = 0; i < f->n; i++) {
+			PGresult *res = d->first[from + i] = f->said[i];
+
+			f->said[i] = NULL;
+			if (rc)
+				continue;
+			if (PQresultStatus(res) != PGRES_COMMAND_OK) {
+				refused(&d->stmts[from + i], res, NULL);
+				continue;
+			}
+			for (int c = 0; c < PQnfields(res); c++)
+				type_want(d->types, PQftype(res, c));
+			for (int c = 0; c < PQnparams(res); c++)
+				type_want(d->types, PQparamtype(res, c));
 		}
-		for (int c = 0; c < PQnfields(first[i]); c++)
-			type_want(types, PQftype(first[i], c));
-		for (int c = 0; c < PQnparams(first[i]); c++)
-			type_want(types, PQparamtype(first[i], c));
 	}
-	if (type_load(pg, types, 0, error))
-		goto out;
+	return rc;
+}
+
+static int load_types(struct describing *d, char error[256])
+{
+	struct type_set *types = d->types;
+	unsigned level;
+
+	if (type_load(d->f.pg, types, 0, d->f.deadline_ns, error))
+		return -1;
 	/* the elements of arrays may be domains, too */
 	level = types->n;
 	for (unsigned i = 0; i < level; i++)
 		if (types->rows[i].is_array)
 			type_want(types, types->rows[i].elem);
-	if (type_load(pg, types, level, error))
-		goto out;
-	for (unsigned i = 0; i < n; i++)
-		if (!stmts[i].failed.id)
-			describe_one(pg, &stmts[i], first[i], types);
-	rc = is_connection_lost(pg, error) ? -1 : 0;
-out:
+	return type_load(d->f.pg, types, level, d->f.deadline_ns, error);
+}
+
+/* What was wrapped is prepared once more, as it will be sent. */
+static int ask_wrapped(struct describing *d, char error[256])
+{
+	struct flight *f = &d->f;
+	unsigned at[FLIGHT_MAX], next = 0;
+	int rc = 0;
+
+	while (rc == 0 && next < d->n) {
+		for (f->n = 0; next < d->n && f->n < flight_max(f); next++)
+			if (d->stmts[next].desc && must_wrap(d->first[next], d->types)) {
+				at[f->n] = next;
+				f->sql[f->n++] = d->stmts[next].desc->sql;
+			}
+		rc = f->n ? fly(f, error) : 0;
+		for (unsigned i = 0; i < f->n; i++) {
+			if (rc == 0 && PQresultStatus(f->said[i]) != PGRES_COMMAND_OK)
+				refused(&d->stmts[at[i]], f->said[i],
+					"a column is an array or a composite and the statement cannot be wrapped; "
+					"use to_json() on it");
+			PQclear(f->said[i]);
+			f->said[i] = NULL;
+		}
+	}
+	return rc;
+}
+
+int db_describe(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts, unsigned n, uint64_t deadline_ns,
+		char error[256])
+{
+	struct describing d = {.f = {.pg = pg, .o = o, .deadline_ns = deadline_ns, .lock_ms = LOCK_MS},
+			       .stmts = stmts, .n = n, .first = calloc(n ? n : 1, sizeof(PGresult *)),
+			       .types = calloc(1, sizeof(*d.types))};
+	int rc;
+
+	if (!d.types || !d.first)
+		abort();
 	for (unsigned i = 0; i < n; i++) {
-		PQclear(first[i]);
-		if (rc)
+		stmts[i].failed.id = E_ok;
+		stmts[i].desc = NULL;
+	}
+	rc = ask_all(&d, error) || load_types(&d, error) ? -1 : 0;
+	for (unsigned i = 0; rc == 0 && i < n; i++)
+		if (!stmts[i].failed.id)
+			take_description(&stmts[i], d.first[i], d.types);
+	if (rc == 0)
+		rc = ask_wrapped(&d, error);
+	for (unsigned i = 0; i < n; i++) {
+		PQclear(d.first[i]);
+		if (stmts[i].desc && !rc && !stmts[i].failed.id)
+			db_shape_check(&stmts[i]);
+		if (rc || stmts[i].failed.id)
 			db_desc_free(&stmts[i].desc);
 	}
-	free(first);
-	free(types);
+	free(d.first);
+	free(d.types);
 	return rc;
 }

@@ -9,19 +9,45 @@
 
 #include "lib/base/clock.h"
 #include "lib/conf/options.h"
+#include "lib/shm/region.h"
 
-/* Over a connection of its own with the same encryption; PQcancel of libpq 15 would go in plaintext. */
+/* What is asked by now, over one connection of its own with the same encryption; PQcancel of libpq 15 would go in
+ * plaintext. */
 static void run_cancel(struct db_job *job)
 {
 	const struct db_pool_conf *conf = &job->pool->conf;	/* does not change */
 	struct db_probe probe = {.opts = job->opts};
-	uint32_t gen, pid = slots_cancel_claim(conf->region, conf->db, job->slot, &gen);
+	int rc = 0;
 
-	if (!pid)
-		return;
-	(void)db_probe_cancel(&probe, pid);
-	slots_cancel_done(conf->region, conf->db, job->slot, gen);
+	for (unsigned i = 0; i < conf->region->plan.n_slots[conf->db]; i++) {
+		uint32_t gen, pid = slots_cancel_claim(conf->region, conf->db, i, &gen);
+
+		if (!pid)
+			continue;
+		if (rc == 0)	/* a server that did not take one takes none */
+			rc = db_probe_cancel(&probe, pid);
+		slots_cancel_done(conf->region, conf->db, i, gen);
+	}
 	db_probe_close(&probe);
+}
+
+void db_job_cancel(struct db_pool *p)
+{
+	struct db_job *job;
+
+	if (p->is_cancelling) {
+		p->wants_cancel = 1;
+		return;
+	}
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		abort();
+	p->is_cancelling = 1;
+	p->wants_cancel = 0;
+	job->kind = DB_J_CANCEL;
+	job->pool = p;
+	job->opts = p->conf.opts;
+	p->conf.ops->run(p->conf.ctx, job);
 }
 
 void db_job_run(struct db_job *job)
@@ -34,12 +60,13 @@ void db_job_run(struct db_job *job)
 	}
 	job->started_ns = clock_mono_ns();
 	if (job->is_lent)
-		(void)!(PQexitPipelineMode(job->pg) && PQsetnonblocking(job->pg, 0) == 0);
+		(void)!PQexitPipelineMode(job->pg);
 	else
-		job->pg = db_connect(job->opts, job->lane, (int)job->opts->connect_timeout, job->error,
-				     &is_config_error);
+		job->pg = db_connect(job->opts, job->lane, db_connect_deadline(job->opts), job->error, &is_config_error);
 	job->is_config_error = is_config_error;
-	if (job->pg && job->n_describe && db_describe(job->pg, job->describe, job->n_describe, job->error)) {
+	if (job->pg && job->n_describe &&
+	    db_describe(job->pg, job->opts, job->describe, job->n_describe,
+			db_describe_deadline(job->opts, job->n_describe), job->error)) {
 		PQfinish(job->pg);
 		job->pg = NULL;
 	}

@@ -17,18 +17,6 @@ static void drop_notice(void *arg, const PGresult *res)
 	(void)res;
 }
 
-static void say(struct db_listen *l, const PGresult *res)
-{
-	PGconn *pg = l->conn;
-
-	if (res)
-		db_one_line(l->error, sizeof(l->error), PQresultErrorMessage(res));
-	else if (PQstatus(pg) == CONNECTION_OK)
-		snprintf(l->error, sizeof(l->error), "no answer within connect_timeout");
-	else
-		db_one_line(l->error, sizeof(l->error), PQerrorMessage(pg));
-}
-
 static int listen_on(struct db_listen *l)
 {
 	int ms = (int)l->opts->connect_timeout, ok;
@@ -36,7 +24,7 @@ static int listen_on(struct db_listen *l)
 
 	ok = PQresultStatus(res) == PGRES_COMMAND_OK;
 	if (!ok)
-		say(l, res);
+		db_say(l->conn, res, l->error, sizeof(l->error));
 	PQclear(res);
 	return ok ? 0 : -1;
 }
@@ -56,7 +44,7 @@ static int take_floor(struct db_listen *l)
 		l->has_triggers = PQgetvalue(res, 0, 1)[0] == 't';
 		l->since_ms = clock_boot_ms();
 	} else {
-		say(l, res);
+		db_say(l->conn, res, l->error, sizeof(l->error));
 	}
 	PQclear(res);
 	return ok ? 0 : -1;
@@ -70,12 +58,12 @@ int db_listen_open(struct db_listen *l)
 		snprintf(l->error, sizeof(l->error), "a transaction pooler passes no NOTIFY on");
 		return -1;
 	}
-	l->conn = db_connect(l->opts, LANE_EXCLUSIVE, (int)l->opts->connect_timeout, l->error, &is_config_error);
+	l->conn = db_connect(l->opts, LANE_EXCLUSIVE, db_connect_deadline(l->opts), l->error, &is_config_error);
 	if (!l->conn)
 		return -1;
 	PQsetNoticeReceiver(l->conn, drop_notice, NULL);
 	db_name_monitor(l->conn);
-	if (listen_on(l) || take_floor(l) || PQsetnonblocking(l->conn, 1)) {
+	if (listen_on(l) || take_floor(l)) {
 		db_listen_close(l);
 		return -1;
 	}

@@ -751,6 +751,11 @@ void db_job_done(struct db_job *job, uint64_t now_ns)
 	struct db_pool *p = job->pool;
 
 	p->now_ns = now_ns;
+	if (job->kind == DB_J_CANCEL) {
+		p->is_cancelling = 0;
+		if (p->wants_cancel)
+			db_job_cancel(p);
+	}
 	if (job->kind == DB_J_CONNECT) {
 		p->n_connecting--;
 		job->conn->job = NULL;

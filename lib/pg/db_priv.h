@@ -16,7 +16,6 @@
 #define DB_HEAD_SLOW_NS (5 * 1000000ull)
 #define DB_CANCEL_GRACE_NS (500 * 1000000ull)
 #define DB_MONITOR_GRACE_NS (100 * 1000000ull)
-#define DB_MAX_CONNECTING 2u
 #define DB_MAX_FAREWELLS 3u			/* runs of a query that a server's shutdown may cost for free */
 
 /* A session's settings that requests change, and the statement that changes them for one transaction. */
@@ -104,6 +103,7 @@ struct db_pool {
 	unsigned n_waiting, n_counted;	/* statements; requests, for queue_limit */
 	uint64_t last_group;		/* whose first statement was counted last */
 	struct list free_entries;
+	int is_cancelling, wants_cancel;	/* a job is at it; something was asked since */
 	int is_described, is_refused, is_draining, is_describing, wants_describe;
 	uint64_t now_ns;
 	uint64_t since_ns;		/* what is read now was not there before */
@@ -133,21 +133,36 @@ struct db_job {
 	int is_config_error;
 	char error[256];
 	uint64_t took_ns;
-	unsigned slot;			/* whose query is cancelled */
 	uint64_t started_ns;
 };
 
-/* db_connect.c: blocking. A usable session for the lane, or NULL with error. */
-PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, int timeout_ms, char error[256],
+/* db_job.c: carry out what the slots ask for; one job at a time, so that a server that is silent holds no more threads. */
+void db_job_cancel(struct db_pool *p);
+/* db_connect.c: blocks until the deadline at most: name look-up, TLS, authentication, session settings. A usable
+ * session for the lane, non-blocking, or NULL with error. */
+PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, uint64_t deadline_ns, char error[256],
 		   int *ret_is_config_error);
 /* The same for the replication protocol, without any session setting. */
-PGconn *db_connect_replication(const struct opts_database *o, int timeout_ms, char error[256], int *ret_is_config_error);
-/* db_probe.c: PQexecParams with a deadline, so that a stopped server does not hold its caller for ever. */
+PGconn *db_connect_replication(const struct opts_database *o, uint64_t deadline_ns, char error[256],
+			       int *ret_is_config_error);
+/* When an attempt that begins now is to be over. */
+uint64_t db_connect_deadline(const struct opts_database *o);
+/* db_within.c: libpq's blocking calls, but with an end. pg is non-blocking. */
+/* Until PQgetResult does not block. 0, or -1: not by then, or the connection is lost. */
+int db_wait(PGconn *pg, uint64_t deadline_ns) MUST_USE;
+/* The last result of what was sent; NULL: none by then, or the connection is lost or of no use any more. */
+PGresult *db_result(PGconn *pg, uint64_t deadline_ns);
+/* PQexecParams. */
+PGresult *db_exec_until(PGconn *pg, const char *sql, const char *const *values, int n, uint64_t deadline_ns);
 PGresult *db_exec_within(PGconn *pg, const char *sql, const char *const *values, int n, int timeout_ms);
+/* Why it is not what was wanted. */
+void db_say(PGconn *pg, const PGresult *res, char *error, size_t n);
+/* PQconnectPoll until it is connected. 0, or -1 with error. */
+int db_drive(PGconn *pg, uint64_t deadline_ns, char error[256]) MUST_USE;
+/* Bytes at the socket that libpq has not read. */
+unsigned db_unread(PGconn *pg);
 /* A session of weir-monitor's: told apart from workers' in pg_stat_activity. */
 void db_name_monitor(PGconn *pg);
-/* 0 when fd is readable, -1 at the deadline. */
-int db_wait_readable(int fd, uint64_t deadline_ns);
 /* Names, settings: what libpq would print, on one line, without its trailing newline. */
 void db_one_line(char *out, size_t n, const char *text);
 struct db_budget;
@@ -157,8 +172,12 @@ void db_budget_ask(struct db_budget *b, PGconn *pg, int timeout_ms);
 void db_shape_check(struct db_stmt *s);
 /* A message of the server with :name in place of $n. */
 void db_shape_names(const struct db_stmt *s, const char *text, struct buf *out);
-/* db_describe.c: blocking, before pipeline mode. Fills s->desc or s->failed. -1 when the connection died. */
-int db_describe(PGconn *pg, struct db_stmt *stmts, unsigned n, char error[256]);
+/* db_describe.c: blocking, before pipeline mode. Fills s->desc or s->failed (E_unavailable: the server cannot say it
+ * now, as when the table is locked). -1 when the connection died or the answers are not there by the deadline. */
+int db_describe(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts, unsigned n, uint64_t deadline_ns,
+		char error[256]);
+/* So long may it take. */
+uint64_t db_describe_deadline(const struct opts_database *o, unsigned n);
 void db_desc_free(struct db_desc **d);	/* drops one reference */
 /* db_error.c */
 void db_error_from(struct db_query *q, const PGresult *res);

@@ -41,28 +41,6 @@ int db_libpq_version(void)
 	return PQlibVersion();
 }
 
-PGresult *db_exec_within(PGconn *pg, const char *sql, const char *const *values, int n, int timeout_ms)
-{
-	uint64_t deadline = clock_mono_ns() + (uint64_t)(unsigned)timeout_ms * CLOCK_MS;
-	PGresult *last = NULL, *res;
-
-	if (!PQsendQueryParams(pg, sql, n, NULL, values, NULL, NULL, 0))
-		return NULL;
-	for (;;) {
-		while (PQisBusy(pg)) {
-			if (db_wait_readable(PQsocket(pg), deadline) || !PQconsumeInput(pg)) {
-				PQclear(last);
-				return NULL;
-			}
-		}
-		res = PQgetResult(pg);
-		if (!res)
-			return last;
-		PQclear(last);
-		last = res;
-	}
-}
-
 static void drop_notice(void *arg, const PGresult *res)
 {
 	(void)arg;
@@ -92,7 +70,7 @@ static PGconn *probe_conn(struct db_probe *p)
 	if (p->conn && PQstatus(p->conn) != CONNECTION_OK)
 		db_probe_close(p);
 	if (!p->conn) {
-		p->conn = db_connect(p->opts, LANE_EXCLUSIVE, (int)p->opts->connect_timeout, p->error,
+		p->conn = db_connect(p->opts, LANE_EXCLUSIVE, db_connect_deadline(p->opts), p->error,
 				     &is_config_error);
 		if (p->conn) {
 			PQsetNoticeReceiver(p->conn, drop_notice, NULL);

@@ -23,34 +23,13 @@ static void drop_notice(void *arg, const PGresult *res)
 /* A simple query (the extended protocol is not spoken here). NULL with error; else the result, of the kind wanted. */
 static PGresult *run(struct db_slot *s, const char *sql, ExecStatusType want)
 {
-	uint64_t deadline = clock_mono_ns() + (uint64_t)s->opts->connect_timeout * CLOCK_MS;
-	PGresult *last = NULL, *res;
 	PGconn *pg = s->conn;
+	PGresult *res = PQsendQuery(pg, sql) ? db_result(pg, db_connect_deadline(s->opts)) : NULL;
 
-	if (!PQsendQuery(pg, sql))
-		goto out;
-	for (;;) {
-		while (PQisBusy(pg))
-			if (db_wait_readable(PQsocket(pg), deadline) || !PQconsumeInput(pg))
-				goto out;
-		res = PQgetResult(pg);
-		if (!res)
-			break;
-		PQclear(last);
-		last = res;
-		if (PQresultStatus(res) == PGRES_COPY_BOTH)
-			break;
-	}
-	if (PQresultStatus(last) == want)
-		return last;
-out:
-	if (last)
-		db_one_line(s->error, sizeof(s->error), PQresultErrorMessage(last));
-	else if (PQstatus(pg) == CONNECTION_OK)
-		snprintf(s->error, sizeof(s->error), "no answer within connect_timeout");
-	else
-		db_one_line(s->error, sizeof(s->error), PQerrorMessage(pg));
-	PQclear(last);
+	if (PQresultStatus(res) == want)
+		return res;
+	db_say(pg, res, s->error, sizeof(s->error));
+	PQclear(res);
 	return NULL;
 }
 
@@ -146,7 +125,7 @@ static int begin(struct db_slot *s)
 		 "\"', messages 'true')", name);
 	res = run(s, sql, PGRES_COPY_BOTH);
 	PQclear(res);
-	return res && PQsetnonblocking(s->conn, 1) == 0 ? 0 : -1;
+	return res ? 0 : -1;
 }
 
 int db_slot_open(struct db_slot *s)
@@ -154,7 +133,7 @@ int db_slot_open(struct db_slot *s)
 	int is_config_error;
 
 	s->confirmed = 0;
-	s->conn = db_connect_replication(s->opts, (int)s->opts->connect_timeout, s->error, &is_config_error);
+	s->conn = db_connect_replication(s->opts, db_connect_deadline(s->opts), s->error, &is_config_error);
 	if (!s->conn)
 		return -1;
 	PQsetNoticeReceiver(s->conn, drop_notice, NULL);
@@ -233,7 +212,7 @@ int db_slot_read(struct db_slot *s)
 	if (rc)
 		return -1;
 	if (n == -1) {
-		PGresult *res = PQgetResult(s->conn);
+		PGresult *res = PQisBusy(s->conn) ? NULL : PQgetResult(s->conn);
 
 		db_one_line(s->error, sizeof(s->error), PQresultErrorMessage(res));
 		PQclear(res);

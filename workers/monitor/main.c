@@ -19,8 +19,10 @@
 #include "lib/ctl/heritage.h"
 #include "lib/shm/metrics.h"
 #include "workers/monitor/monitor.h"
+#include "workers/threads.h"
 
 #define TICK_MS 50
+#define MONITOR_JOBS 4u	/* of a database: a probe, a cancel, two of its readers of events */
 
 void monitor_wants_reload(struct monitor *m)
 {
@@ -205,6 +207,7 @@ int main(int argc, char **argv)
 		db_budget_init(&m.dbs[i].probe.budget, m.dbs[i].probe.opts, m.snapshot.options.cache.memory != 0);
 	}
 	tier_begin(&m);
+	threads_plan(m.snapshot.options.n_databases, MONITOR_JOBS);
 	if (loop_init(&m))
 		return EXIT_HERITAGE;
 	if (heritage_send(HERITAGE_CHANNEL, HERITAGE_READY, 0, NULL, -1) < 0)

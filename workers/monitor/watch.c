@@ -89,13 +89,15 @@ void watch_tick(struct monitor *m, uint64_t now_ns)
 static void on_cancel(uv_work_t *w)
 {
 	struct monitor_db *d = w->data;
+	int rc = 0;
 
 	for (unsigned i = 0; i < d->n_cancels; i++) {
 		uint32_t gen, pid = slots_cancel_claim(&d->m->region, d->db, d->cancels[i], &gen);
 
 		if (!pid)
 			continue;	/* the worker took it back, or it is of another life of the slot */
-		(void)db_probe_cancel(&d->cancel, pid);
+		if (rc == 0)	/* a server that did not take one takes none */
+			rc = db_probe_cancel(&d->cancel, pid);
 		slots_cancel_done(&d->m->region, d->db, d->cancels[i], gen);
 	}
 }
