@@ -13,17 +13,15 @@
 #include "lib/conf/cache_server.h"
 #include "lib/json/jw.h"
 #include "lib/shm/cache.h"
-#include "supervisor/control.h"
+#include "supervisor/cmd_cache.h"
 #include "supervisor/table.h"
 #include "supervisor/weird.h"
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
-#define KEYS_MAX 1000u	/* entries that `cache keys` lists */
 
-static int open_cache(struct call *c, struct cache *cache)
+int cmd_cache_open(struct call *c, struct region *r, struct cache *cache)
 {
 	const char *secret = c->w->gen->s.options.cache.secret;
-	struct region *r = &c->w->region;
 	struct slice seed = secret[0] ? slice_str(secret)
 				      : slice_of((const char *)r->h->cache_secret, sizeof(r->h->cache_secret));
 	size_t size;
@@ -267,178 +265,10 @@ static void show(struct call *c, struct cache *cache)
 	table_done(&hits);
 }
 
-/* ---- entries ---- */
-
-static const struct table_col key_cols[] = {
-	{"key", "key", CELL_TEXT},     {"endpoint", "endpoint", CELL_TEXT}, {"status", "status", CELL_COUNT},
-	{"bytes", "bytes", CELL_BYTES}, {"age_s", "age", CELL_AGE},	    {"fresh_s", "fresh for", CELL_AGE},
-	{"cost_ms", "cost", CELL_NS},  {"tags", "tags", CELL_COUNT},	    {"coding", "coding", CELL_TEXT},
-};
-
-struct search {
-	struct call *c;
-	struct cache *cache;
-	struct table t;
-	uint64_t now;
-	unsigned endpoint;	/* metric row, UINT32_MAX: any */
-	struct slice key;	/* hex, or .p NULL */
-	unsigned n;
-	enum cache_zone zone;
-	/* of the one that was found by its key */
-	char *text;
-	size_t text_n;
-};
-
-static void hex_of(const uint64_t h[2], char out[33])
-{
-	snprintf(out, 33, "%016llx%016llx", (unsigned long long)h[0], (unsigned long long)h[1]);
-}
-
-static const char *endpoint_name(const struct weird *w, unsigned row)
-{
-	return row < region_endpoints_used(&w->region) ? region_endpoint(&w->region, row)->id : NULL;
-}
-
-/* In the order of enum http_coding, which only the workers know. */
-static const char *coding_name(unsigned coding)
-{
-	static const char *const names[CACHE_CODINGS] = {"identity", "gzip", "br"};
-
-	return coding < CACHE_CODINGS ? names[coding] : "?";
-}
-
-static int visit(void *arg, struct slice key, const struct cache_meta *m, size_t bytes)
-{
-	struct search *s = arg;
-	struct cache_key k = {.text = key};
-	char hex[33];
-
-	if (s->endpoint != UINT32_MAX && m->endpoint != s->endpoint)
-		return 1;
-	cache_hash(s->cache, &k);
-	hex_of(k.h, hex);
-	if (s->key.p && !slice_eq(s->key, slice_str(hex)))
-		return 1;
-	s->n++;
-	table_text(&s->t, hex);
-	table_text(&s->t, endpoint_name(s->c->w, m->endpoint));
-	table_num(&s->t, m->status);
-	table_num(&s->t, bytes);
-	table_num(&s->t, (s->now > m->created_ms ? s->now - m->created_ms : 0) * CLOCK_MS);
-	if (m->soft_ms > s->now)
-		table_num(&s->t, (m->soft_ms - s->now) * CLOCK_MS);
-	else
-		table_null(&s->t);
-	table_num(&s->t, m->delta_us * 1000ull);
-	table_num(&s->t, m->stamps.n);
-	table_text(&s->t, coding_name(m->coding));
-	if (s->key.p) {
-		s->text = malloc(key.n + 1);
-		check(s->text);
-		memcpy(s->text, key.p, key.n);
-		s->text_n = key.n;
-		return 0;
-	}
-	return s->n < KEYS_MAX;
-}
-
-static void search(struct search *s)
-{
-	table_init(&s->t, key_cols, ARRAY_LEN(key_cols));
-	s->now = clock_boot_ms();
-	for (s->zone = CACHE_DATA; s->zone < CACHE_ZONES; s->zone++) {
-		cache_each(s->cache, s->zone, visit, s);
-		if (s->text)
-			return;
-	}
-}
-
-static int find_endpoint(struct call *c, struct slice id, unsigned *ret)
-{
-	const struct endpoints *eps = &c->w->gen->s.endpoints;
-
-	for (unsigned i = 0; i < eps->n; i++)
-		if (slice_eq(id, slice_str(eps->v[i]->id))) {
-			*ret = eps->v[i]->metric;
-			return 0;
-		}
-	c->severity = CTL_FAILED;
-	snprintf(c->text, sizeof(c->text), "no endpoint is called %.*s; weirctl endpoints names them", SLICE_ARG(id));
-	return -1;
-}
-
-static void keys(struct call *c, struct cache *cache)
-{
-	struct search s = {.c = c, .cache = cache};
-
-	if (find_endpoint(c, c->cmd->words[2], &s.endpoint))
-		return;
-	search(&s);
-	if (s.n == KEYS_MAX)
-		snprintf(c->text, sizeof(c->text), "the first %u entries", KEYS_MAX);
-	call_table(c, &s.t, "entries");
-}
-
-static int find_key(struct call *c, struct search *s)
-{
-	search(s);
-	if (s->text)
-		return 0;
-	table_done(&s->t);
-	c->severity = CTL_FAILED;
-	snprintf(c->text, sizeof(c->text), "no entry has the key %.*s; weirctl cache keys ENDPOINT lists them", SLICE_ARG(s->key));
-	return -1;
-}
-
-static void get(struct call *c, struct cache *cache)
-{
-	struct search s = {.c = c, .cache = cache, .endpoint = UINT32_MAX, .key = c->cmd->words[2]};
-	struct cache_meta meta;
-	struct cache_key key;
-	struct slice head;
-	AUTO(buf) struct buf out;
-	struct jw w;
-
-	buf_init(&out, 0);
-	if (find_key(c, &s))
-		return;
-	key.text = slice_of(s.text, s.text_n);
-	cache_hash(cache, &key);
-	memset(&meta, 0, sizeof(meta));
-	(void)cache_get(cache, s.zone, &key, s.now, &meta, &out);
-	head = slice_of(out.p, meta.head_n <= out.n ? meta.head_n : 0);
-	if (c->asker.wants_json) {
-		jw_init(&w, &c->body);
-		jw_object(&w);
-		jw_key(&w, "entry");
-		table_to_object(&s.t, &w);
-		jw_key(&w, "content");
-		if (meta.coding)
-			jw_null(&w);	/* no text */
-		else
-			jw_slice(&w, out.n ? slice_of(out.p + head.n, out.n - head.n) : SLICE(""));
-		jw_key(&w, "headers");
-		jw_slice(&w, head);
-		jw_object_end(&w);
-	} else {
-		table_to_list(&s.t, &c->body);
-		for (size_t i = 0; i < head.n; i++)
-			if (head.p[i] != '\r')
-				buf_addc(&c->body, head.p[i]);
-		if (meta.coding)
-			buf_addf(&c->body, "(%zu bytes of %s)", out.n - head.n, coding_name(meta.coding));
-		else
-			buf_add(&c->body, out.n ? out.p + head.n : "", out.n - head.n);
-	}
-	buf_addc(&c->body, '\n');
-	table_done(&s.t);
-	free(s.text);
-}
-
 /* ---- purges ---- */
 
-/* What memcached kept from before its servers were taken out of the configuration, should they come back. */
-static void forget_tier(const struct call *c)
+
+void cmd_cache_forget_tier(const struct call *c)
 {
 	const struct region *r = &c->w->region;
 
@@ -452,7 +282,7 @@ static int post(struct call *c, enum purge_kind kind, unsigned row, struct slice
 	struct purge p = {.kind = kind, .endpoint = row};
 
 	if (!servers(c)->n) {
-		forget_tier(c);
+		cmd_cache_forget_tier(c);
 		return 0;
 	}
 	snprintf(p.text, sizeof(p.text), "%.*s", SLICE_ARG(text));
@@ -461,74 +291,6 @@ static int post(struct call *c, enum purge_kind kind, unsigned row, struct slice
 	c->severity = CTL_FAILED;
 	snprintf(c->text, sizeof(c->text), "%u purges wait for the database already; nothing was purged", PURGE_MAX);
 	return -1;
-}
-
-/* The answer's other codings go with it; they may be here when it is not. */
-static int drop_variant(void *arg, struct slice key, const struct cache_meta *m, size_t bytes)
-{
-	const struct search *s = arg;
-	struct cache_key own = {.text = key}, answer = {.text = slice_of(key.p, key.n ? key.n - 1 : 0)};
-	char hex[33];
-
-	(void)bytes;
-	if (!m->coding)
-		return 1;
-	cache_hash(s->cache, &answer);
-	hex_of(answer.h, hex);
-	if (slice_eq(s->key, slice_str(hex))) {
-		cache_hash(s->cache, &own);
-		cache_drop(s->cache, CACHE_DATA, &own, NULL);
-	}
-	return 1;
-}
-
-static int parse_key(struct slice hex, uint64_t h[2])
-{
-	h[0] = h[1] = 0;
-	if (hex.n != 32)
-		return -1;
-	for (unsigned i = 0; i < 32; i++) {
-		const char *digits = "0123456789abcdef", *d = memchr(digits, hex.p[i], 16);
-
-		if (!d)
-			return -1;
-		h[i / 16] = h[i / 16] << 4 | (uint64_t)(d - digits);
-	}
-	return 0;
-}
-
-static void drop_key(struct call *c, struct cache *cache)
-{
-	struct search s = {.c = c, .cache = cache, .endpoint = UINT32_MAX, .key = c->cmd->words[3]};
-	struct cache_key key;
-
-	if (servers(c)->n) {
-		/* it may be in memcached alone */
-		if (parse_key(s.key, key.h)) {
-			c->severity = CTL_FAILED;
-			snprintf(c->text, sizeof(c->text), "'%.*s' is no key; expected 32 digits, as weirctl cache keys lists them",
-				 SLICE_ARG(s.key));
-			return;
-		}
-		if (purge_post_key(&region_tier(&c->w->region)->purges, key.h)) {
-			c->severity = CTL_FAILED;
-			snprintf(c->text, sizeof(c->text), "%u keys wait for memcached already; nothing was purged", PURGE_MAX_KEYS);
-			return;
-		}
-		search(&s);
-	} else {
-		forget_tier(c);
-		if (find_key(c, &s))
-			return;
-	}
-	if (s.text) {
-		key.text = slice_of(s.text, s.text_n);
-		cache_hash(cache, &key);
-		cache_drop(cache, s.zone, &key, NULL);
-	}
-	cache_each(cache, CACHE_DATA, drop_variant, &s);
-	table_done(&s.t);
-	free(s.text);
 }
 
 /* Later than whatever was made by now: in the millisecond of a purge, entries are dated behind it. */
@@ -588,7 +350,7 @@ static void purge(struct call *c, struct cache *cache)
 	} else if (kind == 1) {
 		struct region_endpoint *e;
 
-		if (find_endpoint(c, m->words[3], &row))
+		if (cmd_cache_endpoint(c, m->words[3], &row))
 			return;
 		e = region_endpoint(&c->w->region, row);
 		if (!soft && post(c, PURGE_ENDPOINT, row, slice_str(e->route)))
@@ -604,7 +366,7 @@ static void purge(struct call *c, struct cache *cache)
 		if (stamps_add(&s, &set, m->words[3]) == 0)
 			stamps_bump(&s, &set, 0);
 	} else {
-		drop_key(c, cache);
+		cmd_cache_drop(c, cache);
 	}
 	if (c->severity == CTL_FAILED)
 		return;
@@ -625,14 +387,14 @@ void cmd_cache(struct call *c)
 		snprintf(c->text, sizeof(c->text), CTL_SAYS_NOT_ALLOWED "cache purge and cache node need the %s", ctl_role_name(ROLE_operator));
 		return;
 	}
-	if (open_cache(c, &cache))
+	if (cmd_cache_open(c, &c->w->region, &cache))
 		return;
 	if (m->n_words == 1)
 		show(c, &cache);
 	else if (m->n_words == 3 && slice_eq(word, SLICE("keys")))
-		keys(c, &cache);
+		cmd_cache_keys(c);
 	else if (m->n_words == 3 && slice_eq(word, SLICE("get")))
-		get(c, &cache);
+		cmd_cache_get(c, &cache);
 	else if (slice_eq(word, SLICE("purge")))
 		purge(c, &cache);
 	else if (m->n_words == 4 && slice_eq(word, SLICE("node")))

@@ -4,12 +4,15 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/check.h"
+#include "lib/conf/depends.h"
+#include "lib/pg/db.h"
 #include "lib/shm/digest.h"
 #include "workers/worker.h"
 
-#define KEY_FORMAT "weir 1"	/* of the key and of what is stored; another one finds nothing of this */
+#define KEY_FORMAT "weir 2"	/* of the key and of what is stored; another one finds nothing of this */
 
 static void put_str(struct buf *b, const char *s)
 {
@@ -21,38 +24,62 @@ uint64_t cachekey_build(void)
 	return digest_64(SLICE(KEY_FORMAT " " PACKAGE_VERSION), 0);
 }
 
-void cachekey_of_endpoint(const struct endpoint *ep, uint8_t out[16])
+/* A module that was built anew may answer otherwise. */
+static void put_handler(const struct options *o, const struct endpoint *ep, struct buf *b)
+{
+	AUTO(buf) struct buf path;
+	struct stat st;
+
+	buf_init(&path, 0);
+	if (!ep->handler)
+		return;
+	buf_addf(&path, "%s%s%s", ep->handler[0] == '/' ? "" : o->endpoints, ep->handler[0] == '/' ? "" : "/", ep->handler);
+	if (stat(buf_str(&path), &st) == 0)
+		buf_addf(b, "%llu %lld.%09ld", (unsigned long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
+
+uint64_t cachekey_place(const struct options *o, unsigned database)
+{
+	AUTO(buf) struct buf where;
+	AUTO(buf) struct buf rest;
+
+	buf_init(&where, 0);
+	buf_init(&rest, 0);
+	db_conninfo_key(&o->databases[database], &where, &rest);
+	return digest_64(buf_slice(&where), 0);
+}
+
+static void put_database(const struct options *o, unsigned database, struct buf *b)
+{
+	AUTO(buf) struct buf where;
+
+	buf_init(&where, 0);
+	db_conninfo_key(&o->databases[database], &where, b);
+}
+
+void cachekey_of_endpoint(const struct options *o, const struct endpoint *ep, uint8_t out[16], uint64_t *ret_place)
 {
 	AUTO(buf) struct buf b;
 
 	buf_init(&b, 0);
+	*ret_place = ep->has_sql ? cachekey_place(o, ep->database) : 0;
 	put_str(&b, KEY_FORMAT " " PACKAGE_VERSION);
-	put_str(&b, http_method_name(ep->method));
-	put_str(&b, ep->path);
-	buf_addf(&b, "%d %u %d %d %d", (int)ep->returns, ep->database, ep->status, (int)ep->auth, ep->cache.is_per_user);
+	put_str(&b, ep->shape);
 	for (unsigned i = 0; i < ep->n_variants; i++)
 		put_str(&b, ep->variants[i].sql);
-	for (unsigned i = 0; i < ep->n_params; i++)
-		put_str(&b, ep->params[i].name);
-	for (unsigned i = 0; i < ep->n_headers; i++) {
-		put_str(&b, ep->headers[i].name);
-		put_str(&b, ep->headers[i].value);
-	}
-	for (unsigned i = 0; i < ep->cache.n_tags; i++)
-		put_str(&b, ep->cache.tags[i].text);
-	for (unsigned i = 0; i < ep->cache.n_per_claims; i++)
-		put_str(&b, ep->cache.per_claims[i]);
-	for (unsigned i = 0; i < ep->cache.n_per_headers; i++)
-		put_str(&b, ep->cache.per_headers[i]);
-	buf_addf(&b, "%d %d", ep->identity_rls, reply_is_private(ep));
+	put_handler(o, ep, &b);
+	if (ep->has_sql)
+		put_database(o, ep->database, &b);
+	depends_put(o, ep->has_sql ? ep->database : o->n_databases, &b);
+	/* of a whole this may be a part's doing */
+	buf_addf(&b, "%d", reply_is_private(ep));
 	for (unsigned i = 0; ep->cache.is_on && i < ep->n_includes; i++) {
-		const struct include *inc = &ep->includes[i];
 		uint8_t part[16];
+		uint64_t place;
 
-		put_str(&b, inc->name);
-		put_str(&b, inc->path.text);
-		cachekey_of_endpoint(inc->target, part);	/* a part has none itself */
+		cachekey_of_endpoint(o, ep->includes[i].target, part, &place);	/* a part has none itself */
 		buf_add(&b, part, sizeof(part));
+		*ret_place = digest_64(slice_of((const char *)&place, sizeof(place)), *ret_place);
 	}
 	digest_128(buf_slice(&b), out);
 }
@@ -118,6 +145,7 @@ int cachekey_make(struct req *r)
 	if (b->n > CACHE_MAX_KEY)
 		return -1;
 	r->key.text = slice_of(arena_strn(&r->arena, b->p, b->n), b->n);
+	r->key.place = r->run->cache_place;
 	cache_hash(&r->w->cache, &r->key);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* cachekey: what a cached answer is found by, and the tags it depends on.
- * The key holds everything that reaches the statement: the endpoint as it is defined, the variant, every
- * value, and the caller's identity as far as the endpoint is declared to depend on it. What is not in
- * the key does not reach the query.
+ * The key holds everything that reaches the statement: whatever shapes the endpoint's answers (lib/tbl/depends.h is the
+ * list), the variant, every value, and the caller's identity as far as the endpoint is declared to depend on it. What is
+ * not in the key does not reach the query.
  * Layer: workers. */
 #ifndef WEIR_WORKERS_CACHEKEY_H
 #define WEIR_WORKERS_CACHEKEY_H
@@ -14,8 +14,11 @@ struct req;
 
 /* Of this build, as far as what is stored goes. */
 uint64_t cachekey_build(void);
-/* 16 bytes that change whenever the endpoint's answer could by an edit of its file, or of a part's. */
-void cachekey_of_endpoint(const struct endpoint *ep, uint8_t out[16]);
+/* 16 bytes that change whenever the endpoint's answer could by an edit of its file, of a part's, or of weir.conf; and which
+ * servers it and its parts ask: apart, because memcached knows them by what they are and not by how this host finds them. */
+void cachekey_of_endpoint(const struct options *o, const struct endpoint *ep, uint8_t out[16], uint64_t *ret_place);
+/* How the database block says where its server is. */
+uint64_t cachekey_place(const struct options *o, unsigned database);
 /* Fill r->key, text and hash; after params_bind. 0, or -1: the key would be too long. */
 int cachekey_make(struct req *r);
 /* What stands in place of one part of a template; empty for NULL. */

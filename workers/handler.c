@@ -145,7 +145,7 @@ static struct weir_request *request_new(struct req *r)
 	buf_init(&r->body, 0);
 	buf_init(&x->head, RESPONSE_MAX_HEAD);
 	buf_init(&x->out, r->w->snapshot.options.limits.response);
-	x->cache = (struct handler_cache){.w = r->w, .endpoint = x->ep->id, .metric = x->ep->metric};
+	x->cache = (struct handler_cache){.w = r->w, .endpoint = x->ep->id, .id = r->run->cache_id, .metric = x->ep->metric};
 	buf_init(&x->cache.key, 0);
 	buf_init(&x->cache.value, 0);
 	return x;

@@ -26,6 +26,7 @@ struct handler_seen {
 struct handler_cache {
 	struct worker *w;
 	const char *endpoint;
+	const uint8_t *id;		/* of all that shapes its answers */
 	unsigned metric;
 	struct buf key, value;
 	struct handler_seen seen[8];	/* beyond it nothing is stored */

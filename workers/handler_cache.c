@@ -19,8 +19,10 @@ static struct cache_key key_of(struct weir_request *r, const void *p, size_t n)
 
 	buf_clear(&c->key);
 	buf_addf(&c->key, "handler %s ", c->endpoint);
+	buf_add(&c->key, c->id, 16);
 	buf_add(&c->key, p, n);
 	key.text = buf_slice(&c->key);
+	key.place = 0;
 	cache_hash(&c->w->cache, &key);
 	return key;
 }

@@ -19,7 +19,8 @@ struct endpoint_run {
 	unsigned first_stmt;		/* + variant */
 	uint64_t timeout_ns, slow_ns;
 	struct region_endpoint *shared;		/* NULL: weir-worker -t */
-	uint8_t cache_id[16];		/* of its definition; part of each key */
+	uint8_t cache_id[16];		/* of all that shapes its answers; part of each key */
+	uint64_t cache_place;		/* of the servers that they come from; of each key in shared memory */
 	struct metric_endpoint *metrics;
 	struct include_plan *plans;	/* by @include; include_prepare */
 	/* of a cached endpoint; reply_prepare */

@@ -82,7 +82,7 @@ int worker_setup(struct worker *w, struct err *e)
 		uint64_t timeout_ms = ep->timeout_ms;
 
 		run->ep = ep;
-		cachekey_of_endpoint(ep, run->cache_id);
+		cachekey_of_endpoint(&s->options, ep, run->cache_id, &run->cache_place);
 		if (ep->cache.is_on)
 			reply_prepare(run, &s->options.cache, &w->route.arena);
 		if (ep->has_sql) {

@@ -25,6 +25,7 @@ struct tier {
 	uint64_t build, seed;
 	struct buf value;
 	unsigned n_deleting;
+	uint64_t place[OPTIONS_MAX_DATABASES];	/* cachekey_place */
 };
 
 static uint64_t at(const _Atomic uint64_t *v)
@@ -43,9 +44,10 @@ static int is_for(const struct req *r)
 	return r->w->tier && r->run->pool && !r->run->ep->n_includes;
 }
 
-static struct mc_key key_of(uint64_t tier_id, const uint64_t h[2])
+/* The server's own identity stands for what this host calls it. */
+static struct mc_key key_of(uint64_t tier_id, uint64_t place, const uint64_t h[2])
 {
-	return mc_key_of(h[0] ^ tier_id, h[1]);
+	return mc_key_of(h[0] ^ tier_id, h[1] ^ place);
 }
 
 void tier_mark(struct req *r)
@@ -142,7 +144,7 @@ static void on_got(void *arg, enum mc_result result, struct slice value)
 {
 	struct req *r = arg;
 	struct tier *t = r->w->tier;
-	struct mc_key key = key_of(r->tier_id, r->key.h);
+	struct mc_key key = key_of(r->tier_id, r->key.place, r->key.h);
 	struct mc_value v;
 
 	r->tier_op = NULL;
@@ -177,7 +179,7 @@ int tier_ask(struct req *r)
 	if (!r->tier_id || (r->stamps.n && !r->is_quiet))
 		return 0;
 	wait = wait > WAIT_MOST_NS ? WAIT_MOST_NS : wait < WAIT_LEAST_NS ? WAIT_LEAST_NS : wait;
-	key = key_of(r->tier_id, r->key.h);
+	key = key_of(r->tier_id, r->key.place, r->key.h);
 	r->tier_op = mc_get(w->tier->mc, &key, now + wait, on_got, r);
 	r->is_tier_asked = 1;
 	wheel_start(&w->wheel, &r->timer, now + wait);
@@ -244,7 +246,7 @@ void tier_fill(struct req *r, const struct slice pieces[2])
 	v.body = buf_slice(&body);
 	last = v.hard_ms > v.error_ms ? v.hard_ms : v.error_ms;
 	buf_clear(&t->value);
-	key = key_of(r->tier_id, r->key.h);
+	key = key_of(r->tier_id, r->key.place, r->key.h);
 	if (mc_value_encode(&t->value, &v, t->seed) == 0)
 		(void)mc_set(t->mc, &key, buf_slice(&t->value), (unsigned)((last + 999) / 1000));
 	worker_buf_give(w, &body);
@@ -289,7 +291,7 @@ static void delete_key(struct tier *t, unsigned cell, const uint64_t h[2])
 	t->n_deleting++;
 	for (unsigned i = 0; i < w->region.plan.n_databases; i++) {
 		uint64_t id = at(&region_db(&w->region, i)->tier_id);
-		struct mc_key key = key_of(id, h);
+		struct mc_key key = key_of(id, t->place[i], h);
 
 		if (!id) {
 			/* away for the moment: under its old name the key may be there when it is back */
@@ -384,6 +386,8 @@ int tier_open(struct worker *w, struct err *e)
 	t->build = cachekey_build();
 	t->seed = digest_64(slice_str(o->secret), 0);
 	buf_init(&t->value, 0);
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		t->place[i] = cachekey_place(&w->snapshot.options, i);
 	for (unsigned i = 0; i < o->servers.n; i++)
 		if ((rc = cache_server_parse(slice_str(o->servers.v[i]), &mo.servers[i], e)))
 			goto fail;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "lib/base/num.h"
+#include "lib/conf/depends.h"
 #include "lib/conf/near.h"
 #include "lib/conf/options_row.h"
 
@@ -310,6 +311,7 @@ void dir_line(struct dir *d, struct slice comment, unsigned line, unsigned col)
 	} else {
 		if (!d->seen[id])
 			d->seen[id] = line;
+		depends_note(d, (enum dir_id)id, comment);
 		handlers[id](d);
 		if (!d->desc->is_acted_on && d->n_errors == before)
 			keep(d, args);

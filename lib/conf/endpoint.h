@@ -125,6 +125,7 @@ struct variant {
 struct endpoint {
 	const char *file;		/* path below the endpoints folder */
 	const char *id;			/* file without .sql, '/' as '.', the label in metrics: "models.list" */
+	const char *shape;		/* the directives that shape its answer, as written; NULL: none (lib/tbl/depends.h) */
 	const char *description;	/* comment lines, joined by newlines; "" if none */
 	enum http_method method;	/* GET (answers HEAD too), POST, PUT, PATCH, DELETE; HTTP_OTHER: any, of a handler */
 	const char *path;		/* the template as written */

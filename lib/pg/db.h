@@ -204,6 +204,9 @@ void db_query_clear(struct db_query *q);
 /* Can the connection string ever lead to a connection? 0, or -1 and why: libpq does not understand it, or it must not be
  * used over a network. Nothing is looked up, no service file either. */
 int db_conninfo_check(const struct opts_database *o, struct buf *ret_why);
+/* What of the connection string a cached answer depends on: which server it names, and what shapes a session there. Neither
+ * has secrets, nor what only says how to get there. Of one that libpq does not understand nothing. */
+void db_conninfo_key(const struct opts_database *o, struct buf *place, struct buf *session);
 struct db_budget;
 /* weird -t: describe every statement over one blocking connection, and ask for the budget. The number of findings
  * put into errs, or -1 when the database cannot be reached (why in ret_why). */

@@ -165,7 +165,16 @@ void cache_hash(const struct cache *c, struct cache_key *key)
 	XXH128_hash_t h = XXH3_128bits_withSecret(key->text.p, key->text.n, c->secret, sizeof(c->secret));
 
 	key->h[0] = h.high64;
-	key->h[1] = h.low64;
+	key->h[1] = h.low64 ^ key->place;
+}
+
+void cache_variant_hash(const struct cache *c, const uint64_t h[2], unsigned coding, uint64_t ret[2])
+{
+	uint64_t in[3] = {h[0], h[1], coding};
+	XXH128_hash_t v = XXH3_128bits_withSecret(in, sizeof(in), c->secret, sizeof(c->secret));
+
+	ret[0] = v.high64;
+	ret[1] = v.low64;
 }
 
 int cache_variant_key(const struct cache *c, const struct cache_key *key, unsigned coding, char *room, struct cache_key *ret)
@@ -178,23 +187,9 @@ int cache_variant_key(const struct cache *c, const struct cache_key *key, unsign
 	memcpy(room, key->text.p, n);
 	room[n] = (char)coding;
 	ret->text = slice_of(room, n + 1);
-	cache_hash(c, ret);
+	ret->place = key->place;
+	cache_variant_hash(c, key->h, coding, ret->h);
 	return 0;
-}
-
-void cache_drop_variants(struct cache *c, const struct cache_key *key)
-{
-	char room[CACHE_MAX_KEY];
-	struct cache_key other;
-
-	for (unsigned coding = 1; coding < CACHE_CODINGS; coding++)
-		if (cache_variant_key(c, key, coding, room, &other) == 0)
-			cache_drop(c, CACHE_DATA, &other, NULL);
-}
-
-static unsigned shard_of(const struct cache *c, enum cache_zone zone, const uint64_t h[2])
-{
-	return (unsigned)(h[0] >> c->zone[zone].shift);
 }
 
 void cache_meta_read(const struct cache_entry *e, struct cache_meta *m)
@@ -283,7 +278,7 @@ static int look(struct cache_view *v, const struct cache_key *key, uint64_t now_
 enum cache_found cache_get(struct cache *c, enum cache_zone zone, const struct cache_key *key, uint64_t now_ms,
 			   struct cache_meta *meta, struct buf *out)
 {
-	unsigned index = shard_of(c, zone, key->h);
+	unsigned index = cache_shard_of(c, zone, key->h);
 	size_t before = out ? out->n : 0, more = MIN_ROOM;
 	struct cache_view v;
 	struct cache_cursor at;
@@ -372,9 +367,10 @@ static int store(struct cache_view *v, const struct cache_key *key, struct cache
 	return 0;
 }
 
-int cache_put(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta,
-	      const struct slice *pieces, unsigned n_pieces, uint64_t now_ms)
+int cache_put_since(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta,
+		    const struct slice *pieces, unsigned n_pieces, uint64_t now_ms, const struct cache_epoch *since)
 {
+	_Atomic uint32_t *epoch;
 	struct cache_view v;
 	struct cache_entry e;
 	size_t body_n = 0, n;
@@ -396,13 +392,27 @@ int cache_put(struct cache *c, enum cache_zone zone, const struct cache_key *key
 	}
 	check(meta->head_n <= body_n);
 	entry_of(key, meta, body_n, &e);
-	if (cache_lock(c, zone, shard_of(c, zone, key->h), &v))
+	if (cache_lock(c, zone, cache_shard_of(c, zone, key->h), &v))
 		return CACHE_BUSY;
-	rc = store(&v, key, &e, meta, pieces, n_pieces, (uint32_t)((n + CACHE_BLOCK - 1) / CACHE_BLOCK), now_ms);
+	/* under the lock, which who makes void takes behind raising it: what he does not see he meets */
+	epoch = &v.s->epoch[cache_epoch_index(key->h)];
+	if (since && atomic_load(epoch) != since->of[zone]) {
+		rc = CACHE_LATE;
+	} else {
+		rc = store(&v, key, &e, meta, pieces, n_pieces, (uint32_t)((n + CACHE_BLOCK - 1) / CACHE_BLOCK), now_ms);
+		/* one who began before may have read less */
+		atomic_fetch_add(epoch, 1);
+	}
 	cache_unlock(&v);
 	if (rc == 0)
 		c->counts.stores++;
 	return rc;
+}
+
+int cache_put(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta,
+	      const struct slice *pieces, unsigned n_pieces, uint64_t now_ms)
+{
+	return cache_put_since(c, zone, key, meta, pieces, n_pieces, now_ms, NULL);
 }
 
 void cache_drop(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta)
@@ -411,7 +421,7 @@ void cache_drop(struct cache *c, enum cache_zone zone, const struct cache_key *k
 	struct cache_entry e;
 	uint32_t slot;
 
-	if (cache_lock(c, zone, shard_of(c, zone, key->h), &v))
+	if (cache_lock(c, zone, cache_shard_of(c, zone, key->h), &v))
 		return;
 	slot = cache_find(&v, key, &e);
 	if (slot != CACHE_NO_SLOT && (!meta || (e.created_ms == meta->created_ms &&

@@ -30,13 +30,14 @@
 #define CACHE_CODINGS 3u		/* of one answer */
 #define CACHE_MAX_SHARDS 128u
 #define CACHE_SECRET_BYTES 192u
-#define CACHE_LAYOUT_VERSION 1u		/* of what lies in shared memory; raised when it changes */
+#define CACHE_LAYOUT_VERSION 2u		/* of what lies in shared memory; raised when it changes */
 
 enum cache_zone { CACHE_DATA, CACHE_NEGATIVE, CACHE_ZONES };
 
 struct cache_key {
-	uint64_t h[2];			/* XXH3-128 with the secret */
+	uint64_t h[2];			/* XXH3-128 with the secret; h[1] is of the place, too */
 	struct slice text;		/* the whole key; compared always */
+	uint64_t place;			/* which of several that know the same text; 0: there is one */
 };
 
 /* What an entry carries besides key and body. Written once, with the entry. */
@@ -92,14 +93,25 @@ void cache_format(void *mem, size_t size);
 int cache_attach(struct cache *c, void *mem, size_t size, struct slice secret) MUST_USE;
 void cache_detach(struct cache *c);
 
-/* Fill key->h from key->text. */
+/* Fill key->h from key->text and key->place. */
 void cache_hash(const struct cache *c, struct cache_key *key);
 
 /* The same answer in another coding (the caller's number, 1 … CACHE_CODINGS - 1) is an entry of its own: its key is the answer's with
- * that number behind it, in room (CACHE_MAX_KEY bytes), hashed. 0, or -1: it would be too long. */
+ * that number behind it, in room (CACHE_MAX_KEY bytes); its hash follows from the answer's. 0, or -1: it would be too long. */
 int cache_variant_key(const struct cache *c, const struct cache_key *key, unsigned coding, char *room,
 		      struct cache_key *ret) MUST_USE;
-/* Forget the answer's other codings. */
+
+/* When what is kept under a key was last made void or replaced, by whatever counts as that: whoever begins to make an answer
+ * notes it, and what he made is stored only if it has not moved (cache_put_since). Keys share counters: one that moves for
+ * another costs a store. One number for each zone. */
+struct cache_epoch {
+	uint32_t of[CACHE_ZONES];
+};
+struct cache_epoch cache_epoch_of(const struct cache *c, const uint64_t h[2]);
+/* Forget what is kept under the hash in this zone, in every coding, and let nobody store there what he began to make before
+ * now. but: an entity tag; an entry that has it stays. */
+void cache_void(struct cache *c, enum cache_zone zone, const uint64_t h[2], const uint8_t *but);
+/* Of the answer's other codings alone. */
 void cache_drop_variants(struct cache *c, const struct cache_key *key);
 
 enum cache_found { CACHE_MISS, CACHE_FOUND };
@@ -113,6 +125,10 @@ enum cache_found cache_get(struct cache *c, enum cache_zone zone, const struct c
 #define CACHE_BUSY (-2)
 int cache_put(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta,
 	      const struct slice *pieces, unsigned n_pieces, uint64_t now_ms);
+/* The same of what began to be made at that epoch; CACHE_LATE: it has moved since, nothing was stored. */
+#define CACHE_LATE (-3)
+int cache_put_since(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta,
+		    const struct slice *pieces, unsigned n_pieces, uint64_t now_ms, const struct cache_epoch *since);
 /* Forget the entry if it is still the one with this created_ms and etag (meta; NULL: whichever it is). */
 void cache_drop(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta);
 /* Empty everything, shard by shard. */
@@ -130,8 +146,12 @@ struct cache_stat {
 };
 void cache_stat(const struct cache *c, enum cache_zone zone, struct cache_stat *ret);
 /* Visit entries of one zone: keys and meta copied under the lock, fn called outside of it; bytes: of key and
- * body. fn returns 0 to stop. For weirctl; never in a request. Entries that come or go meanwhile may be missed. */
+ * body. fn returns 0 to stop. For weirctl, in a thread: it goes over all of the memory. Entries that come or go meanwhile
+ * may be missed. */
 void cache_each(struct cache *c, enum cache_zone zone,
-		int (*fn)(void *arg, struct slice key, const struct cache_meta *meta, size_t bytes), void *arg);
+		int (*fn)(void *arg, const struct cache_key *key, const struct cache_meta *meta, size_t bytes), void *arg);
+/* The entry by its hash alone: its key's text appended to text, its meta, the bytes of key and body. */
+enum cache_found cache_find_hash(struct cache *c, enum cache_zone zone, const uint64_t h[2], struct buf *text,
+				 struct cache_meta *meta, size_t *ret_bytes);
 
 #endif

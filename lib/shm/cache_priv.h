@@ -21,6 +21,7 @@
 #define CACHE_WINDOW 32u	/* slots that a key may be in, from its home on */
 #define CACHE_GHOST_WAYS 4u
 #define CACHE_HEAD 4096u
+#define CACHE_EPOCHS 256u	/* of a shard */
 
 enum cache_queue_id { CACHE_SMALL, CACHE_MAIN, CACHE_QUEUES };
 
@@ -59,6 +60,7 @@ struct cache_shard {
 	uint32_t ghost_clock;
 	_Atomic uint64_t blocks_used, entries, small_entries, oldest_created_ms;
 	_Atomic uint64_t evicted, expired, wiped;
+	_Atomic uint32_t epoch[CACHE_EPOCHS];	/* of the keys that share one; raised, never set back, with or without the lock */
 };
 
 struct cache_entry {
@@ -116,6 +118,19 @@ static inline uint32_t cache_tag(const uint64_t h[2])
 	return (uint32_t)h[1] ? (uint32_t)h[1] : 1;
 }
 
+static inline unsigned cache_shard_of(const struct cache *c, enum cache_zone zone, const uint64_t h[2])
+{
+	return (unsigned)(h[0] >> c->zone[zone].shift);
+}
+/* In a shard; by bits that choose neither shard nor slot. */
+static inline unsigned cache_epoch_index(const uint64_t h[2])
+{
+	return (unsigned)(h[1] >> 24) % CACHE_EPOCHS;
+}
+/* The hash of the key in another coding. */
+void cache_variant_hash(const struct cache *c, const uint64_t h[2], unsigned coding, uint64_t ret[2]);
+/* The slot of a hash, whatever its text, or CACHE_NO_SLOT; its header, checked, in e. */
+uint32_t cache_find_h(struct cache_view *v, const uint64_t h[2], struct cache_entry *e);
 /* The slot of a key, or CACHE_NO_SLOT; its header, checked, in e. */
 uint32_t cache_find(struct cache_view *v, const struct cache_key *key, struct cache_entry *e);
 /* Copy the header of a slot in use, and the stamps when set is given. 0, or -1: it makes no sense. */

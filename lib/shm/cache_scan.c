@@ -155,12 +155,13 @@ void cache_stat(const struct cache *c, enum cache_zone zone, struct cache_stat *
 
 struct listed {
 	struct cache_meta meta;
+	uint64_t h[2];
 	uint32_t key_n, body_n;
 	char key[CACHE_MAX_KEY];
 };
 
 void cache_each(struct cache *c, enum cache_zone zone,
-		int (*fn)(void *arg, struct slice key, const struct cache_meta *meta, size_t bytes), void *arg)
+		int (*fn)(void *arg, const struct cache_key *key, const struct cache_meta *meta, size_t bytes), void *arg)
 {
 	struct listed *all = malloc(BATCH * sizeof(*all));
 	uint32_t n_slots = c->zone[zone].n_slots;
@@ -186,13 +187,17 @@ void cache_each(struct cache *c, enum cache_zone zone,
 				    cache_read(&v, &from, all[n].key, e.key_n))
 					continue;
 				cache_meta_read(&e, &all[n].meta);
+				memcpy(all[n].h, e.h, sizeof(e.h));
 				all[n].key_n = e.key_n;
 				all[n++].body_n = e.body_n;
 			}
 			cache_unlock(&v);
-			for (unsigned k = 0; goes_on && k < n; k++)
-				goes_on = fn(arg, slice_of(all[k].key, all[k].key_n), &all[k].meta,
-					     (size_t)all[k].key_n + all[k].body_n);
+			for (unsigned k = 0; goes_on && k < n; k++) {
+				struct cache_key key = {.h = {all[k].h[0], all[k].h[1]},
+							.text = slice_of(all[k].key, all[k].key_n)};
+
+				goes_on = fn(arg, &key, &all[k].meta, (size_t)all[k].key_n + all[k].body_n);
+			}
 		}
 	}
 	free(all);

@@ -216,10 +216,11 @@ int cache_entry_read(const struct cache_view *v, uint32_t slot, struct cache_ent
 	return 0;
 }
 
-uint32_t cache_find(struct cache_view *v, const struct cache_key *key, struct cache_entry *e)
+/* Of a text, or of whichever has the hash. */
+static inline uint32_t find(struct cache_view *v, const uint64_t h[2], const struct slice *text, struct cache_entry *e)
 {
-	uint32_t tag = cache_tag(key->h), n = v->l->n_slots;
-	uint32_t slot = (uint32_t)((key->h[0] & UINT32_MAX) * n >> 32);
+	uint32_t tag = cache_tag(h), n = v->l->n_slots;
+	uint32_t slot = (uint32_t)((h[0] & UINT32_MAX) * n >> 32);
 
 	for (uint32_t i = 0; i < CACHE_WINDOW; i++, slot = slot + 1 == n ? 0 : slot + 1) {
 		struct cache_cursor at;
@@ -230,11 +231,25 @@ uint32_t cache_find(struct cache_view *v, const struct cache_key *key, struct ca
 			cache_mend(v);
 			return CACHE_NO_SLOT;
 		}
-		if (e->h[0] != key->h[0] || e->h[1] != key->h[1] || e->key_n != key->text.n)
+		if (e->h[0] != h[0] || e->h[1] != h[1])
+			continue;
+		if (!text)
+			return slot;
+		if (e->key_n != text->n)
 			continue;
 		at = (struct cache_cursor){v->slots[slot].first, (uint32_t)cache_entry_key_at(e)};
-		if (at.block <= v->l->n_blocks && is_equal(v, at, key->text.p, key->text.n))
+		if (at.block <= v->l->n_blocks && is_equal(v, at, text->p, text->n))
 			return slot;
 	}
 	return CACHE_NO_SLOT;
+}
+
+uint32_t cache_find(struct cache_view *v, const struct cache_key *key, struct cache_entry *e)
+{
+	return find(v, key->h, &key->text, e);
+}
+
+uint32_t cache_find_h(struct cache_view *v, const uint64_t h[2], struct cache_entry *e)
+{
+	return find(v, h, NULL, e);
 }

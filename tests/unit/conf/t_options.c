@@ -6,6 +6,7 @@
 
 #include "lib/base/fdio.h"
 #include "lib/base/num.h"
+#include "lib/conf/depends.h"
 #include "lib/conf/options_row.h"
 
 struct bad {
@@ -450,4 +451,31 @@ Test(options, the_manual_names_every_key)
 		cr_expect(strstr(buf_str(&b), item), "%s", item);
 	}
 	buf_done(&b);
+}
+
+/* 7.7: what shapes an answer is in the text that keys are made of, and nothing else is. */
+Test(options, the_text_for_keys_holds_what_shapes_an_answer)
+{
+	struct options a = accept("database a { conninfo = \"host=x\" } database b { conninfo = \"host=y\" timezone = \"Asia/Tokyo\" }");
+	AUTO(buf) struct buf one;
+	AUTO(buf) struct buf two;
+
+	buf_init(&one, 0);
+	buf_init(&two, 0);
+	depends_put(&a, 0, &one);
+	depends_put(&a, 1, &two);
+	for (size_t i = 0; i < options_table_n; i++) {
+		AUTO(buf) struct buf name;
+
+		buf_init(&name, 0);
+		buf_addf(&name, "%s.%s=", options_table[i].section, options_table[i].key);
+		cr_expect_eq(strstr(buf_str(&one), buf_str(&name)) != NULL, depends_option(i) == DEPENDS_SHAPES, "%s",
+			     buf_str(&name));
+	}
+	cr_expect(strstr(buf_str(&one), "database.timezone=\"UTC\"\n"), "%s", buf_str(&one));
+	cr_expect(strstr(buf_str(&two), "database.timezone=\"Asia/Tokyo\"\n"), "%s", buf_str(&two));
+	buf_clear(&two);
+	depends_put(&a, 2, &two);
+	cr_expect(!strstr(buf_str(&two), "database."), "of no database");
+	options_done(&a);
 }

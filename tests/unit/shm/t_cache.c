@@ -201,7 +201,7 @@ Test(cache, memory_is_cut_to_the_budget)
 
 			cr_expect(l->off + l->n_shards * l->shard_bytes <= h.size);
 			cr_expect(l->off_blocks + (size_t)l->n_blocks * CACHE_BLOCK <= l->shard_bytes);
-			cr_expect(l->shard_bytes - (size_t)l->n_blocks * CACHE_BLOCK < l->shard_bytes / 8, "overhead");
+			cr_expect(l->shard_bytes - (size_t)l->n_blocks * CACHE_BLOCK < l->shard_bytes / 8 + sizeof(struct cache_shard), "overhead");
 		}
 		cache_stat(&h.c, CACHE_DATA, &d);
 		cache_stat(&h.c, CACHE_NEGATIVE, &n);
@@ -389,9 +389,10 @@ Test(cache, a_hundred_sweeps_go_over_everything)
 	close_cache(&h);
 }
 
-static int count_key(void *arg, struct slice key, const struct cache_meta *meta, size_t bytes)
+static int count_key(void *arg, const struct cache_key *k, const struct cache_meta *meta, size_t bytes)
 {
 	unsigned *seen = arg;
+	struct slice key = k->text;
 	char text[32];
 	unsigned i;
 
@@ -558,5 +559,63 @@ Test(cache, an_answer_s_codings_are_entries_of_their_own)
 	k.text.n--;
 	cr_expect(cache_variant_key(&h.c, &k, 1, room, &other) == 0);
 	free(longest);
+	close_cache(&h);
+}
+
+/* 7.10, 7.11: what was begun before an answer was made void, or replaced, is not stored any more. */
+Test(cache, what_was_begun_before_a_key_was_made_void_is_not_stored)
+{
+	struct here h;
+	struct cache_key k, other;
+	struct cache_meta m = {.created_ms = 1, .soft_ms = 10, .hard_ms = 20, .etag = "etag"}, found;
+	struct cache_epoch then;
+	char room[CACHE_MAX_KEY];
+	struct slice body = SLICE("x");
+	struct buf text;
+	size_t bytes;
+
+	open_cache(&h, 4 * MIB);
+	buf_init(&text, 0);
+	k = key_of(&h, "a");
+	cr_assert(cache_variant_key(&h.c, &k, 1, room, &other) == 0);
+	for (int z = 0; z < CACHE_ZONES; z++) {
+		then = cache_epoch_of(&h.c, k.h);
+		cr_expect(cache_put_since(&h.c, z, &k, &m, &body, 1, 1, &then) == 0);
+		cr_expect(cache_put_since(&h.c, z, &k, &m, &body, 1, 1, &then) == CACHE_LATE, "another was stored meanwhile");
+		then = cache_epoch_of(&h.c, k.h);
+		cr_expect(cache_find_hash(&h.c, z, k.h, &text, &found, &bytes) == CACHE_FOUND && bytes == 2);
+		cr_expect(slice_eq(buf_slice(&text), SLICE("a")) && found.soft_ms == 10);
+		buf_clear(&text);
+		cache_void(&h.c, z, k.h, m.etag);
+		cr_expect(get(&h, z, "a", 2) == CACHE_FOUND, "it is the same answer");
+		cache_void(&h.c, z, k.h, (const uint8_t *)"another etag....");
+		cr_expect(get(&h, z, "a", 2) == CACHE_MISS);
+		cr_expect(cache_put_since(&h.c, z, &k, &m, &body, 1, 1, &then) == CACHE_LATE);
+		cr_expect(cache_find_hash(&h.c, z, k.h, &text, &found, &bytes) == CACHE_MISS);
+	}
+	then = cache_epoch_of(&h.c, other.h);
+	cr_expect(cache_put_since(&h.c, CACHE_DATA, &other, &m, &body, 1, 1, &then) == 0);
+	then = cache_epoch_of(&h.c, other.h);
+	cache_void(&h.c, CACHE_DATA, k.h, NULL);
+	cr_expect(cache_get(&h.c, CACHE_DATA, &other, 2, &h.meta, NULL) == CACHE_MISS, "the answer's copy goes with it");
+	cr_expect(cache_put_since(&h.c, CACHE_DATA, &other, &m, &body, 1, 1, &then) == CACHE_LATE);
+	buf_done(&text);
+	close_cache(&h);
+}
+
+Test(cache, the_same_text_of_another_place_is_another_key)
+{
+	struct here h;
+	struct cache_key a = {.text = SLICE("k")}, b = {.text = SLICE("k"), .place = 7};
+	struct cache_meta m = {.created_ms = 1, .soft_ms = 10, .hard_ms = 20};
+	struct slice body = SLICE("x");
+
+	open_cache(&h, 4 * MIB);
+	cache_hash(&h.c, &a);
+	cache_hash(&h.c, &b);
+	cr_expect(a.h[0] == b.h[0] && a.h[1] == (b.h[1] ^ 7));
+	cr_assert(cache_put(&h.c, CACHE_DATA, &a, &m, &body, 1, 1) == 0);
+	cr_expect(cache_get(&h.c, CACHE_DATA, &b, 2, &h.meta, NULL) == CACHE_MISS);
+	cr_expect(cache_get(&h.c, CACHE_DATA, &a, 2, &h.meta, NULL) == CACHE_FOUND);
 	close_cache(&h);
 }
