@@ -2,6 +2,7 @@
 it starts it again. `own_pg` is a cluster of the test's own."""
 
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -12,6 +13,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from weirtest.pg import Postgres  # noqa: E402
 from weirtest.servers import FRONTS  # noqa: E402
 from weirtest.weir import LoneWorker, Site, Weird  # noqa: E402
+
+# A login shell's 1024 descriptors are fewer than the clients of some tests (7.36).
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+if _soft < 65536:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_hard if 0 <= _hard < 65536 else 65536, _hard))
 
 
 @pytest.fixture(scope="session")
