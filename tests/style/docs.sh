@@ -5,7 +5,8 @@ cd "$top" || exit 99
 
 # Paths from the top as they stand in running text: at least one slash, beginning with a folder of ours.
 paths_in() {
-	grep -oE '(lib|workers|supervisor|sql|conf|tests|examples|doc|\.ci|build-aux)/[A-Za-z0-9_.*/{},-]+' "$1" |
+	grep -oE '(^|[^A-Za-z0-9_./-])(lib|workers|supervisor|sql|conf|tests|examples|doc|\.ci|build-aux)/[A-Za-z0-9_.*/{},-]+' "$1" |
+		sed 's/^[^A-Za-z.]//' |
 		sed 's/[.,]*$//' | sort -u
 }
 for doc in README.md doc/*.md; do
