@@ -15,6 +15,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/net.h"
 #include "lib/shm/metrics.h"
 
 #define DROP_NS (5 * CLOCK_S)
@@ -511,6 +512,8 @@ static void on_accept(uv_poll_t *h, int status, int events)
 {
 	struct front_listener *l = h->data;
 	struct front *f = l->front;
+	struct sockaddr_storage peer = {0};
+	socklen_t peer_n = sizeof(peer);
 	int fd, one = 1;
 	struct front_conn *c;
 
@@ -518,10 +521,15 @@ static void on_accept(uv_poll_t *h, int status, int events)
 	front_now(f);
 	if (status < 0)
 		return;
-	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = l->is_outward ? accept4(l->fd, (struct sockaddr *)&peer, &peer_n, SOCK_CLOEXEC | SOCK_NONBLOCK)
+			   : accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)
 			pause_accepting(f);
+		return;
+	}
+	if (l->is_outward && !peers_admit(&f->peers, &peer, f->now_ns)) {
+		close(fd);
 		return;
 	}
 	metric_add(&f->metrics->accepted, 1);
@@ -566,13 +574,24 @@ int front_listen(struct front *f, int fd)
 	if (f->n_listeners == FRONT_MAX_LISTENERS)
 		return -E_config;
 	*l = (struct front_listener){.front = f, .fd = fd};
-	if (getsockname(fd, (struct sockaddr *)&a, &n) == 0)
+	if (getsockname(fd, (struct sockaddr *)&a, &n) == 0) {
 		l->is_tcp = a.ss_family == AF_INET || a.ss_family == AF_INET6;
+		l->is_outward = l->is_tcp && !net_is_loopback(&a);
+	}
 	if (uv_poll_init(f->loop, &l->poll, fd))
 		return -E_io;
 	l->poll.data = l;
 	f->n_listeners++;
 	return 0;
+}
+
+int front_is_forbidden(const struct front *f)
+{
+	int is_outward = 0;
+
+	for (unsigned i = 0; i < f->n_listeners; i++)
+		is_outward |= f->listeners[i].is_outward;
+	return is_outward && !f->peers.n;
 }
 
 void front_accept(struct front *f, int on)

@@ -14,6 +14,7 @@
 
 #include "lib/fcgi/gate.h"
 #include "lib/fcgi/response.h"
+#include "workers/peers.h"
 #include "workers/wheel.h"
 
 #define FRONT_BUFFER 16384u
@@ -75,6 +76,7 @@ struct front_listener {
 	uv_poll_t poll;
 	struct front *front;
 	int fd, is_tcp, is_polled;
+	int is_outward;			/* TCP, not on loopback: `peers` says who may connect */
 };
 
 struct metric_row;
@@ -84,6 +86,7 @@ struct front {
 	const struct front_ops *ops;
 	struct front_limits limits;
 	struct metric_row *metrics;
+	struct peers peers;
 	void *ctx;
 	uint64_t now_ns;		/* of this turn of the loop */
 	int now_is_stale;		/* set by the program before it polls */
@@ -99,6 +102,8 @@ struct front {
 uint64_t front_now(struct front *f);
 int front_init(struct front *f, uv_loop_t *loop, struct wheel *wheel);
 int front_listen(struct front *f, int fd);
+/* Is a listener open to other hosts, and nobody there allowed? */
+int front_is_forbidden(const struct front *f);
 /* Poll the listeners, or leave new connections to others. */
 void front_accept(struct front *f, int on);
 /* Take over a connected, idle descriptor. */

@@ -472,6 +472,7 @@ int worker_loop_init(struct worker *w)
 	    .body_ns = o->limits.body_timeout * CLOCK_MS,
 	    .write_ns = o->limits.write_timeout * CLOCK_MS,
 	    .idle_ns = o->limits.idle_timeout * CLOCK_MS};
+	peers_init(&w->front.peers, &o->listen_allow, &w->region.h->peers_refused);
 	rc = front_init(&w->front, &w->loop, &w->wheel);
 	uv_prepare_init(&w->loop, &w->prepare);
 	uv_check_init(&w->loop, &w->turn);

@@ -348,6 +348,11 @@ static int serve(struct worker *w, const struct args *a)
 		return EXIT_CONFIG;
 	}
 	listen_all(w, a);
+	if (front_is_forbidden(&w->front)) {
+		log_error("the listener on descriptor 0 can be reached from other hosts, and who connects can say he is anybody; "
+			  "expected listen_allow in weir.conf with the web servers' network");
+		return EXIT_CONFIG;
+	}
 	access_open(w);
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
 		if (w->pools[i])

@@ -100,9 +100,19 @@ static void name_header(struct auth *a, const char *header)
 	a->names[AUTH_N_KEY] = slice_str(name);
 }
 
+static void set_lengths(struct auth *a)
+{
+	a->lengths = 0;
+	for (unsigned i = 0; i < AUTH_N_COUNT; i++)
+		if (a->names[i].n)
+			a->lengths |= 1ull << (a->names[i].n & 63);
+}
+
 static void set_names(struct auth *a)
 {
 	a->names[AUTH_N_USER] = slice_str(a->o->user_param);
+	if (!a->o->user_param[0])
+		a->names[AUTH_N_UNREAD] = SLICE("REMOTE_USER");
 	a->names[AUTH_N_ROLES] = slice_str(a->o->roles_param);
 	a->names[AUTH_N_CERT] = slice_str(a->o->cert_param);
 	if (a->o->cert_param[0])
@@ -111,9 +121,13 @@ static void set_names(struct auth *a)
 		a->names[AUTH_N_AUTHORIZATION] = SLICE("HTTP_AUTHORIZATION");
 	if (a->files->keys.n)
 		name_header(a, a->o->api_key_header);
-	for (unsigned i = 0; i < AUTH_N_COUNT; i++)
-		if (a->names[i].n)
-			a->lengths |= 1ull << (a->names[i].n & 63);
+	set_lengths(a);
+}
+
+void auth_forget_unread(struct auth *a)
+{
+	a->names[AUTH_N_UNREAD] = (struct slice){NULL, 0};
+	set_lengths(a);
 }
 
 struct auth *auth_new(const struct opts_auth *o, const struct auth_files *files, struct errs *errs)

@@ -16,7 +16,9 @@ struct opts_auth;
 struct sign_key;
 struct endpoint;
 
-enum auth_name { AUTH_N_USER, AUTH_N_ROLES, AUTH_N_CERT, AUTH_N_VERIFY, AUTH_N_AUTHORIZATION, AUTH_N_KEY, AUTH_N_COUNT };
+enum auth_name { AUTH_N_USER, AUTH_N_ROLES, AUTH_N_CERT, AUTH_N_VERIFY, AUTH_N_AUTHORIZATION, AUTH_N_KEY,
+		 AUTH_N_UNREAD,	/* REMOTE_USER while user_param is empty: looked at to say so once */
+		 AUTH_N_COUNT };
 
 struct auth {
 	const struct opts_auth *o;
@@ -53,6 +55,9 @@ static inline void auth_take(const struct auth *a, struct auth_input *in, struct
 		if (slice_eq(a->names[i], name) && a->names[i].n)
 			in->v[i] = value;
 }
+
+/* It was said: look no more. */
+void auth_forget_unread(struct auth *a);
 
 /* Who asks, at now_s (seconds since 1970). AUTH_IDENTIFIED: *ret, valid as long as arena (which gives a
  * counted one back at its end). AUTH_REFUSED: *ret_why says why, a sentence's rest in ASCII, fit for

@@ -2,9 +2,11 @@
  * other. A rule is skipped when one of its keys was refused already. */
 #include "config.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/net.h"
 #include "lib/base/num.h"
 #include "lib/conf/cache_server.h"
 #include "lib/conf/options_row.h"
@@ -78,6 +80,50 @@ static void check_address(const struct checker *c, const char *key, const char *
 			 wrong);
 }
 
+/* Of a well-formed address. */
+static int is_outward(const char *address)
+{
+	struct slice host = slice_str(address);
+	struct sockaddr_storage a = {0};
+	struct net net;
+
+	if (!slice_starts(host, SLICE("tcp:")))
+		return 0;
+	host = slice_of(host.p + 4, (size_t)(strrchr(address, ':') - host.p - 4));
+	if (slice_eq(host, SLICE("localhost")))
+		return 0;
+	if (host.n >= 2 && host.p[0] == '[')
+		host = slice_of(host.p + 1, host.n - 2);
+	if (net_parse(host, &net))
+		return 1;
+	a.ss_family = AF_INET6;
+	memcpy(&((struct sockaddr_in6 *)(void *)&a)->sin6_addr, net.addr, sizeof(net.addr));
+	return !net_is_loopback(&a);
+}
+
+static void check_outward(const struct checker *c, const char *key, const char *address)
+{
+	if (!wrong_address(address, 1) && is_outward(address) && !c->o->listen_allow.n &&
+	    !place(c, "", NULL, "listen_allow").is_bad)
+		complain(c, place(c, "", NULL, key),
+			 "address '%.120s' of %s can be reached from other hosts, and who connects can say he is anybody; expected "
+			 "listen_allow with the web servers' network, such as listen_allow = {\"10.0.0.0/8\"}",
+			 address, key);
+}
+
+static void check_allowed(const struct checker *c)
+{
+	const struct opt_strings *list = &c->o->listen_allow;
+
+	for (unsigned i = 0; i < list->n; i++) {
+		struct net net;
+		const char *wrong = net_parse(slice_str(list->v[i]), &net);
+
+		if (wrong)
+			complain(c, place(c, "", NULL, "listen_allow"), "bad value '%.80s' of listen_allow; %s", list->v[i], wrong);
+	}
+}
+
 static void check_addresses(const struct checker *c)
 {
 	const struct options *o = c->o;
@@ -89,12 +135,14 @@ static void check_addresses(const struct checker *c)
 			 OPTIONS_MAX_LISTEN);
 	for (unsigned i = 0; i < o->listen.n; i++) {
 		check_address(c, "listen", o->listen.v[i], 1);
+		check_outward(c, "listen", o->listen.v[i]);
 		all[n++] = o->listen.v[i];
 	}
 	check_address(c, "control", o->control, 0);
 	all[n++] = o->control;
 	if (o->status[0]) {
 		check_address(c, "status", o->status, 1);
+		check_outward(c, "status", o->status);
 		all[n++] = o->status;
 	}
 	for (unsigned i = 0; i < n; i++)
@@ -269,6 +317,7 @@ void options_check(const struct options *o, const char *file, opt_place_f place_
 			 max = place(&c, "workers", NULL, "max");
 
 	check_addresses(&c);
+	check_allowed(&c);
 	check_mode(&c, "socket_mode", o->socket_mode);
 	check_mode(&c, "control_mode", o->control_mode);
 	if (!o->endpoints[0])

@@ -214,6 +214,25 @@ static void prefix_errors(struct errs *errs, size_t kept, size_t warned, const c
 	prefix(errs->warnings.v, warned, errs->warnings.n, folder);
 }
 
+/* Said once: an endpoint that wants to know its caller, where nothing is configured by which anybody is known. */
+static void warn_of_nobody(const struct snapshot *s, struct errs *errs)
+{
+	const struct opts_auth *a = &s->options.auth;
+
+	if (a->user_param[0] || a->cert_param[0] || a->jwks[0] || a->hs256_file[0] || a->api_keys[0])
+		return;
+	for (unsigned i = 0; i < s->endpoints.n; i++) {
+		const struct endpoint *ep = s->endpoints.v[i];
+
+		if (ep->auth == AUTH_NONE && !ep->identity_user && !ep->n_identity_claims)
+			continue;
+		errs_warn(errs, ep->file, 0, 0, "this endpoint asks who its caller is, and nobody can be known: %s has none of auth { "
+						"user_param, cert_param, jwks, hs256_file, api_keys }; doc/identity.md says what they are",
+			  s->conf_path);
+		return;
+	}
+}
+
 static void parse_sources(struct snapshot *s, const struct sources *src, struct errs *errs)
 {
 	size_t kept = errs->n, warned = errs->warnings.n;
@@ -228,6 +247,7 @@ static void parse_sources(struct snapshot *s, const struct sources *src, struct 
 			(void)errs_add(errs, E_endpoint_file, s->endpoints.v[i]->file, 0, 0,
 				       "it has SQL, but %s has no database block", s->conf_path);
 	}
+	warn_of_nobody(s, errs);
 	prefix_errors(errs, kept, warned, s->options.endpoints);
 }
 

@@ -606,6 +606,9 @@ static void put_instance(struct fmt *f)
 	uint64_t at_us = LOAD(h->reload_wall_us);
 
 	put_queues(f);
+	family(f, "weir_fcgi_peers_refused_total", "counter", "Connections closed because their peer is in no network of listen_allow.");
+	labels(f, "");
+	put_counter(f, "weir_fcgi_peers_refused_total", LOAD(f->r->h->peers_refused), 0);
 	put_endpoint_info(f);
 	labels(f, "");
 	family(f, "weir_config_last_reload_successful", "gauge", "1 when the last reload (or the start) succeeded.");

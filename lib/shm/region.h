@@ -83,6 +83,9 @@ struct region_header {
 	_Atomic uint64_t purged_ms, softened_ms;	/* as for an endpoint, for all */
 	_Atomic uint64_t orphan_epoch;	/* raised by whoever makes orphan bits, before it does */
 	char last_failure[256];		/* text of the last failed reload; written before reloads_failed */
+	/* written by anybody, atomically */
+	_Atomic uint64_t peers_refused;	/* by listen_allow */
+	_Atomic uint32_t has_told_user;	/* that somebody asserts a user and user_param is empty */
 	/* written by the holder of row `monitor` */
 	_Atomic uint64_t monitor_heartbeat_ns;
 	/* Drawn when the region is made: the seed of the cache's hash where no secret is configured. */

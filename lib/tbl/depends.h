@@ -19,6 +19,7 @@
 #endif
 
 DEP_OPT(top, listen, APART)
+DEP_OPT(top, listen_allow, APART)
 DEP_OPT(top, control, APART)
 DEP_OPT(top, status, APART)
 DEP_OPT(top, endpoints, APART)

@@ -26,6 +26,7 @@
 #endif
 
 OPT_top(list, listen, "listen", "unix:/run/weir/weir.sock", "", "", OPT_F_RESTART, "FastCGI addresses that web servers connect to: unix:PATH or tcp:ADDRESS:PORT, or a list of these.")
+OPT_top(list, listen_allow, "listen_allow", "", "", "", OPT_F_RELOAD, "Networks, such as 10.0.0.0/8, out of which web servers may connect to addresses of listen and status that are TCP and not loopback, and needed for these: who reaches a FastCGI socket can say he is anybody. Others are closed when they connect, and counted in weir_fcgi_peers_refused_total.")
 OPT_top(str, control, "control", "unix:/run/weir/control.sock", "", "", OPT_F_RESTART, "Address of the control socket that weirctl connects to.")
 OPT_top(str, status, "status", "", "", "", OPT_F_RESTART, "FastCGI address where weir-monitor answers /health, /ready, /metrics and /api/performance; empty for none.")
 OPT_top(str, endpoints, "endpoints", "/etc/weir/endpoints", "", "", OPT_F_RELOAD, "Directory whose *.sql files, read recursively, are the endpoints. Relative to this file.")
@@ -90,7 +91,7 @@ OPT_auth(str, roles_claim, "roles_claim", "roles", "", "", OPT_F_RELOAD, "Claim 
 OPT_auth(size, token_cache, "token_cache", "4MiB", "0", "1GiB", OPT_F_RELOAD, "Memory in which each worker remembers verified tokens until they expire; 0 verifies a token each time.")
 OPT_auth(str, api_keys, "api_keys", "", "", "", OPT_F_RELOAD, "File with the digests of API keys and whom they stand for; empty for none. Relative to this file.")
 OPT_auth(str, api_key_header, "api_key_header", "X-API-Key", "", "", OPT_F_RELOAD, "Header that carries an API key.")
-OPT_auth(str, user_param, "user_param", "REMOTE_USER", "", "", OPT_F_RELOAD, "FastCGI parameter in which the web server asserts the user; empty for none.")
+OPT_auth(str, user_param, "user_param", "", "", "", OPT_F_RELOAD, "FastCGI parameter in which the web server asserts the user, such as REMOTE_USER; empty for none. Only where the web server sends it for users whom it has checked: nginx with its stock fastcgi_params and HAProxy fill REMOTE_USER from any Basic credentials, checked or not.")
 OPT_auth(str, roles_param, "roles_param", "", "", "", OPT_F_RELOAD, "FastCGI parameter in which the web server asserts the user's roles, with blanks or commas between them; empty for none.")
 OPT_auth(str, cert_param, "cert_param", "", "", "", OPT_F_RELOAD, "FastCGI parameter with the name out of the client's certificate, such as SSL_CLIENT_S_DN; it is the user when cert_verify_param says SUCCESS. Empty for none.")
 OPT_auth(str, cert_verify_param, "cert_verify_param", "SSL_CLIENT_VERIFY", "", "", OPT_F_RELOAD, "FastCGI parameter that is SUCCESS when the web server has verified the client's certificate.")

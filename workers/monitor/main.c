@@ -109,6 +109,7 @@ static int loop_init(struct monitor *m)
 	m->front.limits = (struct front_limits){.max_params = 65535, .max_conns = 1024, .header_ns = 10 * CLOCK_S,
 						.body_ns = 10 * CLOCK_S, .write_ns = 30 * CLOCK_S,
 						.idle_ns = 3600 * CLOCK_S};
+	peers_init(&m->front.peers, &m->snapshot.options.listen_allow, &m->region.h->peers_refused);
 	if (front_init(&m->front, &m->loop, &m->wheel))
 		return -1;
 	if (getsockopt(HERITAGE_LISTENER, SOL_SOCKET, SO_ACCEPTCONN, &on, &n) == 0 && on)

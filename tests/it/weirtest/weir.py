@@ -75,6 +75,7 @@ class Site:
             "workers": {"min": 1, "max": 2},
             "database": {"main": {"conninfo": conninfo or f"host={self.dir}/none", "pool_min": 2, "pool_max": 8}},
             "log": {"level": "info", "file": "stderr"},
+            "auth": {"user_param": "REMOTE_USER"},      # not the default: most tests name their caller so
         }, options)
         if "status" not in self.settings:
             self.status = None

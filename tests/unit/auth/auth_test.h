@@ -32,7 +32,8 @@ static inline void fixture_make(struct fixture *f, const char *conf, const char 
 
 	errs_init(&errs);
 	buf_init(&text, 0);
-	buf_addf(&text, "database main { conninfo = x }\nauth { %s }\n", conf);
+	buf_addf(&text, "database main { conninfo = x }\nauth { %s%s }\n", strstr(conf, "user_param") ? "" : "user_param = REMOTE_USER ",
+		 conf);
 	cr_assert_eq(options_parse(&f->o, "w.conf", buf_slice(&text), &errs), 0, "%s", errs.v[0].text);
 	buf_done(&text);
 	auth_files_init(&f->files);

@@ -163,6 +163,10 @@ Test(identity, the_web_servers_word)
 	fixture_make(&f, "user_param = \"\"", "", "", "");
 	in = INPUT("REMOTE_USER", "alice", "", "x");
 	cr_expect_eq(identify(&in, &id, &why), AUTH_ANONYMOUS);
+	cr_expect(slice_eq(in.v[AUTH_N_UNREAD], SLICE("alice")));	/* seen, to be said once */
+	auth_forget_unread(f.auth);
+	in = INPUT("REMOTE_USER", "alice", "", "x");
+	cr_expect(!in.v[AUTH_N_UNREAD].p);
 	fixture_done(&f);
 }
 

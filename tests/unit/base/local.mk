@@ -1,7 +1,7 @@
 # Layer 0. t_check has the small ones too: clock, list, slice.
 if HAVE_CRITERION
 BASE_TESTS = tests/unit/base/t_buf tests/unit/base/t_arena tests/unit/base/t_hash \
-	tests/unit/base/t_num tests/unit/base/t_b64 tests/unit/base/t_utf8 tests/unit/base/t_visible tests/unit/base/t_fdio tests/unit/base/t_log \
+	tests/unit/base/t_num tests/unit/base/t_b64 tests/unit/base/t_utf8 tests/unit/base/t_visible tests/unit/base/t_net tests/unit/base/t_fdio tests/unit/base/t_log \
 	tests/unit/base/t_err tests/unit/base/t_check
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
@@ -22,6 +22,9 @@ tests_unit_base_t_hash_LDADD = $(BASE_TEST_LIBS)
 tests_unit_base_t_num_SOURCES = %D%/t_num.c
 tests_unit_base_t_num_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_base_t_num_LDADD = $(BASE_TEST_LIBS)
+tests_unit_base_t_net_SOURCES = %D%/t_net.c
+tests_unit_base_t_net_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_base_t_net_LDADD = $(BASE_TEST_LIBS)
 tests_unit_base_t_visible_SOURCES = %D%/t_visible.c
 tests_unit_base_t_visible_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_base_t_visible_LDADD = $(BASE_TEST_LIBS)
