@@ -51,6 +51,29 @@ static struct slice target_of(struct req *r, const struct tag_template *t)
 	return slice_of(arena_strn(&r->arena, b->p ? b->p : "", b->n), b->n);
 }
 
+/* A whole's arrays are arrays for its parts, too: as the only ones they travel as literals, in pairs "name={array}". */
+static void mark_literals(const struct req *r, const struct tag_template *t, struct req *p)
+{
+	for (unsigned i = 1; r->array_values && i < t->n_parts; i++) {
+		const struct tag_part *before = &t->parts[i - 1], *part = &t->parts[i];
+		struct slice name = before->text, value;
+
+		if (part->kind != TAG_PARAM || before->kind != TAG_TEXT || !(r->array_values >> part->param & 1))
+			continue;
+		if (!name.n || name.p[--name.n] != '=')
+			continue;
+		for (size_t n = name.n; n--;)
+			if (name.p[n] == '&' || name.p[n] == '?') {
+				name = slice_of(name.p + n + 1, name.n - n - 1);
+				break;
+			}
+		value = cachekey_value(r, part);
+		for (unsigned k = 0; k < p->n_pairs && k < 64; k++)
+			if (slice_eq(p->pairs[k].name, name) && slice_eq(p->pairs[k].value, value))
+				p->literal_pairs |= UINT64_C(1) << k;
+	}
+}
+
 static void start_one(struct req *r, unsigned i)
 {
 	struct req *p = req_new_part(r);
@@ -74,6 +97,7 @@ static void start_one(struct req *r, unsigned i)
 		req_fail(p, e.id, NULL);
 		p->step = STEP_reply;
 	}
+	mark_literals(r, &r->run->ep->includes[i].path, p);
 	req_run(p);
 }
 

@@ -2,40 +2,17 @@
 
 #include "workers/params.h"
 
-#include "lib/base/num.h"
 #include "lib/base/utf8.h"
 #include "lib/json/jr.h"
-#include "lib/json/jw.h"
+#include "workers/value.h"
 #include "workers/worker.h"
 
 #define MAX_MEMBERS 256u
-#define MAX_ITEMS 10000u
-
-/* What was found for one parameter. */
-struct found {
-	struct slice text;		/* p == NULL: absent */
-	const char *source;
-	enum jr_type type;		/* of a JSON member; JR_STRING for all other sources */
-	int is_null;
-	struct slice *more;		/* repeated query parameters */
-	unsigned n_more;
-};
 
 static const char *const source_names[] = {
     [SOURCE_AUTO] = "query or body", [SOURCE_PATH] = "path", [SOURCE_QUERY] = "query",
     [SOURCE_JSON] = "body",	     [SOURCE_HEADER] = "header", [SOURCE_COOKIE] = "cookie",
     [SOURCE_USER] = "user",	     [SOURCE_CLAIM] = "claim",	 [SOURCE_BODY] = "body"};
-
-static const struct db_type *type_of(const struct req *r, const struct param *p)
-{
-	static const struct db_type text = {.kind = DB_OTHER};
-	const struct db_desc *d;
-
-	if (!p->number || !r->run->pool)
-		return &text;
-	d = db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant)->desc;
-	return d && p->number <= d->n_params ? &d->params[p->number - 1] : &text;
-}
 
 static const struct param *find_param(const struct endpoint *ep, struct slice name, unsigned *ret_i)
 {
@@ -62,7 +39,8 @@ static void from_query(struct req *r, struct found *f)
 			continue;
 		}
 		if (!f[i].text.p) {
-			f[i] = (struct found){.text = pair->value, .source = "query", .type = JR_STRING};
+			f[i] = (struct found){.text = pair->value, .source = "query", .type = JR_STRING,
+					      .is_literal = k < 64 && r->literal_pairs >> k & 1};
 			continue;
 		}
 		if (f[i].n_more % 16 == 0) {
@@ -114,7 +92,7 @@ static void from_json(struct req *r, struct found *f)
 			continue;
 		}
 		f[i] = (struct found){.text = m[k].text, .source = "body", .type = m[k].type,
-				      .is_null = m[k].type == JR_NULL};
+				      .is_json = 1, .is_null = m[k].type == JR_NULL};
 		if (!f[i].text.p)
 			f[i].text = SLICE("");
 	}
@@ -128,6 +106,14 @@ static struct slice header(const struct req *r, const char *cgi_name)
 		if (slice_eq(r->params[i].name, name))
 			return r->params[i].value;
 	return (struct slice){NULL, 0};
+}
+
+/* What a valid document is, as far as it matters: an array or an object, or else. */
+static enum jr_type type_of_document(struct slice s)
+{
+	while (s.n && strchr(" \t\r\n", s.p[0]))
+		s.p++, s.n--;
+	return s.n && s.p[0] == '[' ? JR_ARRAY : s.n && s.p[0] == '{' ? JR_OBJECT : JR_STRING;
 }
 
 /* Headers, cookies, the user: bytes that nobody has looked at yet. */
@@ -156,12 +142,14 @@ static void from_elsewhere(struct req *r, const struct param *p, unsigned i, str
 		if (e) {
 			f->text = e->text;
 			f->type = e->type;
+			f->is_json = 1;
 		}
 		return;		/* verified, and read as JSON: valid UTF-8 */
 	}
 	case SOURCE_BODY:
 		if (r->body.n)
 			f->text = slice_of(buf_str(&r->body), r->body.n);
+		f->type = type_of_document(f->text);
 		break;
 	case SOURCE_AUTO:
 	case SOURCE_QUERY:
@@ -172,150 +160,6 @@ static void from_elsewhere(struct req *r, const struct param *p, unsigned i, str
 		req_fault(r, E_bad_encoding, p->name, f->source, "UTF-8 without NUL");
 		f->text.p = NULL;
 	}
-}
-
-static int in_choices(const struct param *p, struct slice text, unsigned *ret)
-{
-	for (unsigned i = 0; i < p->n_choices; i++)
-		if (slice_eq(text, slice_str(p->choices[i]))) {
-			*ret = i;
-			return 1;
-		}
-	return 0;
-}
-
-static const char *choices_text(struct req *r, const struct param *p)
-{
-	AUTO(buf) struct buf b;
-
-	buf_init(&b, 0);
-	buf_adds(&b, "one of ");
-	for (unsigned i = 0; i < p->n_choices; i++)
-		buf_addf(&b, "%s%s", i ? ", " : "", p->choices[i]);
-	return arena_strn(&r->arena, b.p, b.n);
-}
-
-static void fault(struct req *r, const struct param *p, const struct found *f, const char *expected)
-{
-	req_fault(r, E_bad_parameter, p->name, f->source, expected);
-}
-
-static const char *range_text(struct req *r, const struct param *p)
-{
-	if (p->range_min && p->range_max)
-		return arena_fmt(&r->arena, "a value from %s to %s", p->range_min, p->range_max);
-	if (p->range_min)
-		return arena_fmt(&r->arena, "a value of at least %s", p->range_min);
-	return arena_fmt(&r->arena, "a value of at most %s", p->range_max);
-}
-
-/* One text against type and declaration. */
-static int is_good(struct req *r, const struct param *p, const struct found *f, const struct db_type *t,
-		   struct slice text)
-{
-	const char *expected = db_type_check(t->kind, text);
-	size_t chars;
-	unsigned i;
-
-	if (expected) {
-		fault(r, p, f, expected);
-		return 0;
-	}
-	if (p->n_choices && !in_choices(p, text, &i)) {
-		fault(r, p, f, choices_text(r, p));
-		return 0;
-	}
-	if ((p->range_min && db_type_compare(t->kind, text, slice_str(p->range_min)) < 0) ||
-	    (p->range_max && db_type_compare(t->kind, text, slice_str(p->range_max)) > 0)) {
-		fault(r, p, f, range_text(r, p));
-		return 0;
-	}
-	if (!p->minlen && !p->maxlen)
-		return 1;
-	chars = utf8_length(text);
-	if ((p->minlen && chars < p->minlen) || (p->maxlen && chars > p->maxlen)) {
-		fault(r, p, f,
-		      p->minlen && p->maxlen
-			  ? arena_fmt(&r->arena, "%u to %u characters", p->minlen, p->maxlen)
-		      : p->minlen ? arena_fmt(&r->arena, "at least %u characters", p->minlen)
-				  : arena_fmt(&r->arena, "at most %u characters", p->maxlen));
-		return 0;
-	}
-	return 1;
-}
-
-/* Repeated query parameters, or a JSON array, as an array literal. */
-static const char *array_literal(struct req *r, const struct param *p, const struct found *f,
-				 const struct db_type *t)
-{
-	AUTO(buf) struct buf b;
-	struct jr_member *items = NULL;
-	struct err e;
-	unsigned n = 0;
-
-	buf_init(&b, 0);
-	buf_addc(&b, '{');
-	if (f->type == JR_ARRAY) {
-		if (jr_array(f->text, &r->arena, MAX_ITEMS, &items, &n, &e)) {
-			fault(r, p, f, "an array");
-			return NULL;
-		}
-		for (unsigned i = 0; i < n; i++) {
-			int is_null = items[i].type == JR_NULL;
-
-			if (!is_null && !is_good(r, p, f, t, items[i].text))
-				return NULL;
-			db_type_array_item(&b, i == 0, is_null, items[i].text);
-		}
-	} else if (f->n_more == 0 && f->text.n && f->text.p[0] == '{') {
-		return f->text.p;	/* PostgreSQL's own literal: the server checks it */
-	} else if (f->type != JR_STRING) {
-		fault(r, p, f, "an array");
-		return NULL;
-	} else {
-		for (unsigned i = 0; i <= f->n_more; i++) {
-			struct slice text = i == 0 ? f->text : f->more[i - 1];
-
-			if (!is_good(r, p, f, t, text))
-				return NULL;
-			db_type_array_item(&b, i == 0, 0, text);
-		}
-	}
-	buf_addc(&b, '}');
-	return arena_strn(&r->arena, b.p, b.n);
-}
-
-/* The text to bind, or NULL after a fault. */
-static const char *value_text(struct req *r, const struct param *p, const struct found *f)
-{
-	const struct db_type *t = type_of(r, p);
-	struct slice text = f->text;
-
-	if (t->is_array)
-		return array_literal(r, p, f, t);
-	if (f->n_more) {
-		fault(r, p, f, "given once");
-		return NULL;
-	}
-	if (t->kind == DB_JSON && f->source && p->source != SOURCE_BODY && f->type == JR_STRING &&
-	    (p->source == SOURCE_CLAIM || strcmp(f->source, "body") == 0)) {
-		/* a JSON string for a json parameter is a string document */
-		AUTO(buf) struct buf b;
-
-		buf_init(&b, 0);
-		jw_string(&b, text);
-		return arena_strn(&r->arena, b.p, b.n);
-	}
-	if ((f->type == JR_OBJECT || f->type == JR_ARRAY) && t->kind != DB_JSON && p->source != SOURCE_CLAIM) {
-		fault(r, p, f, db_type_name(t));
-		return NULL;
-	}
-	if (!is_good(r, p, f, t, text))
-		return NULL;
-	/* query pairs, headers and arena copies end in NUL; slices of a JSON body do not */
-	return strcmp(f->source, "body") == 0 && p->source != SOURCE_BODY
-		   ? arena_strn(&r->arena, text.p, text.n)
-		   : text.p;
 }
 
 /* @choice parameters first: they pick the statement whose types check the others. */
@@ -332,13 +176,13 @@ static void pick_variant(struct req *r, const struct found *found)
 		if (!(p->flags & PARAM_CHOICE))
 			continue;
 		if (f->n_more)
-			fault(r, p, f, "given once");
-		else if (f->text.p && !f->is_null && !in_choices(p, f->text, &k))
-			fault(r, p, f, choices_text(r, p));
+			value_fault(r, p, f, "given once");
+		else if (f->text.p && !f->is_null && !value_choice(p, f->text, &k))
+			value_fault(r, p, f, value_choices_text(r, p));
 		else if (!f->text.p && !(p->flags & PARAM_HAS_DEFAULT))
-			req_fault(r, E_bad_parameter, p->name, source_names[p->source], choices_text(r, p));
+			req_fault(r, E_bad_parameter, p->name, source_names[p->source], value_choices_text(r, p));
 		else if (!f->text.p && p->def)
-			(void)in_choices(p, slice_str(p->def), &k);
+			(void)value_choice(p, slice_str(p->def), &k);
 		variant = variant * p->n_choices + k;
 	}
 	r->variant = variant;
@@ -379,8 +223,11 @@ void params_bind(struct req *r)
 		if (!p->number)
 			continue;
 		if (f->is_null || !f->text.p) {
-			if (p->flags & PARAM_HAS_DEFAULT && !f->is_null)
+			if (p->flags & PARAM_HAS_DEFAULT && !f->is_null) {
 				r->values[p->number - 1] = p->def;
+				if (value_is_array(r, p))
+					r->array_values |= UINT64_C(1) << i;
+			}
 			else if (p->flags & PARAM_REQUIRED && (p->source == SOURCE_USER || p->source == SOURCE_CLAIM))
 				without_identity(r, p);
 			else if (p->flags & PARAM_REQUIRED)

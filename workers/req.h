@@ -82,6 +82,9 @@ struct req {
 	enum err_id late_error;		/* known already, answered when the body has been dropped */
 	const char **values;
 	unsigned variant;
+	uint64_t array_values;		/* by parameter index: the value is an array's literal */
+	uint64_t literal_pairs;		/* of a part: pairs that hold such a value of its whole */
+	unsigned char is_untold;	/* values were taken while the statement's types were not known */
 	/* cache: valid when has_key (stamps also for a write that invalidates) */
 	unsigned char has_key, is_quiet, has_flight, is_following, is_collapsed, is_stored, wants_refresh, is_refresh;
 	unsigned char is_not_modified, has_made, is_stale;

@@ -32,6 +32,9 @@ enum step_result step_admit(struct req *r)
 	if (run->ep->n_invalidates && r->w->stamps.n && !r->q.intent)
 		r->q.intent = intent_new(r->w, &r->stamps, run->ep->variants[r->variant].sql);
 	r->q.wants_xid = r->q.intent && r->w->tier;
+	/* what was not checked does not get there, though the database be back by now */
+	if (unlikely(r->is_untold) && !db_pool_stmt(run->pool, r->q.stmt)->failed.id)
+		return req_fail(r, E_db_down, NULL);
 	rc = db_submit(run->pool, &r->q);
 	if (rc) {
 		if (rc == -E_sql)

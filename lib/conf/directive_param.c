@@ -275,6 +275,9 @@ static void check_default(struct dir *d, const struct attrs *a)
 	const struct param *p = a->p;
 	double v, bound;
 
+	/* of an array, if the server says that it is one: then its elements are checked, else it is as it stands */
+	if (p->def[0] == '{' || p->def[0] == '[')
+		return;
 	if (p->n_choices && !is_choice(p, p->def))
 		dir_error(d, a->def, "default '%s' is none of the alternatives", p->def);
 	if ((p->range_min && number(p->range_min, &bound) && number(p->def, &v) && v < bound) ||

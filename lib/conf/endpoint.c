@@ -4,6 +4,7 @@
 
 #include "lib/conf/endpoint.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,7 +282,6 @@ static void resolve_path(struct parser *p)
 	}
 }
 
-/* Numbers in order of first appearance. */
 /* Parameters that a part's path names. */
 static void mark_names(struct endpoint *e, const char *path, unsigned char *used)
 {
@@ -302,6 +302,22 @@ static void mark_names(struct endpoint *e, const char *path, unsigned char *used
 	}
 }
 
+/* What only parts are given has no type here that would tell how a range compares: as numbers, if those are its bounds. */
+static void check_part_range(struct parser *p, const struct param *param)
+{
+	const char *bounds[] = {param->range_min, param->range_max};
+
+	for (int i = 0; i < 2 && param->number > p->d.e->n_bound; i++) {
+		char *end;
+
+		if (bounds[i] && (!isfinite(strtod(bounds[i], &end)) || *end || strspn(bounds[i], "+-.0123456789eE") < strlen(bounds[i])))
+			complain(p, param->line, p->d.param_col[index_of(p->d.e, param)],
+				 "parameter %s: bound '%s' is no number; expected one, since only parts are given the parameter",
+				 param->name, bounds[i]);
+	}
+}
+
+/* Numbers in order of first appearance. */
 static void resolve_sql(struct parser *p)
 {
 	struct endpoint *e = p->d.e;
@@ -334,6 +350,7 @@ static void resolve_sql(struct parser *p)
 	for (unsigned i = 0; i < e->n_params; i++) {
 		const struct param *param = &e->params[i];
 
+		check_part_range(p, param);
 		if (used[i] || (e->handler && param->source == SOURCE_PATH))
 			continue;
 		if (param->flags & PARAM_DECLARED)

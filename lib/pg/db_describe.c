@@ -26,6 +26,7 @@ struct type_row {
 	Oid oid, base, elem;
 	int needs_to_json;
 	int is_array;
+	char delim, name[64];
 };
 struct type_set {
 	struct type_row rows[MAX_OIDS];
@@ -43,7 +44,9 @@ static const char type_sql[] =
     "        THEN t.typelem ELSE 0 END,"
     "   t.typtype = 'c' OR t.oid IN (2249, 2287, 2277)"
     "     OR (t.oid >= 16384 AND EXISTS (SELECT FROM pg_catalog.pg_cast c WHERE c.castsource = t.oid"
-    "         AND c.casttarget = 114 AND c.castmethod = 'f'))"
+    "         AND c.casttarget = 114 AND c.castmethod = 'f')),"
+    "   (SELECT e.typdelim FROM pg_catalog.pg_type e WHERE e.oid = t.typelem),"
+    "   pg_catalog.format_type(t.oid, NULL)"
     "  FROM b JOIN pg_catalog.pg_type t ON t.oid = b.base WHERE t.typtype <> 'd'";
 
 static const struct type_row *type_find(const struct type_set *set, Oid oid)
@@ -89,6 +92,8 @@ static int type_load(PGconn *pg, struct type_set *set, unsigned from, uint64_t d
 				t->elem = (Oid)strtoul(PQgetvalue(res, r, 2), NULL, 10);
 				t->is_array = t->elem != 0;
 				t->needs_to_json = t->is_array || PQgetvalue(res, r, 3)[0] == 't';
+				t->delim = PQgetvalue(res, r, 4)[0];
+				snprintf(t->name, sizeof(t->name), "%.*s", (int)sizeof(t->name) - 1, PQgetvalue(res, r, 5));
 			}
 		}
 	} else {
@@ -325,23 +330,33 @@ static void fill_columns(struct db_desc *d, const PGresult *res, const struct ty
 	buf_done(&b);
 }
 
+/* int2vector and oidvector have elements, and no braces. */
+static int has_literal(const struct type_row *t)
+{
+	return t && t->is_array && t->base != 22 && t->base != 30;
+}
+
 static void fill_params(struct db_desc *d, const PGresult *res, const struct type_set *types)
 {
 	d->n_params = (unsigned)PQnparams(res);
 	d->params = arena_zalloc(&d->arena, sizeof(*d->params) * (d->n_params + 1));
 	for (unsigned i = 0; i < d->n_params; i++) {
 		Oid oid = PQparamtype(res, (int)i);
-		const struct type_row *t = type_find(types, oid);
-		const struct type_row *e;
+		const struct type_row *t = type_find(types, oid), *e = t;
 		struct db_type *type = &d->params[i];
 
-		type->oid = t ? t->base : oid;
-		type->kind = db_type_kind(type->oid);
-		if (t && t->is_array) {
+		type->oid = type->base = t ? t->base : oid;
+		if (has_literal(t)) {
 			e = type_find(types, t->elem);
 			type->is_array = 1;
-			type->kind = db_type_kind(e ? e->base : t->elem);
+			type->delim = t->delim;
+			type->base = e ? e->base : t->elem;
 		}
+		type->kind = db_type_kind(type->base);
+		if (e && type->kind == DB_OTHER)
+			type->name = arena_strn(&d->arena, e->name, strlen(e->name));
+		else if (type->base == 1266)
+			type->name = "time with time zone";
 	}
 }
 

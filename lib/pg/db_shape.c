@@ -8,7 +8,10 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "lib/base/utf8.h"
 #include "lib/conf/endpoint.h"
+#include "lib/pg/db_array.h"
+#include "lib/pg/db_order.h"
 
 #define refuse(s, at, ...) err_set_at(&(s)->failed, E_sql, (s)->file, (at) ? (at) : (s)->line, 0, __VA_ARGS__)
 
@@ -72,6 +75,55 @@ static int check_headers(struct db_stmt *s)
 	return 0;
 }
 
+/* For what a text of the file has to be to fit a parameter. */
+struct fit {
+	const struct param *p;
+	const struct db_type *t;
+	enum db_order order;
+	struct db_point min, max;	/* where the range has them */
+};
+
+static int is_within(const struct fit *f, struct slice text)
+{
+	struct db_point v;
+
+	/* a default may be a word such as today, which has no place in an order before it is used */
+	if ((!f->p->range_min && !f->p->range_max) || db_order_read(f->order, text, &v))
+		return 1;
+	return !(f->p->range_min && db_order_compare(f->order, &v, &f->min) < 0) &&
+	       !(f->p->range_max && db_order_compare(f->order, &v, &f->max) > 0);
+}
+
+static int is_choice(const struct param *p, struct slice text)
+{
+	for (unsigned i = 0; i < p->n_choices; i++)
+		if (slice_eq(slice_str(p->choices[i]), text))
+			return 1;
+	return !p->n_choices;
+}
+
+/* Why a default, or an element of one, does not fit; NULL: it does. */
+static const char *why_not(const struct fit *f, struct slice text)
+{
+	size_t chars = utf8_length(text);
+	const char *expected = db_type_check(f->t->kind, text);
+
+	if (expected)
+		return expected;
+	if (!is_choice(f->p, text))
+		return "one of its alternatives";
+	if (!is_within(f, text))
+		return "a value within its range";
+	if ((f->p->minlen && chars < f->p->minlen) || (f->p->maxlen && chars > f->p->maxlen))
+		return "a length within minlen and maxlen";
+	return NULL;
+}
+
+static int element_fits(void *ctx, struct slice item)
+{
+	return !item.p || !why_not(ctx, item) ? 0 : 1;
+}
+
 static int check_text(struct db_stmt *s, const struct param *p, const struct db_type *t, const char *what,
 		      const char *text)
 {
@@ -82,25 +134,65 @@ static int check_text(struct db_stmt *s, const struct param *p, const struct db_
 			: 0;
 }
 
-/* A default of an array is bound as it stands, and is the server's to read. */
+static int check_bound(struct db_stmt *s, const struct fit *f, const char *text, struct db_point *ret)
+{
+	if (!text || db_order_read(f->order, slice_str(text), ret) == 0)
+		return 0;
+	return refuse(s, f->p->line, "parameter %s: bound '%.60s' does not fit its type; expected %s", f->p->name, text,
+		      db_order_form(f->order));
+}
+
+static int check_range(struct db_stmt *s, struct fit *f)
+{
+	const struct param *p = f->p;
+
+	if (!p->range_min && !p->range_max)
+		return 0;
+	f->order = db_order_of(f->t->base);
+	if (f->order == DB_ORDER_NONE)
+		return refuse(s, p->line, "parameter %s: range does not compare values of type %s; it does integers, numeric, "
+			      "float, date, time and timestamp. Compare in the SQL", p->name, db_type_name(f->t));
+	if (check_bound(s, f, p->range_min, &f->min) || check_bound(s, f, p->range_max, &f->max))
+		return -1;
+	if (p->range_min && p->range_max && db_order_compare(f->order, &f->min, &f->max) > 0)
+		return refuse(s, p->line, "parameter %s: the beginning of its range %s..%s is larger than its end", p->name,
+			      p->range_min, p->range_max);
+	return 0;
+}
+
+/* An array's is bound as it stands, and the last word on it is the server's. */
+static int check_default(struct db_stmt *s, struct fit *f)
+{
+	const struct param *p = f->p;
+	const char *expected;
+
+	if (!p->def)
+		return 0;
+	if (!f->t->is_array) {
+		expected = why_not(f, slice_str(p->def));
+		return expected ? refuse(s, p->line, "parameter %s: default '%.60s' does not fit its type; expected %s",
+					 p->name, p->def, expected)
+				: 0;
+	}
+	if (p->def[0] != '{' && p->def[0] != '[')
+		return refuse(s, p->line, "parameter %s: default '%.60s' does not fit its type; expected an array such as "
+			      "{} or {a,b}", p->name, p->def);
+	if (db_array_each(slice_str(p->def), f->t->delim, element_fits, f) > 0)
+		return refuse(s, p->line, "parameter %s: an element of default '%.60s' does not fit its type or bounds", p->name,
+			      p->def);
+	return 0;
+}
+
 static int check_param(struct db_stmt *s, const struct param *p)
 {
-	const struct db_type *t = &s->desc->params[p->number - 1];
-	/* a bound may lie outside of an integer's type */
-	int is_int = t->kind == DB_INT2 || t->kind == DB_INT4 || t->kind == DB_INT8;
-	struct db_type bound = {.kind = is_int ? DB_NUMERIC : t->kind};
+	struct fit f = {.p = p, .t = &s->desc->params[p->number - 1]};
 
 	if (p->flags & PARAM_CHOICE)
 		return 0;
-	if (t->is_array && p->def && p->def[0] != '{')
-		return refuse(s, p->line, "parameter %s: default '%.60s' does not fit its type; expected an array such as "
-			      "{} or {a,b}", p->name, p->def);
-	if (!t->is_array && check_text(s, p, t, "default", p->def))
-		return -1;
-	if (check_text(s, p, &bound, "bound", p->range_min) || check_text(s, p, &bound, "bound", p->range_max))
+	if (check_range(s, &f) || check_default(s, &f))
 		return -1;
 	for (unsigned i = 0; i < p->n_choices; i++)
-		if (check_text(s, p, t, "choice", p->choices[i]))
+		if (check_text(s, p, f.t, "choice", p->choices[i]))
 			return -1;
 	return 0;
 }

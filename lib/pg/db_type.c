@@ -6,9 +6,6 @@
 #include "lib/pg/db_type.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <math.h>
-#include <stdlib.h>
 
 #include "lib/base/base.h"
 #include "lib/base/err.h"
@@ -203,80 +200,5 @@ const char *db_type_name(const struct db_type *t)
 	    [DB_UUID] = "uuid", [DB_JSON] = "json", [DB_DATE] = "date", [DB_TIMESTAMP] = "timestamp",
 	    [DB_TIME] = "time", [DB_BYTEA] = "bytea", [DB_OID] = "oid"};
 
-	return names[t->kind];
-}
-
-static int by_bytes(struct slice a, struct slice b)
-{
-	size_t n = a.n < b.n ? a.n : b.n;
-	int d = n ? memcmp(a.p, b.p, n) : 0;
-
-	if (d)
-		return d < 0 ? -1 : 1;
-	return a.n == b.n ? 0 : a.n < b.n ? -1 : 1;
-}
-
-static long double to_number(struct slice s)
-{
-	char text[512];
-	size_t n = s.n < sizeof(text) - 1 ? s.n : sizeof(text) - 1;
-
-	memcpy(text, s.p, n);
-	text[n] = 0;
-	return strtold(text, NULL);
-}
-
-int db_type_compare(enum db_kind kind, struct slice a, struct slice b)
-{
-	int64_t x, y;
-	long double v, w;
-
-	a = trim_space(a);
-	b = trim_space(b);
-	switch (kind) {
-	case DB_INT2:
-	case DB_INT4:
-	case DB_INT8:
-		if (num_i64(a, &x) == 0 && num_i64(b, &y) == 0)
-			return x < y ? -1 : x > y;
-		/* a number with a sign or beyond 64 bits */
-		__attribute__((fallthrough));
-	case DB_FLOAT:
-	case DB_NUMERIC:
-	case DB_OID:
-		v = to_number(a);
-		w = to_number(b);
-		/* NaN sorts above everything, as in PostgreSQL */
-		if (isnan(v) || isnan(w))
-			return isnan(v) - isnan(w);
-		return v < w ? -1 : v > w;
-	case DB_OTHER:
-	case DB_TEXT:
-	case DB_BOOL:
-	case DB_UUID:
-	case DB_JSON:
-	case DB_DATE:
-	case DB_TIMESTAMP:
-	case DB_TIME:
-	case DB_BYTEA:
-		break;
-	}
-	return by_bytes(a, b);
-}
-
-void db_type_array_item(struct buf *out, int is_first, int is_null, struct slice text)
-{
-	if (!is_first)
-		buf_addc(out, ',');
-	if (is_null) {
-		buf_adds(out, "NULL");
-		return;
-	}
-	buf_addc(out, '"');
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] == '"' || text.p[i] == '\\')
-			buf_addc(out, '\\');
-		buf_addc(out, text.p[i]);
-	}
-	buf_addc(out, '"');
+	return t->name ? t->name : names[t->kind];
 }

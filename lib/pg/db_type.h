@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "lib/base/buf.h"
+#include "lib/base/slice.h"
 
 enum db_kind {
 	DB_OTHER, DB_TEXT, DB_BOOL, DB_INT2, DB_INT4, DB_INT8, DB_FLOAT, DB_NUMERIC, DB_UUID, DB_JSON,
@@ -17,17 +17,16 @@ struct db_type {
 	uint32_t oid;		/* base type, domains resolved */
 	enum db_kind kind;	/* of the element for an array */
 	int is_array;
+	uint32_t base;		/* of the value, or of an array's elements; domains resolved */
+	char delim;		/* between an array's elements */
+	const char *name;	/* of base, where kind does not tell; NULL */
 };
 
 /* The kind of a built-in scalar type; DB_OTHER for what is not in the table. */
 enum db_kind db_type_kind(uint32_t oid);
 /* NULL when text may be bound as that kind; else what was expected: "an integer from -32768 to 32767". */
 const char *db_type_check(enum db_kind kind, struct slice text);
-/* "integer", "timestamp", for messages and documents. */
+/* "integer", "timestamp", for messages and documents; of an array: its elements' type. */
 const char *db_type_name(const struct db_type *t);
-/* -1, 0, 1: a compared with b as values of the kind (numbers as numbers, all else as bytes). */
-int db_type_compare(enum db_kind kind, struct slice a, struct slice b);
-/* Append one element to an array literal under construction in out ("{" first, "}" last are the caller's). */
-void db_type_array_item(struct buf *out, int is_first, int is_null, struct slice text);
 
 #endif

@@ -46,26 +46,3 @@ Test(db_type, check_follows_the_input_functions)
 			     cases[i].text, why ? why : "admitted");
 	}
 }
-
-Test(db_type, compare_orders_numbers_as_numbers_and_text_as_bytes)
-{
-	cr_expect_lt(db_type_compare(DB_INT4, SLICE("9"), SLICE("10")), 0);
-	cr_expect_gt(db_type_compare(DB_TEXT, SLICE("9"), SLICE("10")), 0);
-	cr_expect_eq(db_type_compare(DB_INT8, SLICE(" 7"), SLICE("7")), 0);
-	cr_expect_lt(db_type_compare(DB_NUMERIC, SLICE("-1e3"), SLICE("0.1")), 0);
-	cr_expect_gt(db_type_compare(DB_FLOAT, SLICE("NaN"), SLICE("Infinity")), 0);
-	cr_expect_eq(db_type_compare(DB_FLOAT, SLICE("NaN"), SLICE("nan")), 0);
-	cr_expect_lt(db_type_compare(DB_DATE, SLICE("2026-01-31"), SLICE("2026-02-01")), 0);
-}
-
-Test(db_type, array_items_are_quoted)
-{
-	struct buf b;
-
-	buf_init(&b, 0);
-	db_type_array_item(&b, 1, 0, SLICE("a\"b\\c"));
-	db_type_array_item(&b, 0, 1, SLICE(""));
-	db_type_array_item(&b, 0, 0, SLICE("NULL"));
-	cr_expect_str_eq(buf_str(&b), "\"a\\\"b\\\\c\",NULL,\"NULL\"");
-	buf_done(&b);
-}
