@@ -7,6 +7,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/conf/session.h"
 #include "workers/cachekey.h"
 #include "workers/groups.h"
 #include "workers/handler.h"
@@ -38,6 +39,9 @@ static struct db_stmt proto(const struct worker *w, const struct endpoint *ep, c
 			    .may_write = ep->may_write,
 			    .is_time_bound = names_time(v->sql), .endpoint = ep};
 
+	s.session = session_use_of(v->sql, &s.may_commit);
+	if (ep->is_session_clean)
+		s.session = SESSION_CLEAN;
 	if (w->region.h)
 		s.express = &region_endpoint(&w->region, ep->metric)->express;
 	return s;

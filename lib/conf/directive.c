@@ -462,6 +462,17 @@ void dir_slow(struct dir *d)
 	duration(d, &d->e->slow_ms);
 }
 
+void dir_session(struct dir *d)
+{
+	static const char *const words[] = {"clean", NULL};
+	struct dir_word w;
+
+	if (!dir_need(d, &w, "clean") || dir_one_of(d, &w, "word", words) < 0)
+		return;
+	d->e->is_session_clean = 1;
+	dir_end(d);
+}
+
 void dir_database(struct dir *d)
 {
 	const char *names[OPTIONS_MAX_DATABASES + 1] = {NULL};

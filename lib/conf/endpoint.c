@@ -15,6 +15,7 @@
 #include "lib/conf/directive.h"
 #include "lib/conf/lane.h"
 #include "lib/conf/options.h"
+#include "lib/conf/session.h"
 
 #define MAX_FILE (2u * ENDPOINT_MAX_SQL)
 #define MAX_SQL_PARAMS 4000
@@ -497,6 +498,21 @@ static void make_variants(struct parser *p)
 			return;
 }
 
+/* Once: what one variant may not do, all others mostly may not either. */
+static void check_session(struct parser *p)
+{
+	const struct endpoint *e = p->d.e;
+	struct session_fault fault;
+
+	if (e->is_session_clean && !e->has_sql)
+		complain(p, p->d.seen[DIR_session], 0, "@session without SQL");
+	for (unsigned v = 0; v < e->n_variants; v++)
+		if (e->variants[v].sql && session_refuses(e->variants[v].sql, &fault)) {
+			complain(p, e->variants[v].line + fault.line - 1, 0, "%s", fault.text);
+			return;
+		}
+}
+
 static void choose_lane(struct parser *p)
 {
 	struct endpoint *e = p->d.e;
@@ -577,6 +593,7 @@ static void finish(struct parser *p)
 	dir_cache_finish(&p->d);
 	check_answer(p);
 	make_variants(p);
+	check_session(p);
 	choose_lane(p);
 }
 

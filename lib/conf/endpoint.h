@@ -169,6 +169,7 @@ struct endpoint {
 	int may_express;		/* statically: GET, read-only by its first word, no session functions */
 	const char *lane_reason;	/* why not, one clause; "" if it may */
 	int has_sql;
+	int is_session_clean;		/* @session clean */
 	int may_write;			/* by its method or its text: never run twice on a lost connection */
 	unsigned metric;		/* row in shared memory; given by the snapshot */
 };

@@ -158,6 +158,15 @@ static void dollar(struct lex *l, struct lex_tok *t)
 	size_t tag = dollar_tag(l), left = (size_t)(l->end - l->p);
 	const char *close;
 
+	if (is_digit(at(l, 1)) && l->is_numbered) {
+		size_t n = 2;
+
+		while (is_digit(at(l, n)))
+			n++;
+		take(l, t, LEX_NUMBER, n);
+		l->prev_kind = 'v';
+		return;
+	}
 	if (is_digit(at(l, 1))) {
 		fail(l, t, "write :name instead of $1; parameters are numbered by weir");
 		return;

@@ -41,6 +41,7 @@ struct lex {
 	unsigned line, col;
 	int is_line_blank; /* only blanks so far */
 	const char *error; /* a sentence, after LEX_ERROR */
+	int is_numbered; /* set after lex_init: the text has $1 … in place of :name, and they are numbers */
 	char open[LEX_MAX_DEPTH]; /* '(' · '[' subscript · 'A' array constructor */
 	unsigned depth;
 	/* what stood before, without blanks and comments */

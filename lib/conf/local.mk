@@ -7,3 +7,4 @@ lib_libconf_a_SOURCES = \
 	%D%/directive_param.c %D%/directive_auth.c %D%/directive_kept.c %D%/directive_cache.c %D%/directive_include.c %D%/cache_server.c %D%/cache_server.h %D%/endpoint.c %D%/endpoint.h %D%/snapshot.c \
 	%D%/jwks.c %D%/jwks.h %D%/apikeys.c %D%/apikeys.h %D%/auth_files.c %D%/auth_files.h \
 	%D%/snapshot.h
+lib_libconf_a_SOURCES += %D%/session.c %D%/session.h

@@ -19,6 +19,7 @@
 #include "lib/base/err.h"
 #include "lib/base/list.h"
 #include "lib/conf/errs.h"
+#include "lib/conf/session.h"
 #include "lib/pg/db_type.h"
 #include "lib/shm/slots.h"
 
@@ -71,6 +72,8 @@ struct db_stmt {
 	int is_stale;		/* waits for a new description (2: even behind the one under way) */
 	int may_express;	/* statically */
 	int may_write;		/* not run again when its connection is lost */
+	int may_commit;		/* CALL, DO: a part of it may be committed although it failed */
+	enum session_use session;	/* SESSION_ASK: what it reaches is looked up when it is described */
 	int is_time_bound;	/* names now() and kin: never shares a Sync */
 	const struct endpoint *endpoint;	/* what its file says is held against the description; NULL: nothing */
 	struct express *express;

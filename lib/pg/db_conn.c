@@ -356,6 +356,13 @@ static int is_revalidate(const PGresult *res)
 	return f && strcmp(f, "RevalidateCachedQuery") == 0;
 }
 
+/* A procedure that failed may have committed before: it never runs again. Where nothing of it ran there is no context. */
+static int is_half_done(const struct db_stmt *s, const PGresult *res)
+{
+	return s->may_commit && (PQresultErrorField(res, PG_DIAG_CONTEXT) || db_error_class(res, "57P") ||
+				 db_error_class(res, "40"));
+}
+
 /* A statement that failed. 1: the connection must be closed. */
 static int settle_error(struct db_conn *c, struct db_entry *e, struct db_query *q, const PGresult *res,
 			uint64_t now_ns)
@@ -364,6 +371,15 @@ static int settle_error(struct db_conn *c, struct db_entry *e, struct db_query *
 	struct db_stmt *s = &p->stmts[e->stmt];
 	const char *state = db_sqlstate(res);
 
+	if (is_half_done(s, res)) {
+		if (db_error_class(res, "57P")) {
+			db_fail(p, q, E_outcome_unknown, "the server ended in the middle of it", now_ns);
+			return 1;
+		}
+		db_error_from(q, res);
+		db_finish(p, q, now_ns);
+		return 0;
+	}
 	if (strcmp(state, "57014") == 0 && c->lane == LANE_EXPRESS) {
 		int give_up = guard_hit(c, e, now_ns);
 
@@ -520,6 +536,62 @@ static unsigned n_statements(const struct db_entry *e)
 	return e->kind == DB_E_PREPARE ? 1 : e->n_before + 1u + e->wants_xid;
 }
 
+/* The request of e is told at once: its connection ends, but another run would meet the same. */
+static void entry_fail(struct db_pool *p, struct db_entry *e, enum err_id id, const char *text, uint64_t now_ns)
+{
+	struct db_query *q = e->q;
+
+	e->q = NULL;
+	q->entry = NULL;
+	q->conn = NULL;
+	q->state = DB_Q_NEW;
+	db_fail(p, q, id, text, now_ns);
+}
+
+/* An answer that nobody here has asked for. A write may have been done all the same (settle_lost says so). */
+static void strange(struct db_conn *c, struct db_entry *e, const char *status, uint64_t now_ns)
+{
+	struct db_stmt *s = &c->pool->stmts[e->stmt];
+
+	log_error("database %s: %s is answered with %s, which nothing here asked for; the connection is closed",
+		  c->pool->conf.opts->name, s->file, status);
+	if (s->express && e->kind == DB_E_QUERY)
+		express_hold(s->express, now_ns / CLOCK_MS);
+	if (e->q && !e->is_write)
+		entry_fail(c->pool, e, E_sql, "the database's answer is none to a query", now_ns);
+}
+
+/* The Sync behind the last statement under way is in, and the server says that a transaction is open. It ends with the
+ * connection, rolled back: what looked done is not. */
+static int is_left_open(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
+{
+	if (c->n_fifo > 1 || PQtransactionStatus(c->pg) == PQTRANS_IDLE)
+		return 0;
+	log_error("database %s: %s has left its transaction open; the connection is closed", c->pool->conf.opts->name,
+		  c->pool->stmts[e->stmt].file);
+	if (e->q && !e->failed && !e->aborted)
+		entry_fail(c->pool, e, E_sql, "its transaction was left open, and is rolled back", now_ns);
+	return 1;
+}
+
+/* The end of a group. 1: the connection must be closed. */
+static int take_sync(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
+{
+	/* a COMMIT that fails is one more */
+	if (!e->has_sync || e->seen < n_statements(e) || e->seen > n_statements(e) + e->failed) {
+		/* somebody in between has mixed up who gets what: nothing of this is anybody's */
+		log_error("database %s: a connection brought the results of %u statements where %u were sent; it is closed",
+			  c->pool->conf.opts->name, e->seen, n_statements(e));
+		return 1;
+	}
+	if (is_left_open(c, e, now_ns)) {
+		if (e->q)
+			(void)settle(c, e, now_ns);
+		return 1;
+	}
+	return settle(c, e, now_ns);
+}
+
 /* What libpq has complete, but no more than so many statements: their results are in memory until the requests that
  * asked for them have run, and what was freed a moment ago is given out again from a cache. 1: the connection must be
  * closed; 2: there may be more. */
@@ -545,28 +617,28 @@ static int drain_results(struct db_conn *c, unsigned most, uint64_t now_ns)
 		}
 		nulls = 0;
 		c->progress_ns = now_ns;
-		switch (PQresultStatus(res)) {
-		case PGRES_PIPELINE_SYNC:
+		switch (db_result_kind(res)) {
+		case DB_R_SYNC:
 			PQclear(res);
-			check(e->has_sync);
-			/* a COMMIT that fails is one more */
-			if (e->seen < n_statements(e) || e->seen > n_statements(e) + e->failed) {
-				/* somebody in between has mixed up who gets what: nothing of this is anybody's */
-				log_error("database %s: a connection brought the results of %u statements where %u were sent; it is closed",
-					  c->pool->conf.opts->name, e->seen, n_statements(e));
-				return 1;
-			}
-			if (settle(c, e, now_ns))
+			if (take_sync(c, e, now_ns))
 				return 1;
 			break;
-		case PGRES_PIPELINE_ABORTED:
+		case DB_R_ABORTED:
 			e->aborted = 1;
 			PQclear(res);
 			break;
-		case PGRES_FATAL_ERROR:
+		case DB_R_ERROR:
 			if (db_error_class(res, "57P"))
 				c->is_admin_shutdown = 1;
 			if (PQstatus(c->pg) == CONNECTION_BAD) {
+				PQclear(res);
+				return 1;
+			}
+			if (!*db_sqlstate(res)) {	/* libpq's own */
+				char said[200];
+
+				db_one_line(said, sizeof(said), PQresultErrorMessage(res));
+				strange(c, e, said, now_ns);
 				PQclear(res);
 				return 1;
 			}
@@ -580,20 +652,16 @@ static int drain_results(struct db_conn *c, unsigned most, uint64_t now_ns)
 			PQclear(e->result);
 			e->result = res;
 			break;
-		case PGRES_TUPLES_OK:
-		case PGRES_COMMAND_OK:
-		case PGRES_EMPTY_QUERY:
-		case PGRES_SINGLE_TUPLE:
-		case PGRES_COPY_IN:
-		case PGRES_COPY_OUT:
-		case PGRES_COPY_BOTH:
-		case PGRES_BAD_RESPONSE:
-		case PGRES_NONFATAL_ERROR:
+		case DB_R_RESULT:
 			if (e->kind == DB_E_QUERY && e->seen == e->n_before && !e->failed && !e->result)
 				e->result = res;
 			else
 				take_xid(e, res);
 			break;
+		case DB_R_STRANGE:
+			strange(c, e, PQresStatus(PQresultStatus(res)), now_ns);
+			PQclear(res);
+			return 1;
 		}
 	}
 	return 0;
@@ -620,11 +688,7 @@ static void say_too_large(struct db_pool *p, struct db_entry *e, uint64_t now_ns
 {
 	struct db_query *q = e->q;
 
-	e->q = NULL;
-	q->entry = NULL;
-	q->conn = NULL;
-	q->state = DB_Q_NEW;
-	db_fail(p, q, E_internal, "the result is larger than limits.response", now_ns);
+	entry_fail(p, e, E_internal, "the result is larger than limits.response", now_ns);
 	snprintf(q->client_text, sizeof(q->client_text), "The result is larger than this server sends.");
 }
 
@@ -765,7 +829,7 @@ static void settle_lost(struct db_conn *c, struct db_entry *e, int is_head, uint
 	q->conn = NULL;
 	q->state = DB_Q_NEW;
 	metric_add(&p->conf.metrics->db_lost, 1);
-	if (e->is_write && (!e->failed || e->was_good) && !c->want_write) {
+	if (e->is_write && (!e->failed || e->was_good || s->may_commit) && !c->want_write) {
 		/* the COMMIT may have happened: never a second run */
 		db_fail(p, q, E_outcome_unknown, "connection lost", now_ns);
 		return;

@@ -185,6 +185,10 @@ int db_is_guard_hit(const PGresult *res);
 int db_error_class(const PGresult *res, const char *class2);
 const char *db_sqlstate(const PGresult *res);
 
+/* db_result.c */
+enum db_result_kind { DB_R_RESULT, DB_R_ERROR, DB_R_ABORTED, DB_R_SYNC, DB_R_STRANGE };
+enum db_result_kind db_result_kind(const PGresult *res);
+
 /* db_conn.c */
 struct db_conn *db_conn_new(struct db_pool *p, enum slot_lane lane, unsigned slot);
 /* Which server it is of, once weir-monitor knows; when that is another one by now it is to be replaced. */

@@ -116,6 +116,7 @@ DEP_DIR(include, SHAPES)
 DEP_DIR(idempotent, APART)
 DEP_DIR(audit, APART)
 DEP_DIR(set, SHAPES)
+DEP_DIR(session, APART)
 DEP_DIR(rls, SHAPES)
 
 #undef DEP_OPT

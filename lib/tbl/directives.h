@@ -23,5 +23,6 @@ DIR(include, "include", "NAME = GET PATH", 1, 1, "Adds a member whose value anot
 DIR(idempotent, "idempotent", "[key HEADER] [for DURATION]", 0, 0, "Remember the answer of a write by its key.")
 DIR(audit, "audit", "[FIELD ...]", 0, 0, "Write an audit record.")
 DIR(set, "set", "SETTING VALUE", 1, 0, "Transaction-local PostgreSQL setting.")
+DIR(session, "session", "clean", 0, 1, "The author's word that nothing which the statement reaches keeps anything in its session: no setting, lock, temporary table, LISTEN or prepared statement. Without it a statement that reaches a function outside pg_catalog has a connection to itself, which is reset behind it.")
 DIR(rls, "rls", "", 0, 1, "Pass the identity's verified claims to the statement's transaction, for row-level security.")
 #undef DIR

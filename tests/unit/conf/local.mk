@@ -1,6 +1,6 @@
 # Tables of good and bad input, with the exact place and sentence of every error.
 if HAVE_CRITERION
-CONF_TESTS = tests/unit/conf/t_options tests/unit/conf/t_lex tests/unit/conf/t_directive \
+CONF_TESTS = tests/unit/conf/t_options tests/unit/conf/t_lex tests/unit/conf/t_session tests/unit/conf/t_directive \
 	tests/unit/conf/t_endpoint tests/unit/conf/t_snapshot tests/unit/conf/t_jwks \
 	tests/unit/conf/t_apikeys
 check_PROGRAMS += $(CONF_TESTS)
@@ -19,6 +19,9 @@ tests_unit_conf_t_options_LDADD = $(CONF_TEST_LIBS)
 tests_unit_conf_t_lex_SOURCES = %D%/t_lex.c
 tests_unit_conf_t_lex_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_conf_t_lex_LDADD = $(CONF_TEST_LIBS)
+tests_unit_conf_t_session_SOURCES = %D%/t_session.c
+tests_unit_conf_t_session_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_conf_t_session_LDADD = $(CONF_TEST_LIBS)
 tests_unit_conf_t_directive_SOURCES = %D%/t_directive.c %D%/conf_test.h
 tests_unit_conf_t_directive_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_conf_t_directive_LDADD = $(CONF_TEST_LIBS)
