@@ -10,6 +10,7 @@
 #include "workers/worker.h"
 
 /* Of the constant lines, and of the others together: ETag, Age, Cache-Status. */
+#define MAX_VARY 1024u
 #define LINES_ROOM (2 * HTTP_CC_ROOM + HTTP_CACHE_STATUS_ROOM + HTTP_ETAG_ROOM + 128)
 
 static int64_t seconds(uint64_t ms)
@@ -29,6 +30,30 @@ int reply_is_private(const struct endpoint *ep)
 		if (ep->includes[i].target->auth != AUTH_NONE || reply_is_private(ep->includes[i].target))
 			return 1;
 	return ep->auth != AUTH_NONE;
+}
+
+/* Is the answer made for one caller, as far as is known without reading the SQL? A cookie is one caller's, too. */
+static int is_ones(const struct endpoint *ep)
+{
+	const struct cache_policy *c = &ep->cache;
+
+	if (ep->auth != AUTH_NONE || ep->identity_user || ep->identity_rls || ep->n_identity_claims)
+		return 1;
+	if (c->is_private || c->is_per_user || c->n_per_claims)
+		return 1;
+	for (unsigned i = 0; i < ep->n_params; i++)
+		if (ep->params[i].source == SOURCE_COOKIE)
+			return 1;
+	for (unsigned i = 0; i < ep->n_includes; i++) {
+		const struct include *inc = &ep->includes[i];
+
+		for (unsigned k = 0; k < inc->path.n_parts; k++)
+			if (inc->path.parts[k].kind == TAG_USER || inc->path.parts[k].kind == TAG_CLAIM)
+				return 1;
+		if (is_ones(inc->target))
+			return 1;
+	}
+	return 0;
 }
 
 static struct slice keep(struct arena *a, const char *p, size_t n)
@@ -84,6 +109,70 @@ static void add_vary(const struct endpoint_run *run, struct buf *b)
 		buf_adds(b, n++ ? ", Accept-Encoding" : "Vary: Accept-Encoding");
 	if (n)
 		buf_adds(b, "\r\n");
+}
+
+/* The headers that parameters of the endpoint and of its parts come from. */
+static void add_header_names(const struct endpoint *ep, struct buf *b)
+{
+	for (unsigned i = 0; i < ep->n_params; i++) {
+		const char *name = ep->params[i].from_name;
+
+		if (ep->params[i].source != SOURCE_HEADER)
+			continue;
+		buf_adds(b, b->n ? ", " : "Vary: ");
+		for (name += strlen("HTTP_"); *name; name++)
+			buf_addc(b, *name == '_' ? '-' : *name);
+	}
+	for (unsigned i = 0; i < ep->n_includes; i++)
+		add_header_names(ep->includes[i].target, b);
+}
+
+void reply_prepare_plain(struct endpoint_run *run, struct arena *a)
+{
+	AUTO(buf) struct buf b;
+
+	run->is_ones = is_ones(run->ep);
+	for (unsigned i = 0; i < run->ep->n_headers; i++)
+		run->says_cache_control |= strcasecmp(run->ep->headers[i].name, "Cache-Control") == 0;
+	buf_init(&b, 0);
+	if (run->ep->method == HTTP_GET)
+		add_header_names(run->ep, &b);
+	if (b.n > MAX_VARY) {
+		buf_clear(&b);
+		buf_adds(&b, "Vary: *");
+	}
+	if (b.n)
+		buf_adds(&b, "\r\n");
+	run->vary = keep(a, b.p, b.n);
+}
+
+/* Has a handler written such a line? */
+static int has_cache_control(struct slice lines)
+{
+	static const struct slice name = {"Cache-Control:", 14};
+
+	while (lines.n) {
+		struct slice line = slice_cut(&lines, '\n');
+
+		if (line.n >= name.n && slice_ieq(slice_of(line.p, name.n), name))
+			return 1;
+	}
+	return 0;
+}
+
+void reply_plain_head(struct req *r)
+{
+	const struct endpoint_run *run = r->run;
+	int is_one = (run && run->is_ones) || r->id;
+
+	if (r->error)
+		buf_adds(&r->head, is_one ? "Cache-Control: private, no-store\r\n" : "Cache-Control: no-store\r\n");
+	else if (!run && r->method != HTTP_OPTIONS)
+		buf_adds(&r->head, "Cache-Control: no-store\r\n");	/* our own figures */
+	else if (is_one && !(run && run->says_cache_control) && !has_cache_control(buf_slice(&r->handler_head)))
+		buf_adds(&r->head, "Cache-Control: private, no-store\r\n");
+	if (run && run->vary.n)
+		buf_add(&r->head, run->vary.p, run->vary.n);
 }
 
 void reply_prepare(struct endpoint_run *run, const struct opts_cache *o, struct arena *a)

@@ -152,6 +152,10 @@ void req_free(struct req *r);
 int reply_lines(struct req *r, struct buf *out);
 /* reply_cache.c: Cache-Control, ETag, Age, Cache-Status and Vary of a cached endpoint's answer. */
 void reply_cache_head(struct req *r);
+/* Cache-Control and Vary of any other answer, errors, too. */
+void reply_plain_head(struct req *r);
+/* What reply_plain_head needs to know of an endpoint, in the arena. */
+void reply_prepare_plain(struct endpoint_run *run, struct arena *a);
 /* Make the lines that every answer of a cached endpoint has, in the arena. */
 void reply_prepare(struct endpoint_run *run, const struct opts_cache *o, struct arena *a);
 /* Is an answer its caller's alone? Of a whole: if any part is. */

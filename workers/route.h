@@ -23,6 +23,10 @@ struct endpoint_run {
 	uint64_t cache_place;		/* of the servers that they come from; of each key in shared memory */
 	struct metric_endpoint *metrics;
 	struct include_plan *plans;	/* by @include; include_prepare */
+	/* of an answer that the cache has no part in; reply_prepare_plain */
+	int is_ones;			/* made for one caller: no cache outside may store it */
+	int says_cache_control;		/* by @header */
+	struct slice vary;		/* a line or nothing */
 	/* of a cached endpoint; reply_prepare */
 	int is_private;			/* no cache outside may show it to others, nor its tags */
 	unsigned groups, group_invalidation;	/* of its tags, and of those it invalidates: which others are told; bits */

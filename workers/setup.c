@@ -87,6 +87,7 @@ int worker_setup(struct worker *w, struct err *e)
 
 		run->ep = ep;
 		cachekey_of_endpoint(&s->options, ep, run->cache_id, &run->cache_place);
+		reply_prepare_plain(run, &w->route.arena);
 		if (ep->cache.is_on)
 			reply_prepare(run, &s->options.cache, &w->route.arena);
 		if (ep->has_sql) {

@@ -86,6 +86,8 @@ static void write_success(struct req *r)
 	if (!r->status)
 		r->status = r->is_not_modified ? 304 : ep->status ? ep->status : ep->returns == RETURNS_NONE ? 204 : 200;
 	add_status(r);
+	if (!r->has_key)
+		reply_plain_head(r);
 	if (r->method == HTTP_OPTIONS && !(r->run && r->run->handler)) {
 		add_allow(r);
 	} else {
@@ -157,7 +159,7 @@ static void write_problem(struct req *r)
 		groups_line(r, &r->head);
 		reply_cache_head(r);
 	} else {
-		buf_adds(&r->head, "Cache-Control: no-store\r\n");
+		reply_plain_head(r);
 	}
 	buf_adds(&r->head, "\r\n");
 }
