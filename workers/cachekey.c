@@ -113,6 +113,19 @@ static struct slice header_of(const struct req *r, const char *name)
 	return (struct slice){NULL, 0};
 }
 
+/* What its columns and parameters are now, and of a whole, those of its parts: after DDL another answer. */
+static void put_shape(struct buf *b, const struct req *r)
+{
+	const struct endpoint_run *run = r->run;
+	const struct endpoint *ep = run->ep;
+	uint64_t sum = run->shared ? atomic_load_explicit(&run->shared->shape.sum, memory_order_relaxed) : 0;
+
+	for (unsigned i = 0; i < ep->n_includes; i++)
+		sum = sum * 31 + atomic_load_explicit(&region_endpoint(&r->w->region, ep->includes[i].target->metric)->shape.sum,
+						      memory_order_relaxed);
+	buf_add(b, &sum, sizeof(sum));
+}
+
 int cachekey_make(struct req *r)
 {
 	const struct endpoint *ep = r->run->ep;
@@ -123,6 +136,7 @@ int cachekey_make(struct req *r)
 	buf_clear(b);
 	buf_add(b, r->run->cache_id, sizeof(r->run->cache_id));
 	buf_add(b, &variant, sizeof(variant));
+	put_shape(b, r);
 	for (unsigned i = 0; i < ep->n_values; i++)
 		put_value(b, r->values[i], r->values[i] ? strlen(r->values[i]) : 0);
 	if (c->is_per_user)

@@ -141,7 +141,10 @@ void dbio_resume(struct worker *w)
 			struct req *r = q->owner;
 
 			r->is_query_done = 1;
-			req_run(r);
+			if (unlikely(r->q.is_outdated && !r->q.is_check))
+				admit_again(r);
+			else
+				req_run(r);
 		}
 	}
 }

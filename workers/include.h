@@ -33,6 +33,7 @@ struct include_plan {
 	int is_constant;		/* no value of the whole is in the target */
 	struct slice uri, path, query;	/* of a constant target */
 	struct endpoint_run *run;	/* NULL: nothing is known of its values yet */
+	uint64_t takes;
 	unsigned variant, serial;	/* serial: of the statement whose types they were checked by */
 	const char **values;
 	struct slice *path_values;	/* by parameter index */

@@ -69,6 +69,7 @@ int include_recall(struct req *p)
 	p->run = plan->run;
 	p->variant = plan->variant;
 	p->values = plan->values;
+	p->takes = plan->takes;
 	memcpy(p->path_values, plan->path_values, ep->n_params * sizeof(*p->path_values));
 	p->is_planned = 1;
 	return 1;
@@ -127,4 +128,5 @@ void include_learn(struct req *p)
 		}
 	}
 	plan->serial = s->serial;
+	plan->takes = p->takes;
 }

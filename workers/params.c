@@ -14,6 +14,13 @@ static const char *const source_names[] = {
     [SOURCE_JSON] = "body",	     [SOURCE_HEADER] = "header", [SOURCE_COOKIE] = "cookie",
     [SOURCE_USER] = "user",	     [SOURCE_CLAIM] = "claim",	 [SOURCE_BODY] = "body"};
 
+static uint64_t takes_of(const struct req *r)
+{
+	const struct db_desc *d = db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant)->desc;
+
+	return d ? d->takes : 0;
+}
+
 static const struct param *find_param(const struct endpoint *ep, struct slice name, unsigned *ret_i)
 {
 	for (unsigned i = 0; i < ep->n_params; i++)
@@ -215,6 +222,7 @@ void params_bind(struct req *r)
 	pick_variant(r, found);
 	if (r->error == E_bad_json)
 		return;
+	r->takes = r->run->pool ? takes_of(r) : 0;
 	r->values = arena_zalloc(&r->arena, sizeof(*r->values) * (ep->n_values + 1));
 	for (unsigned i = 0; i < ep->n_params; i++) {
 		const struct param *p = &ep->params[i];

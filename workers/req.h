@@ -84,7 +84,8 @@ struct req {
 	unsigned variant;
 	uint64_t array_values;		/* by parameter index: the value is an array's literal */
 	uint64_t literal_pairs;		/* of a part: pairs that hold such a value of its whole */
-	unsigned char is_untold;	/* values were taken while the statement's types were not known */
+	uint64_t takes;			/* the description that values were made for: db_query.takes */
+	unsigned char is_doubted;	/* values were refused, and the description has been looked at for that */
 	/* cache: valid when has_key (stamps also for a write that invalidates) */
 	unsigned char has_key, is_quiet, has_flight, is_following, is_collapsed, is_stored, wants_refresh, is_refresh;
 	unsigned char is_not_modified, has_made, is_stale;
@@ -115,6 +116,7 @@ struct req {
 	struct groups *groups;		/* of the parts, for the whole's Cache-Groups; NULL: none */
 	/* query: see q */
 	int is_submitted, is_query_done;
+	unsigned char is_rebound;	/* see admit_again */
 	struct weir_request *handling;	/* a handler is at it */
 	/* answer */
 	enum err_id error;
@@ -160,6 +162,8 @@ void reply_prepare_plain(struct endpoint_run *run, struct arena *a);
 void reply_prepare(struct endpoint_run *run, const struct opts_cache *o, struct arena *a);
 /* Is an answer its caller's alone? Of a whole: if any part is. */
 int reply_is_private(const struct endpoint *ep);
+/* step_admit.c: the statement's parameters have other types than its values were made for: made anew, and sent. */
+void admit_again(struct req *r);
 /* step_cache.c */
 void cache_unfollow(struct req *r);
 /* May an entry be believed: it was made after the last purge, and its tags have not moved? */

@@ -42,8 +42,10 @@ static struct db_stmt proto(const struct worker *w, const struct endpoint *ep, c
 	s.session = session_use_of(v->sql, &s.may_commit);
 	if (ep->is_session_clean)
 		s.session = SESSION_CLEAN;
-	if (w->region.h)
+	if (w->region.h) {
 		s.express = &region_endpoint(&w->region, ep->metric)->express;
+		s.shared = &region_endpoint(&w->region, ep->metric)->shape;
+	}
 	return s;
 }
 

@@ -281,14 +281,10 @@ const char *value_text(struct req *r, const struct param *p, const struct found 
 	int is_several = f->n_more || f->type == JR_ARRAY || f->type == JR_OBJECT;
 	struct slice text = f->text;
 
-	if (unlikely(is_untold(r, p))) {
-		r->is_untold = 1;
-		if (is_several) {
-			/* nobody can tell whether that would be right */
-			req_fail(r, db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant)->failed.id ? E_sql : E_db_down,
-				 NULL);
-			return NULL;
-		}
+	if (unlikely(is_untold(r, p)) && is_several) {
+		/* nobody can tell whether that would be right (what else is taken so is looked at again: db_query.takes) */
+		req_fail(r, db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant)->failed.id ? E_sql : E_db_down, NULL);
+		return NULL;
 	}
 	if (t->is_array || (f->n_more && is_for_parts(r, p)))
 		return array_text(r, p, f, t);

@@ -42,8 +42,14 @@ enum db_render {
 	DB_RENDER_TIMESTAMP	/* blank becomes T, offset gets its minutes */
 };
 
+/* As a statement is prepared (db_wrap.c): as it is; to find out in time that its columns are others; with to_json of some; the
+ * whole row as one json, and columns for headers beside. */
+enum db_wrap { DB_WRAP_NOT, DB_WRAP_GUARD, DB_WRAP_NAMES, DB_WRAP_ROW };
+
 struct db_column {
 	const char *name;
+	uint32_t type;		/* of the statement's own column */
+	uint32_t sent;		/* of the column as it comes: json, where to_json makes it; 0: it does not come by itself */
 	enum db_render render;
 	int is_json;		/* declared json or jsonb, or wrapped by to_json */
 	const char *prefix;	/* {"name": or ,"name": */
@@ -54,8 +60,14 @@ struct db_column {
  * flight still need the one they were made by. */
 struct db_desc {
 	unsigned refs;
+	uint32_t id;		/* no other has it in this process; never 0 */
+	unsigned char wrap;	/* enum db_wrap */
+	uint64_t shape;		/* of names and types of columns and parameters, the same in every process */
+	uint64_t takes;		/* of the parameters' types alone; never 0 */
 	unsigned n_params;
 	struct db_type *params;
+	uint32_t *oids;		/* of the parameters as the server says them; said to it when the statement is prepared, so
+				 * that values that were made for these types are not read as others */
 	unsigned n_columns;
 	struct db_column *columns;
 	const char *sql;	/* as it is prepared: arrays and composites wrapped with to_json */
@@ -75,6 +87,11 @@ struct db_stmt {
 	int may_commit;		/* CALL, DO: a part of it may be committed although it failed */
 	enum session_use session;	/* SESSION_ASK: what it reaches is looked up when it is described */
 	int is_time_bound;	/* names now() and kin: never shares a Sync */
+	struct shape *shared;	/* what the instance knows of the endpoint's statements; NULL: nothing */
+	uint32_t epoch;		/* of shared, when the description was begun */
+	int wants_verify, is_verifying;	/* db_verify.c */
+	uint64_t verified_ns;	/* when that was last begun, here or by another worker */
+	uint64_t doubts_ns;	/* doubts that may be had: one for each DOUBT_NS since, BURST at most */
 	const struct endpoint *endpoint;	/* what its file says is held against the description; NULL: nothing */
 	struct express *express;
 	struct err failed;	/* id != 0: the server refuses it */
@@ -100,12 +117,15 @@ struct db_query {
 	/* What the write makes void, for db_ops.intent_*; NULL: nothing. The pool takes it over when a query that
 	 * was sent is abandoned (and sets NULL); else it stays the caller's. */
 	void *intent;
+	int is_check;			/* nothing is run: it ends when the description has been looked at */
+	uint64_t takes;			/* of the description that the values were made for; 0: there was none */
 	int wants_xid;			/* a write's transaction is told: xid here, or to db_ops.intent_over */
 	/* result */
 	uint64_t xid;			/* 0: not asked, not known, or nothing was written */
 	enum err_id error;		/* E_ok, or what the client is told */
 	char sqlstate[6];
 	unsigned bad_param;		/* 1-based number of the parameter the server refused, 0 = none */
+	int is_outdated;		/* nothing was run: the parameters have other types now, and takes is theirs */
 	struct pg_result *result;
 	struct db_desc *desc;		/* of the result */
 	uint64_t queued_ns, sent_ns, done_ns;
@@ -165,6 +185,9 @@ void db_pool_start(struct db_pool *p);
 int db_pool_ready(const struct db_pool *p);
 const char *db_pool_why(const struct db_pool *p);
 
+/* A value was refused by the types of stmt's description. 1: these may be old, and are being looked at: a query with
+ * is_check ends when that is done. Not too often; only_if_spare: nor if a connection had to be waited for. */
+int db_doubt(struct db_pool *p, unsigned stmt, int only_if_spare, uint64_t now_ns);
 /* Put q into its lane's queue. 0, or -E_overloaded, -E_db_down (nothing queued then). */
 int db_submit(struct db_pool *p, struct db_query *q) MUST_USE;
 /* The caller no longer wants q (deadline or client gone): it leaves the queue, or its result will be

@@ -33,8 +33,9 @@ static void drop_notice(void *arg, const PGresult *res)
 struct db_conn *db_conn_new(struct db_pool *p, enum slot_lane lane, unsigned slot)
 {
 	struct db_conn *c = calloc(1, sizeof(*c));
+	unsigned n = p->n_stmts ? p->n_stmts : 1;
 
-	if (!c || !(c->prepared = calloc(p->n_stmts ? p->n_stmts : 1, sizeof(*c->prepared))))
+	if (!c || !(c->prepared = calloc(n, sizeof(*c->prepared))) || !(c->fits = calloc(n, sizeof(*c->fits))))
 		abort();
 	c->pool = p;
 	c->lane = lane;
@@ -172,10 +173,24 @@ static int send_prepare(struct db_conn *c, unsigned stmt, uint64_t now_ns)
 
 	e->has_sync = 1;
 	c->n_syncs++;
-	if (!PQsendPrepare(c->pg, s->name, s->desc->sql, 0, NULL) || !put_sync(c->pg))
+	if (!PQsendPrepare(c->pg, s->name, s->desc->sql, (int)s->desc->n_params, s->desc->oids) || !put_sync(c->pg))
 		return -1;
 	c->prepared[stmt] = s->serial;
 	return 0;
+}
+
+int db_conn_verify(struct db_conn *c, unsigned stmt, uint64_t now_ns)
+{
+	struct db_entry *e = entry_new(c, DB_E_VERIFY, stmt, now_ns);
+
+	e->n_before = 2;	/* what counts is what the Describe says */
+	e->has_sync = 1;
+	c->n_syncs++;
+	/* an ALTER that takes its time must not hold the connection */
+	if (!PQsendQueryParams(c->pg, "SELECT pg_catalog.set_config('lock_timeout', '50', true)", 0, NULL, NULL, NULL, NULL, 0) ||
+	    !PQsendPrepare(c->pg, "", c->pool->stmts[stmt].sql, 0, NULL) || !PQsendDescribePrepared(c->pg, ""))
+		return -1;
+	return db_conn_sync(c);
 }
 
 /* What the server may still use of the deadline, in ms, as text. */
@@ -234,6 +249,7 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 	check(q->state == DB_Q_QUEUED && c->state == DB_C_OPEN);
 	if (!c->tier_id)
 		db_conn_place(c, now_ns);
+	db_verify_want(c->pool, s, now_ns);
 	if (q->intent)
 		c->pool->conf.ops->intent_begin(c->pool->conf.ctx, q->intent);
 	if (!pooler && c->prepared[q->stmt] != s->serial && send_prepare(c, q->stmt, now_ns))
@@ -260,7 +276,7 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 		return -1;
 	e->n_before = (unsigned char)n;
 	if (pooler) {
-		if (!PQsendQueryParams(c->pg, s->desc->sql, (int)q->n_values, NULL, q->values, NULL, NULL, 0))
+		if (!PQsendQueryParams(c->pg, s->desc->sql, (int)q->n_values, s->desc->oids, q->values, NULL, NULL, 0))
 			return -1;
 	} else {
 		if (!PQsendQueryPrepared(c->pg, s->name, (int)q->n_values, q->values, NULL, NULL, 0))
@@ -397,7 +413,7 @@ static int settle_error(struct db_conn *c, struct db_entry *e, struct db_query *
 		return 0;
 	}
 	if (strcmp(state, "0A000") == 0 && is_revalidate(res)) {
-		db_stmt_stale(p, e->stmt);
+		db_verify_tell(p, e->stmt);
 		metric_add(&p->conf.metrics->db_healed, 1);
 		again(p, q, 0, E_sql, now_ns);
 		return 0;
@@ -433,7 +449,12 @@ static int settle_error(struct db_conn *c, struct db_entry *e, struct db_query *
 	 * described: a table has changed. The new description either works or says what is wrong. */
 	if (db_error_class(res, "42") && !db_error_class(res, "42501") && !q->reran &&
 	    !PQresultErrorField(res, PG_DIAG_CONTEXT)) {
-		db_stmt_stale(p, e->stmt);
+		db_verify_tell(p, e->stmt);
+		again(p, q, 0, E_sql, now_ns);
+		return 0;
+	}
+	/* The client's value does not fit the parameter's type, which is as it was when the statement was prepared. */
+	if (db_error_class(res, "22") && !q->reran && db_error_parameter(res) && db_doubt(p, e->stmt, 0, now_ns)) {
 		again(p, q, 0, E_sql, now_ns);
 		return 0;
 	}
@@ -463,6 +484,10 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 			c->prep_error_stmt = e->stmt;
 			e->result = NULL;
 		}
+	} else if (e->kind == DB_E_VERIFY) {
+		if (e->failed && c->lane == LANE_EXPRESS && db_is_guard_hit(e->result))
+			close = guard_hit(c, e, now_ns);
+		db_verify_over(p, e->stmt, e->result, now_ns);
 	} else {
 		c->work_us -= c->work_us < s->mean_us ? c->work_us : s->mean_us;
 		if (q) {
@@ -490,12 +515,12 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 		} else if (e->aborted || !e->result) {
 			q->wants_own_sync = 1;
 			db_requeue(p, q, 0);
+		} else if (!db_verify_result(c, e, q)) {
+			again(p, q, 0, E_sql, now_ns);
 		} else {
 			q->error = E_ok;
 			q->result = e->result;
 			e->result = NULL;
-			q->desc = e->desc;
-			e->desc = NULL;
 			db_finish(p, q, now_ns);
 		}
 	}
@@ -533,7 +558,7 @@ static void take_xid(struct db_entry *e, PGresult *res)
 /* That the server is to answer before the entry's Sync. */
 static unsigned n_statements(const struct db_entry *e)
 {
-	return e->kind == DB_E_PREPARE ? 1 : e->n_before + 1u + e->wants_xid;
+	return e->kind == DB_E_PREPARE ? 1 : e->kind == DB_E_VERIFY ? 3 : e->n_before + 1u + e->wants_xid;
 }
 
 /* The request of e is told at once: its connection ends, but another run would meet the same. */
@@ -653,7 +678,7 @@ static int drain_results(struct db_conn *c, unsigned most, uint64_t now_ns)
 			e->result = res;
 			break;
 		case DB_R_RESULT:
-			if (e->kind == DB_E_QUERY && e->seen == e->n_before && !e->failed && !e->result)
+			if (e->kind != DB_E_PREPARE && e->seen == e->n_before && !e->failed && !e->result)
 				e->result = res;
 			else
 				take_xid(e, res);
@@ -875,6 +900,8 @@ void db_conn_close(struct db_conn *c, uint64_t now_ns)
 
 		if (e->kind == DB_E_QUERY)
 			settle_lost(c, e, e == first_query, now_ns);
+		else if (e->kind == DB_E_VERIFY)
+			db_verify_over(p, e->stmt, NULL, now_ns);
 		entry_free(c, e);
 	}
 	if (c->pg)
@@ -894,6 +921,7 @@ void db_conn_close(struct db_conn *c, uint64_t now_ns)
 		p->given_up_ns = now_ns;
 	}
 	free(c->prepared);
+	free(c->fits);
 	free(c);
 }
 

@@ -2,11 +2,12 @@
  * that is not in pipeline mode yet.
  *
  * Columns whose type row_to_json does not render from its text (arrays, composites, types with a cast
- * to json) are wrapped with to_json here, once, so that rendering stays a copy of bytes. */
+ * to json) are wrapped with to_json (db_wrap.c), once, so that rendering stays a copy of bytes. */
 #include "config.h"
 
 #include "lib/pg/db_priv.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -104,7 +105,14 @@ static int type_load(PGconn *pg, struct type_set *set, unsigned from, uint64_t d
 	return rc;
 }
 
-static enum db_render render_of(Oid oid)
+static int needs_to_json(const void *types, Oid oid)
+{
+	const struct type_row *t = type_find(types, oid);
+
+	return t && t->needs_to_json;
+}
+
+enum db_render db_render_of(uint32_t oid)
 {
 	switch (oid) {
 	case 16:
@@ -271,63 +279,29 @@ static void refused(struct db_stmt *s, const PGresult *res, const char *what)
 	snprintf(s->failed.text, sizeof(s->failed.text), "%s", buf_str(&named));
 }
 
-static void quote_identifier(struct buf *b, const char *name)
+static void fill_column(struct db_desc *d, unsigned at, const char *name, Oid type, int is_json)
 {
-	buf_addc(b, '"');
-	for (; *name; name++) {
-		if (*name == '"')
-			buf_addc(b, '"');
-		buf_addc(b, *name);
-	}
-	buf_addc(b, '"');
-}
+	struct db_column *col = &d->columns[at];
+	AUTO(buf) struct buf b;
 
-/* WITH weir_q(weir_c1, …) AS (sql) SELECT weir_c1 AS "a", to_json(weir_c2) AS "b" FROM weir_q. A CTE, because a
- * data-modifying statement may stand there and not in FROM. What it costs: a column that DDL adds behind a
- * "SELECT *" changes nothing for the outer list, so the server does not report it; it shows at the next reload. */
-static void wrap(struct buf *b, const struct db_stmt *s, const PGresult *res, const struct type_set *types)
-{
-	int n = PQnfields(res);
-
-	buf_adds(b, "WITH weir_q(");
-	for (int c = 0; c < n; c++)
-		buf_addf(b, "%sweir_c%d", c ? "," : "", c + 1);
-	buf_addf(b, ") AS (%s\n) SELECT ", s->sql);
-	for (int c = 0; c < n; c++) {
-		const struct type_row *t = type_find(types, PQftype(res, c));
-
-		if (c)
-			buf_addc(b, ',');
-		buf_addf(b, t && t->needs_to_json ? "pg_catalog.to_json(weir_c%d) AS " : "weir_c%d AS ",
-			 c + 1);
-		quote_identifier(b, PQfname(res, c));
-	}
-	buf_adds(b, " FROM weir_q");
+	buf_init(&b, 0);
+	col->name = arena_strn(&d->arena, name, strlen(name));
+	col->type = col->sent = type;
+	col->render = is_json ? DB_RENDER_JSON : db_render_of(type);
+	col->is_json = col->render == DB_RENDER_JSON;
+	buf_addc(&b, at ? ',' : '{');
+	jw_string(&b, slice_str(name));
+	buf_addc(&b, ':');
+	col->prefix = arena_strn(&d->arena, b.p, b.n);
+	col->prefix_n = b.n;
 }
 
 static void fill_columns(struct db_desc *d, const PGresult *res, const struct type_set *types)
 {
-	struct buf b;
-
-	buf_init(&b, 0);
 	d->n_columns = (unsigned)PQnfields(res);
 	d->columns = arena_zalloc(&d->arena, sizeof(*d->columns) * (d->n_columns + 1));
-	for (unsigned c = 0; c < d->n_columns; c++) {
-		struct db_column *col = &d->columns[c];
-		const struct type_row *t = type_find(types, PQftype(res, (int)c));
-		const char *name = PQfname(res, (int)c);
-
-		col->name = arena_strn(&d->arena, name, strlen(name));
-		col->render = t && t->needs_to_json ? DB_RENDER_JSON : render_of(PQftype(res, (int)c));
-		col->is_json = col->render == DB_RENDER_JSON;
-		buf_clear(&b);
-		buf_addc(&b, c ? ',' : '{');
-		jw_string(&b, slice_str(name));
-		buf_addc(&b, ':');
-		col->prefix = arena_strn(&d->arena, b.p, b.n);
-		col->prefix_n = b.n;
-	}
-	buf_done(&b);
+	for (unsigned c = 0; c < d->n_columns; c++)
+		fill_column(d, c, PQfname(res, (int)c), PQftype(res, (int)c), needs_to_json(types, PQftype(res, (int)c)));
 }
 
 /* int2vector and oidvector have elements, and no braces. */
@@ -340,11 +314,13 @@ static void fill_params(struct db_desc *d, const PGresult *res, const struct typ
 {
 	d->n_params = (unsigned)PQnparams(res);
 	d->params = arena_zalloc(&d->arena, sizeof(*d->params) * (d->n_params + 1));
+	d->oids = arena_zalloc(&d->arena, sizeof(*d->oids) * (d->n_params + 1));
 	for (unsigned i = 0; i < d->n_params; i++) {
 		Oid oid = PQparamtype(res, (int)i);
 		const struct type_row *t = type_find(types, oid), *e = t;
 		struct db_type *type = &d->params[i];
 
+		d->oids[i] = oid;
 		type->oid = type->base = t ? t->base : oid;
 		if (has_literal(t)) {
 			e = type_find(types, t->elem);
@@ -374,6 +350,8 @@ void db_desc_free(struct db_desc **d)
 	*d = NULL;
 }
 
+static _Atomic uint32_t last_id;	/* descriptions are made by threads */
+
 static struct db_desc *desc_new(const char *sql, size_t n)
 {
 	struct db_desc *d = calloc(1, sizeof(*d));
@@ -381,36 +359,37 @@ static struct db_desc *desc_new(const char *sql, size_t n)
 	if (!d)
 		abort();
 	d->refs = 1;
+	d->id = atomic_fetch_add(&last_id, 1) + 1;
 	arena_pool_init(&d->pool, 1);
 	arena_init(&d->arena, &d->pool);
 	d->sql = arena_strn(&d->arena, sql, n);
 	return d;
 }
 
-static int must_wrap(const PGresult *first, const struct type_set *types)
+static struct db_desc *desc_make(const struct db_stmt *s, enum db_wrap how, const PGresult *first,
+				 const struct type_set *types)
 {
-	for (int c = 0; c < PQnfields(first); c++) {
-		const struct type_row *t = type_find(types, PQftype(first, c));
-
-		if (t && t->needs_to_json)
-			return 1;
-	}
-	return 0;
-}
-
-static void take_description(struct db_stmt *s, const PGresult *first, const struct type_set *types)
-{
-	struct buf sql;
+	AUTO(buf) struct buf sql;
+	struct db_desc *d;
 
 	buf_init(&sql, 0);
-	if (must_wrap(first, types))
-		wrap(&sql, s, first, types);
-	else
-		buf_adds(&sql, s->sql);
-	s->desc = desc_new(sql.p, sql.n);
-	buf_done(&sql);
-	fill_params(s->desc, first, types);
-	fill_columns(s->desc, first, types);
+	db_wrap(&sql, how, s, first, needs_to_json, types);
+	d = desc_new(sql.p, sql.n);
+	d->wrap = how;
+	fill_params(d, first, types);
+	fill_columns(d, first, types);
+	d->shape = db_desc_shape(first);
+	d->takes = db_desc_takes(first);
+	return d;
+}
+
+struct db_desc *db_desc_of_result(const PGresult *res)
+{
+	static const struct type_set none;
+	struct db_desc *d = desc_new("", 0);
+
+	fill_columns(d, res, &none);
+	return d;
 }
 
 /* The parts of db_describe. */
@@ -466,6 +445,21 @@ static int load_types(struct describing *d, char error[256])
 	return type_load(d->f.pg, types, level, d->f.deadline_ns, error);
 }
 
+static void take_wrapped(struct describing *d, unsigned i, const PGresult *res)
+{
+	struct db_stmt *s = &d->stmts[i];
+
+	if (PQresultStatus(res) == PGRES_COMMAND_OK) {
+		for (unsigned c = 0; s->desc->wrap != DB_WRAP_ROW && c < s->desc->n_columns; c++)
+			s->desc->columns[c].sent = PQftype(res, (int)c);
+	} else if (s->desc->wrap == DB_WRAP_GUARD) {
+		db_desc_free(&s->desc);
+		s->desc = desc_make(s, DB_WRAP_NOT, d->first[i], d->types);
+	} else {
+		refused(s, res, "a column is an array or a composite and the statement cannot be wrapped; use to_json() on it");
+	}
+}
+
 /* What was wrapped is prepared once more, as it will be sent. */
 static int ask_wrapped(struct describing *d, char error[256])
 {
@@ -475,16 +469,14 @@ static int ask_wrapped(struct describing *d, char error[256])
 
 	while (rc == 0 && next < d->n) {
 		for (f->n = 0; next < d->n && f->n < flight_max(f); next++)
-			if (d->stmts[next].desc && must_wrap(d->first[next], d->types)) {
+			if (d->stmts[next].desc && d->stmts[next].desc->wrap != DB_WRAP_NOT) {
 				at[f->n] = next;
 				f->sql[f->n++] = d->stmts[next].desc->sql;
 			}
 		rc = f->n ? fly(f, error) : 0;
 		for (unsigned i = 0; i < f->n; i++) {
-			if (rc == 0 && PQresultStatus(f->said[i]) != PGRES_COMMAND_OK)
-				refused(&d->stmts[at[i]], f->said[i],
-					"a column is an array or a composite and the statement cannot be wrapped; "
-					"use to_json() on it");
+			if (rc == 0)
+				take_wrapped(d, at[i], f->said[i]);
 			PQclear(f->said[i]);
 			f->said[i] = NULL;
 		}
@@ -509,7 +501,8 @@ int db_describe(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts
 	rc = ask_all(&d, error) || load_types(&d, error) ? -1 : 0;
 	for (unsigned i = 0; rc == 0 && i < n; i++)
 		if (!stmts[i].failed.id)
-			take_description(&stmts[i], d.first[i], d.types);
+			stmts[i].desc = desc_make(&stmts[i], db_wrap_of(&stmts[i], d.first[i], needs_to_json, d.types),
+						  d.first[i], d.types);
 	if (rc == 0)
 		rc = ask_wrapped(&d, error);
 	for (unsigned i = 0; i < n; i++) {

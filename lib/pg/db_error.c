@@ -49,6 +49,11 @@ static unsigned parameter_number(const char *context)
 	return 0;
 }
 
+unsigned db_error_parameter(const PGresult *res)
+{
+	return parameter_number(PQresultErrorField(res, PG_DIAG_CONTEXT));
+}
+
 void db_error_from(struct db_query *q, const PGresult *res)
 {
 	const char *state = db_sqlstate(res);

@@ -40,6 +40,7 @@ struct db_pool *db_pool_new(const struct db_pool_conf *conf)
 	list_init(&p->conns);
 	list_init(&p->q_express);
 	list_init(&p->q_exclusive);
+	list_init(&p->q_check);
 	list_init(&p->done);
 	list_init(&p->free_entries);
 	p->rng = (uint32_t)clock_mono_ns() | 1u;
@@ -162,6 +163,7 @@ int db_submit(struct db_pool *p, struct db_query *q)
 	int counts = !q->group || q->group != p->last_group;
 
 	check(q->state == DB_Q_NEW);
+	db_verify_hear(p, q->stmt);
 	if (s->failed.id) {
 		if (now_ns - s->failed_ns > DESCRIBE_AGAIN_NS) {
 			s->failed_ns = now_ns;
@@ -176,11 +178,14 @@ int db_submit(struct db_pool *p, struct db_query *q)
 	if (counts)
 		p->last_group = q->group;
 	q->is_counted = (unsigned char)counts;
+	q->is_outdated = 0;
 	q->error = E_ok;
 	q->state = DB_Q_QUEUED;
 	p->n_waiting++;
 	p->n_counted += q->is_counted;
-	if (may_express(p, q, now_ns) && is_small(q)) {
+	if (q->is_check) {
+		list_add_tail(&p->q_check, &q->node);
+	} else if (may_express(p, q, now_ns) && is_small(q)) {
 		list_add_tail(&p->q_express, &q->node);
 	} else {
 		q->wants_exclusive = 1;
@@ -292,6 +297,18 @@ static struct db_conn *pick_idle(struct db_pool *p)
 	return NULL;
 }
 
+struct db_conn *db_pool_spare(struct db_pool *p, uint64_t now_ns)
+{
+	LIST_FOR(l, &p->conns)
+	{
+		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+		if (has_room(c, now_ns))
+			return c;
+	}
+	return pick_idle(p);
+}
+
 /* Is the next run of s, on c, to be measured alone? What shares a Sync tells nothing of a single statement. Of a group
  * it is one that follows others: the first on an idle connection shows how long its backend waits for a core. */
 static int is_measured(struct db_stmt *s, const struct db_query *q, const struct db_conn *c, uint64_t now_ns)
@@ -378,7 +395,40 @@ static void send_on(struct db_pool *p, struct db_conn *c, struct db_query *q, st
 
 static int waits_for_description(const struct db_pool *p, const struct db_query *q)
 {
-	return !p->stmts[q->stmt].desc || p->stmts[q->stmt].is_stale;
+	const struct db_stmt *s = &p->stmts[q->stmt];
+
+	return !s->desc || s->is_stale || ((q->is_check || q->reran) && (s->is_verifying || s->wants_verify));
+}
+
+/* Without anything being sent. */
+static void hand_back(struct db_pool *p, struct db_query *q, uint64_t now_ns)
+{
+	unqueue(p, q);
+	db_finish(p, q, now_ns);
+}
+
+/* The values were made for parameters of other types. */
+static int hand_back_outdated(struct db_pool *p, struct db_query *q, uint64_t now_ns)
+{
+	const struct db_desc *d = p->stmts[q->stmt].desc;
+
+	if (likely(q->takes == d->takes))
+		return 0;
+	q->takes = d->takes;
+	q->is_outdated = 1;
+	hand_back(p, q, now_ns);
+	return 1;
+}
+
+static void flush_checks(struct db_pool *p, uint64_t now_ns)
+{
+	LIST_FOR_SAFE(l, next, &p->q_check)
+	{
+		struct db_query *q = LIST_ENTRY(l, struct db_query, node);
+
+		if (!waits_for_description(p, q))
+			hand_back(p, q, now_ns);
+	}
 }
 
 /* now_ns: when the connections were last looked at; sent_ns: the time. */
@@ -391,7 +441,7 @@ static void flush_express(struct db_pool *p, uint64_t now_ns, uint64_t sent_ns)
 		struct db_query *q = LIST_ENTRY(l, struct db_query, node);
 		struct db_conn *c;
 
-		if (waits_for_description(p, q))
+		if (waits_for_description(p, q) || hand_back_outdated(p, q, sent_ns))
 			continue;
 		if (!may_express(p, q, now_ns)) {
 			list_del(l);
@@ -427,6 +477,8 @@ static void flush_exclusive(struct db_pool *p, uint64_t now_ns)
 
 		if (waits_for_description(p, q))
 			continue;
+		if (hand_back_outdated(p, q, now_ns))
+			continue;
 		c = pick_idle(p);
 		if (!c)
 			break;
@@ -445,7 +497,7 @@ static void flush_exclusive(struct db_pool *p, uint64_t now_ns)
 
 static void fail_waiting(struct db_pool *p, enum err_id id, uint64_t now_ns)
 {
-	struct list *queues[] = {&p->q_express, &p->q_exclusive};
+	struct list *queues[] = {&p->q_express, &p->q_exclusive, &p->q_check};
 
 	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
 		LIST_FOR_SAFE(l, next, queues[i])
@@ -478,6 +530,8 @@ static void describe_into(struct db_pool *p, struct db_job *job)
 		job->describe[job->n_describe].desc = NULL;
 		job->numbers[job->n_describe++] = i;
 		p->stmts[i].is_stale = 1;
+		if (p->stmts[i].shared)
+			p->stmts[i].epoch = atomic_load(&p->stmts[i].shared->epoch);
 	}
 	p->wants_describe = 0;
 	p->is_describing = 1;
@@ -592,12 +646,15 @@ void db_pool_flush(struct db_pool *p, uint64_t now_ns)
 	uint64_t sent_ns;
 
 	p->now_ns = now_ns;
-	if (p->n_waiting == 0)
+	if (p->n_waiting == 0 && p->n_verify == 0)
 		return;
 	/* the turn may have been a long one, which is none of the server's time */
 	sent_ns = clock_mono_ns();
 	flush_express(p, now_ns, sent_ns);
 	flush_exclusive(p, sent_ns);
+	flush_checks(p, sent_ns);
+	if (p->n_verify)
+		db_verify_flush(p, sent_ns);
 	if (p->n_waiting)
 		maintain(p, now_ns);
 }
@@ -717,8 +774,10 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 		}
 		db_desc_free(&to->desc);
 		to->desc = from->desc;
+		to->verified_ns = now_ns;
 		db_stmt_renew(to, job->numbers[i]);
 	}
+	db_verify_publish(p);
 	p->is_described = 1;
 	p->is_describing = 0;
 }
@@ -777,7 +836,7 @@ void db_job_done(struct db_job *job, uint64_t now_ns)
 	/* a description whose statement was refused leaves its waiters without one */
 	for (unsigned k = 0; k < job->n_describe; k++) {
 		struct db_stmt *s = &p->stmts[job->numbers[k]];
-		struct list *queues[] = {&p->q_express, &p->q_exclusive};
+		struct list *queues[] = {&p->q_express, &p->q_exclusive, &p->q_check};
 
 		if (!s->failed.id)
 			continue;

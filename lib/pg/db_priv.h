@@ -62,7 +62,8 @@ struct db_entry {
 	unsigned char wants_xid;	/* a statement behind the query tells the transaction */
 	uint64_t xid;
 };
-enum db_entry_kind { DB_E_PREPARE, DB_E_QUERY };
+/* DB_E_VERIFY: the statement is parsed and described, and not run. */
+enum db_entry_kind { DB_E_PREPARE, DB_E_QUERY, DB_E_VERIFY };
 
 struct db_conn {
 	struct list node;		/* in pool->conns */
@@ -80,6 +81,7 @@ struct db_conn {
 	unsigned guard_hits;		/* among what was in flight at the first hit */
 	unsigned guard_left;		/* entries still to be answered of those */
 	unsigned *prepared;		/* by statement: serial it is prepared as, 0 = not */
+	uint32_t *fits;			/* by statement: id of the description that its results here are known to fit */
 	PGresult *prep_error;		/* of the prepare group just in front of a query */
 	unsigned prep_error_stmt;
 	uint64_t partial_bytes;		/* of a result that did not come at once */
@@ -99,12 +101,13 @@ struct db_pool {
 	unsigned n_stmts, cap_stmts;
 	struct list conns;
 	unsigned n_conns, n_connecting, n_express, n_exclusive;
-	struct list q_express, q_exclusive, done;
+	struct list q_express, q_exclusive, q_check, done;
 	unsigned n_waiting, n_counted;	/* statements; requests, for queue_limit */
 	uint64_t last_group;		/* whose first statement was counted last */
 	struct list free_entries;
 	int is_cancelling, wants_cancel;	/* a job is at it; something was asked since */
 	int is_described, is_refused, is_draining, is_describing, wants_describe;
+	unsigned n_verify;		/* statements that are to be looked at */
 	uint64_t now_ns;
 	uint64_t since_ns;		/* what is read now was not there before */
 	uint64_t retry_ns;		/* no connect before that */
@@ -179,11 +182,43 @@ int db_describe(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts
 /* So long may it take. */
 uint64_t db_describe_deadline(const struct opts_database *o, unsigned n);
 void db_desc_free(struct db_desc **d);	/* drops one reference */
+enum db_render db_render_of(uint32_t oid);
+/* The columns and types of a result whose description is not known: a description of its own. */
+struct db_desc *db_desc_of_result(const PGresult *res);
+/* db_wrap.c */
+typedef int db_needs_json_f(const void *ctx, Oid type);
+/* DB_WRAP_GUARD may be left, if the server refuses it. */
+enum db_wrap db_wrap_of(const struct db_stmt *s, const PGresult *described, db_needs_json_f needs, const void *ctx);
+/* The statement as it is to be prepared. */
+void db_wrap(struct buf *b, enum db_wrap how, const struct db_stmt *s, const PGresult *described, db_needs_json_f needs,
+	     const void *ctx);
+uint64_t db_desc_shape(const PGresult *described);
+uint64_t db_desc_takes(const PGresult *described);
+/* Has res the columns that d says? */
+int db_desc_fits(const struct db_desc *d, const PGresult *res);
+/* db_verify.c: is what we know of a statement still so? A look costs the server a parse: one a second for an endpoint
+ * in use, by one of the workers. */
+/* s is being sent. */
+void db_verify_want(struct db_pool *p, struct db_stmt *s, uint64_t now_ns);
+/* Somebody has found that it is not so: everybody describes it again. */
+void db_verify_tell(struct db_pool *p, unsigned stmt);
+/* Has somebody else found that? Then it is stale from here on. */
+void db_verify_hear(struct db_pool *p, unsigned stmt);
+/* Send what is wanted; behind the queries of this turn. */
+void db_verify_flush(struct db_pool *p, uint64_t now_ns);
+/* The answer to it; NULL: it was not had. */
+void db_verify_over(struct db_pool *p, unsigned stmt, const PGresult *res, uint64_t now_ns);
+/* A good result: 1 when it is q's, with the description it fits; 0: q is to run again. */
+int db_verify_result(struct db_conn *c, struct db_entry *e, struct db_query *q);
+/* Statements have been described: what the instance knows of them. */
+void db_verify_publish(struct db_pool *p);
 /* db_error.c */
 void db_error_from(struct db_query *q, const PGresult *res);
 int db_is_guard_hit(const PGresult *res);
 int db_error_class(const PGresult *res, const char *class2);
 const char *db_sqlstate(const PGresult *res);
+/* Of the parameter that the server could not read; 0: another error. */
+unsigned db_error_parameter(const PGresult *res);
 
 /* db_result.c */
 enum db_result_kind { DB_R_RESULT, DB_R_ERROR, DB_R_ABORTED, DB_R_SYNC, DB_R_STRANGE };
@@ -200,6 +235,8 @@ int db_conn_is_idle(const struct db_conn *c);
 int db_conn_is_sound(struct db_conn *c);
 int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int with_sync, int is_shared);
 int db_conn_sync(struct db_conn *c);
+/* Look at a statement: DB_E_VERIFY. 0, or -1: the connection is unusable. */
+int db_conn_verify(struct db_conn *c, unsigned stmt, uint64_t now_ns);
 void db_conn_cancel(struct db_conn *c, uint64_t now_ns);
 void db_conn_tick(struct db_conn *c, uint64_t now_ns);
 
@@ -208,6 +245,8 @@ void db_finish(struct db_pool *p, struct db_query *q, uint64_t now_ns);
 void db_fail(struct db_pool *p, struct db_query *q, enum err_id id, const char *text, uint64_t now_ns);
 void db_requeue(struct db_pool *p, struct db_query *q, int exclusive);
 void db_stmt_stale(struct db_pool *p, unsigned stmt);
+/* An open connection for something short: an express one with room, else an idle exclusive one; NULL: none. */
+struct db_conn *db_pool_spare(struct db_pool *p, uint64_t now_ns);
 /* Another serial, and name. */
 void db_stmt_renew(struct db_stmt *s, unsigned stmt);
 uint32_t db_random(struct db_pool *p);

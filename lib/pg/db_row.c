@@ -103,6 +103,11 @@ void db_render_row(const struct db_query *q, unsigned row, struct buf *out)
 	const PGresult *res = q->result;
 	int r = (int)row, n = (int)d->n_columns;
 
+	if (d->wrap == DB_WRAP_ROW) {
+		room(out, (size_t)PQgetlength(res, r, 0));
+		put(out, PQgetvalue(res, r, 0), (size_t)PQgetlength(res, r, 0));
+		return;
+	}
 	for (int c = 0; c < n; c++) {
 		const struct db_column *col = &d->columns[c];
 		size_t len = (size_t)PQgetlength(res, r, c);
@@ -162,15 +167,11 @@ unsigned db_rows(const struct db_query *q)
 
 struct slice db_text(const struct db_query *q, struct slice column)
 {
-	const struct db_desc *d = q->desc;
-
 	if (db_rows(q) == 0)
 		return (struct slice){NULL, 0};
-	for (unsigned c = 0; c < d->n_columns; c++)
-		if (slice_eq(slice_str(d->columns[c].name), column) &&
-		    !PQgetisnull(q->result, 0, (int)c))
-			return slice_of(PQgetvalue(q->result, 0, (int)c),
-					(size_t)PQgetlength(q->result, 0, (int)c));
+	for (int c = q->desc->wrap == DB_WRAP_ROW; c < PQnfields(q->result); c++)
+		if (slice_eq(slice_str(PQfname(q->result, c)), column) && !PQgetisnull(q->result, 0, c))
+			return slice_of(PQgetvalue(q->result, 0, c), (size_t)PQgetlength(q->result, 0, c));
 	return (struct slice){NULL, 0};
 }
 

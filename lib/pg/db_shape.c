@@ -39,12 +39,13 @@ void db_shape_names(const struct db_stmt *s, const char *text, struct buf *out)
 	}
 }
 
-static int has_column(const struct db_desc *d, struct slice name)
+static unsigned has_column(const struct db_desc *d, struct slice name)
 {
+	unsigned n = 0;
+
 	for (unsigned c = 0; c < d->n_columns; c++)
-		if (slice_eq(slice_str(d->columns[c].name), name))
-			return 1;
-	return 0;
+		n += slice_eq(slice_str(d->columns[c].name), name) ? 1 : 0;
+	return n;
 }
 
 static int check_columns(struct db_stmt *s)
@@ -70,6 +71,9 @@ static int check_headers(struct db_stmt *s)
 			if (!has_column(s->desc, name))
 				return refuse(s, 0, "@header %s: the statement returns no column %.*s", h->name,
 					      SLICE_ARG(name));
+			if (s->desc->wrap == DB_WRAP_ROW && has_column(s->desc, name) > 1)
+				return refuse(s, 0, "@header %s: two columns are called %.*s; give one of them another name",
+					      h->name, SLICE_ARG(name));
 		}
 	}
 	return 0;

@@ -49,6 +49,7 @@ struct region_endpoint {
 	_Atomic uint32_t has_large;	/* any worker's: clients that accept a coding have met an answer worth compressing */
 	/* Express rights and the samples they are earned by: see express in slots.h. */
 	struct express express;
+	struct shape shape;
 };
 
 /* An accept queue, as last sampled. Written by weird; the address before n_queues counts it. */

@@ -73,6 +73,13 @@ struct db_state {
 	uint32_t n_slots, n_warm;		/* pool_max, pool_min */
 };
 
+/* What the statements of one endpoint look like, by any worker. What a crash leaves is looked at again. */
+struct shape {
+	_Atomic uint32_t epoch;		/* raised by whoever finds that a description is not right any more */
+	_Atomic uint64_t looked_ms;	/* when somebody last began to look, his monotonic clock */
+	_Atomic uint64_t sum;		/* of all variants' names and types; 0: not described yet. Part of cache keys. */
+};
+
 /* Express rights of one endpoint. Everything begins COLD: an endpoint earns the
  * lane by its first 32 runs in the exclusive one, so it is about a second of traffic away.
  * Written by any worker (CAS, racy adds that only lose a sample) and by the tick; a crash in the
