@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,6 +111,10 @@ static void on_message(struct child *c, const struct heritage_msg *m, int fd)
 {
 	switch (m->type) {
 	case HERITAGE_READY:
+		if (c->state == STATE_ready) {	/* configured anew */
+			reload_child_ready(c->w, c);
+			break;
+		}
 		c->is_degraded = (int)m->arg;
 		if (c->state == STATE_draining && !child_is_monitor(c)) {
 			/* asked while it was starting: it may have work by now */
@@ -286,6 +291,33 @@ static void fill_fds(const struct child *c, struct spawn *s, int log_end, int ch
 	s->n_fds = n;
 }
 
+/* All 0 when there is none. */
+static struct file_id file_id(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return (struct file_id){0};
+	return (struct file_id){.dev = st.st_dev, .ino = st.st_ino,
+				.changed_ns = (uint64_t)st.st_ctim.tv_sec * CLOCK_S + (uint64_t)st.st_ctim.tv_nsec};
+}
+
+int child_configure(struct child *c, struct generation *g)
+{
+	struct file_id now = file_id(c->w->monitor_path);
+
+	check(child_is_monitor(c));
+	if (c->state != STATE_ready || !c->channel || now.dev != c->program.dev || now.ino != c->program.ino ||
+	    now.changed_ns != c->program.changed_ns)
+		return -1;
+	if (heritage_send(c->channel->fd, HERITAGE_CONFIGURE, 0, NULL, g->memfd) < 0)
+		return -1;
+	generation_unref(&c->gen);
+	c->gen = generation_ref(g);
+	atomic_store(&child_row(c)->generation, g->number);
+	return 0;
+}
+
 /* Fork and exec on generation g. 0, or -errno with the state unchanged. */
 static int child_spawn(struct child *c, struct generation *g)
 {
@@ -297,6 +329,7 @@ static int child_spawn(struct child *c, struct generation *g)
 	char *monitor_argv[] = {(char[]){"weir-monitor"}, (char[]){"--number"}, number,
 				(char[]){"--parent"}, parent, NULL};
 	struct spawn s = {.oom_score_adj = OOM_SCORE};
+	struct file_id program;
 	int log_end = -1, channel_end = -1;
 	pid_t pid;
 
@@ -307,6 +340,7 @@ static int child_spawn(struct child *c, struct generation *g)
 	snprintf(listeners, sizeof(listeners), "%u", w->n_listeners);
 	s.path = child_is_monitor(c) ? w->monitor_path : w->worker_path;
 	s.argv = child_is_monitor(c) ? monitor_argv : worker_argv;
+	program = file_id(s.path);
 	buf_clear(&c->captured);
 	c->log = logs_source_new(w->logs, on_log_line, c, &log_end);
 	c->channel = c->log ? channel_new(c, &channel_end) : NULL;
@@ -328,6 +362,7 @@ static int child_spawn(struct child *c, struct generation *g)
 		return (int)pid;
 	}
 	c->pid = pid;
+	c->program = program;
 	c->started_ns = clock_mono_ns();
 	c->is_degraded = c->is_wanted = c->has_termed = c->exit_code = 0;
 	c->was_ready = c->is_counted = c->waits_for_trial = 0;

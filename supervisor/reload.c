@@ -284,7 +284,9 @@ static void commit(struct reload *r)
 	generation_unref(&old);
 	respawn_forget(w);
 	r->phase = MONITOR;
-	if (monitor->state == STATE_ready || monitor->state == STATE_starting)
+	if (child_configure(monitor, w->gen) == 0)
+		log_debug("weir-monitor goes on with generation %u", w->gen->number);
+	else if (monitor->state == STATE_ready || monitor->state == STATE_starting)
 		child_ask(monitor);
 	else if (!w->has_monitor || monitor->state == STATE_backoff)
 		finish(r, 1);

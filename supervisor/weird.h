@@ -41,6 +41,11 @@ struct channel {
 	int is_paused;		/* not read: the connections it hands over have no place yet */
 };
 
+/* Which file a path leads to, so that a newer one in its place is told from it. */
+struct file_id {
+	uint64_t dev, ino, changed_ns;
+};
+
 /* One number of the board and who holds it. */
 struct child {
 	struct weird *w;
@@ -62,6 +67,7 @@ struct child {
 	int has_termed;		/* DRAINING: SIGTERM was sent */
 	int is_trial;		/* the one child tried while the pool's breaker is open */
 	int exit_code;		/* announced by HERITAGE_FAILED, for the log */
+	struct file_id program;	/* that it runs */
 	struct buf captured;	/* its log until it is ready, for the reply of reload */
 };
 
@@ -132,6 +138,9 @@ void children_balance(struct weird *w);
 /* A new worker on g in a spare number; NULL with the log when none can be started. */
 struct child *children_start(struct weird *w, struct generation *g);
 void child_ask(struct child *c);	/* to go, after what it has */
+/* weir-monitor goes on with g, hearing events all the time. It says so through reload_child_ready. -1: a new process is
+ * needed: it is not ready, its program was replaced, or it does not take orders. */
+int child_configure(struct child *c, struct generation *g) MUST_USE;
 /* HERITAGE_STOP to every worker; a signal to every child. */
 void children_stop_now(struct weird *w);
 void children_signal(struct weird *w, int sig);

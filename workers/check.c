@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/ctl/heritage.h"
+#include "lib/pg/db_listen.h"
 #include "workers/worker.h"
 
 /* As the faults show that weird finds itself. */
@@ -45,6 +46,29 @@ static void check_sums(const struct db_budget *b, unsigned n, const char *conf, 
 	}
 }
 
+/* Each way of events_conninfo: is it one, and can be listened there? That it cannot now is only said: the service starts. */
+static void check_events(const struct opts_database *o, const char *conf, struct errs *errs)
+{
+	AUTO(buf) struct buf why;
+
+	buf_init(&why, 0);
+	for (unsigned i = 0; i < o->events_conninfo.n && o->events != EVENTS_OFF; i++) {
+		struct opts_database way = *o;
+		struct db_listen l = {.opts = &way, .conn = NULL};
+
+		way.conninfo = o->events_conninfo.v[i];
+		way.pooler = 0;
+		buf_clear(&why);
+		if (db_conninfo_check(&way, &why))
+			(void)errs_add(errs, E_config, conf, 0, 0, "database %s: events_conninfo %u: %s", o->name, i + 1,
+				       buf_str(&why));
+		else if (db_listen_open(&l))
+			printf("warning: database %s: no events are heard through events_conninfo %u: %s\n", o->name, i + 1,
+			       l.error);
+		db_listen_close(&l);
+	}
+}
+
 int worker_check(struct snapshot *s)
 {
 	struct worker *w = calloc(1, sizeof(*w));
@@ -77,6 +101,7 @@ int worker_check(struct snapshot *s)
 				       s->options.databases[i].name, buf_str(&why));
 			continue;
 		}
+		check_events(&s->options.databases[i], s->conf_path, &errs);
 		if (db_check(w->pools[i], b, &errs, &why) < 0) {
 			printf("database %s: not reachable: %s\n", s->options.databases[i].name, buf_str(&why));
 			rc = EXIT_TEMPFAIL;

@@ -66,7 +66,7 @@ static int is_heard(const struct req *r)
 {
 	const struct opts_database *o = &r->w->snapshot.options.databases[r->run->ep->database];
 
-	return o->events == EVENTS_OFF || (o->events == EVENTS_NOTIFY && o->pooler) ||
+	return o->events == EVENTS_OFF || (o->pooler && !o->events_conninfo.n) ||
 	       atomic_load_explicit(&state_of(r)->is_listening, memory_order_acquire);
 }
 

@@ -18,6 +18,9 @@
 #define OPTIONS_MAX_LIST 16
 #define OPTIONS_MIN_CACHE (4ull << 20)	/* bytes of cache.memory, unless 0 */
 
+/* database { events } */
+enum { EVENTS_NOTIFY, EVENTS_SLOT, EVENTS_OFF };
+
 struct opt_strings {
 	unsigned n;
 	char *v[OPTIONS_MAX_LIST];
@@ -91,6 +94,8 @@ void options_done(struct options *o);
 void options_to_json(const struct options *o, struct buf *out);
 /* Keys that differ and cannot change live, as "section.key" words separated by ", ". 1 if any. */
 int options_need_restart(const struct options *a, const struct options *b, struct buf *ret_keys);
+/* 1 when every key of database block i has the same value in both. */
+int options_same_database(const struct options *a, const struct options *b, unsigned i);
 /* A commented example configuration, every key at its default. */
 void options_example(struct buf *out);
 /* "3.3": of libconfuse. */

@@ -30,6 +30,8 @@ static struct opt_place place(const struct checker *c, const char *section, cons
 #define complain(c, at, ...)                                                                       \
 	(void)errs_add((c)->errs, E_config, (c)->file, (at).line, (at).col, __VA_ARGS__)
 
+#define warn(c, at, ...) errs_warn((c)->errs, (c)->file, (at).line, (at).col, __VA_ARGS__)
+
 static const char *wrong_unix(struct slice path)
 {
 	if (path.n == 0 || path.p[0] != '/')
@@ -201,6 +203,14 @@ static void check_database(const struct checker *c, const struct opts_database *
 		    c, conninfo,
 		    "database %s: conninfo is missing or empty; expected a libpq connection string",
 		    d->name);
+	if (d->events == EVENTS_SLOT && d->events_conninfo.n > 1)
+		complain(c, place(c, "database", d->name, "events_conninfo"),
+			 "%u values of events_conninfo; expected one with events = slot, which reads one server",
+			 d->events_conninfo.n);
+	if (d->pooler && d->events != EVENTS_OFF && !d->events_conninfo.n && c->o->cache.memory)
+		warn(c, place(c, "database", d->name, "pooler"),
+		     "database %s: through a pooler no events are heard, so writes by others stay unseen until the time of "
+		     "@cache is over; give events_conninfo, which leads around it, or say events = off", d->name);
 	if (d->events_slot[0] == 0 || strlen(d->events_slot) > 63 ||
 	    strspn(d->events_slot, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(d->events_slot))
 		complain(c, place(c, "database", d->name, "events_slot"),

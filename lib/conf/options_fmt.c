@@ -182,6 +182,17 @@ static void name_key(struct buf *out, const char *section, const char *name, con
 		 name[0] ? "." : "", key);
 }
 
+int options_same_database(const struct options *a, const struct options *b, unsigned i)
+{
+	struct options *x = (struct options *)(uintptr_t)a, *y = (struct options *)(uintptr_t)b;
+
+	for (size_t k = 0; k < options_table_n; k++)
+		if (strcmp(options_table[k].section, "database") == 0 &&
+		    !options_rows[k].is_same(options_section(x, "database", i), options_section(y, "database", i)))
+			return 0;
+	return 1;
+}
+
 int options_need_restart(const struct options *a, const struct options *b, struct buf *ret_keys)
 {
 	struct options *x = (struct options *)(uintptr_t)a, *y = (struct options *)(uintptr_t)b;
@@ -346,7 +357,7 @@ void options_mdoc(struct buf *out)
 				arg = d->min;
 			buf_addf(out, ".It Ic %s No = Ar %s\n", d->key, arg);
 			options_mdoc_text(out, d->help);
-			if (d->min[0] && d->max[0])
+			if (d->min[0] && d->max[0] && strcmp(d->type, "enum") != 0)
 				buf_addf(out, "From %s to %s.\n", d->min, d->max);
 			if (d->def[0])
 				buf_addf(out, "Default: %s.\n", d->def);

@@ -120,13 +120,16 @@ static int opt_parse_bool(opt_bool_t *f, const struct opt_desc *d, struct slice 
 static int opt_parse_enum(opt_enum_t *f, const struct opt_desc *d, struct slice v,
 			  char why[OPT_WHY])
 {
-	struct slice words = slice_str(d->min);
+	struct slice words = slice_str(d->min), others = slice_str(d->max);
 
-	for (int i = 0; words.p; i++)
-		if (slice_eq(slice_cut(&words, '|'), v)) {
+	for (int i = 0; words.p; i++) {
+		struct slice other = others.n ? slice_cut(&others, '|') : slice_of(NULL, 0);
+
+		if (slice_eq(slice_cut(&words, '|'), v) || (other.n && slice_eq(other, v))) {
 			*f = i;
 			return 0;
 		}
+	}
 	snprintf(why, OPT_WHY, "expected one of %s", d->min);
 	return -1;
 }

@@ -32,6 +32,7 @@ enum heritage_type {
 	HERITAGE_STOP = 2,	/* at once: close what is open, exit 0 */
 	HERITAGE_LOGLEVEL = 3,	/* arg: enum log_level */
 	HERITAGE_REOPEN = 8,	/* open the access log again (logrotate) */
+	HERITAGE_CONFIGURE = 9,	/* weir-monitor, with one descriptor: the snapshot to go on with; it says READY again */
 	/* both ways, with one descriptor: a parked FastCGI connection (nothing read, nothing owed).
 	 * Up: give it to another worker. Down: it is yours. */
 	HERITAGE_CONNECTION = 4,

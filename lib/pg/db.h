@@ -287,6 +287,16 @@ struct db_purge {
 	char error[200];	/* why it is not done; "" when the connection was lost */
 };
 
+/* Asked of a probe: tell a number to whoever listens, by conninfo. */
+struct db_nonce {
+	int wanted, by_slot;		/* by_slot: to the readers of replication slots, too */
+	uint64_t value;
+	/* out */
+	int is_told;
+	uint64_t sent_ns;
+	char error[200];		/* why not */
+};
+
 /* For weir-monitor: blocking, in a thread. */
 struct db_probe {
 	/* in */
@@ -300,6 +310,7 @@ struct db_probe {
 	struct db_orphans orphans;
 	struct db_tier tier;
 	struct db_purge purge;
+	struct db_nonce nonce;
 	struct db_budget budget;	/* in: initialised; asked for each new connection */
 	int wants_reload;	/* a NOTIFY weir_reload came since the last call */
 	char error[256], where[120];

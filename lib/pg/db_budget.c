@@ -22,9 +22,11 @@ static const char limit_sql[] =
 
 void db_budget_init(struct db_budget *b, const struct opts_database *o, int has_cache)
 {
+	unsigned n = o->events_conninfo.n ? o->events_conninfo.n : o->pooler ? 0 : 1;
+
+	/* probes, cancels, events; a replication slot's session is counted apart */
 	*b = (struct db_budget){.name = o->name, .pool = o->pool_max,
-				/* probes, cancels, events; a replication slot's session is counted apart */
-				.monitor = has_cache && o->events == EVENTS_NOTIFY && !o->pooler ? 3u : 2u};
+				.monitor = 2 + (has_cache && o->events == EVENTS_NOTIFY ? n : 0)};
 }
 
 void db_budget_ask(struct db_budget *b, PGconn *pg, int timeout_ms)

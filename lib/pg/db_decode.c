@@ -1,6 +1,7 @@
 /* An old row is told as far as the table's REPLICA IDENTITY goes: columns that are no part of it read as NULL, and a
  * row whose identity did not change comes without its old image. So a template is known in the old row only if all
- * its columns belong to the identity; else the change is told as "all". */
+ * its columns belong to the identity; else the change is told as "all". A partition is told under its root's name and
+ * identity, and may have a smaller one itself: a root whose identity is FULL is taken at its word only by whole old rows. */
 #include "config.h"
 
 #include "lib/pg/db_decode.h"
@@ -26,11 +27,13 @@ struct tag {
 	struct part parts[MAX_PARTS];
 	unsigned n_parts;
 	int in_identity;	/* all of its columns */
+	int has_columns;
 };
 
 struct rel {
 	uint32_t oid;
 	int is_known;		/* its columns were told */
+	int is_full;		/* REPLICA IDENTITY FULL */
 	struct tag *tags;
 	unsigned n_tags;
 };
@@ -136,8 +139,10 @@ static void split(struct tag *t)
 
 		if (s.n)
 			t->parts[t->n_parts++] = (struct part){s, -1};
-		if (rest.p)
+		if (rest.p) {
 			t->parts[t->n_parts++] = (struct part){slice_cut(&rest, '}'), -2};
+			t->has_columns = 1;
+		}
 	}
 	if (rest.n)	/* not cut short: better "all" than a tag that nobody has */
 		t->parts[0] = (struct part){slice_str(t->template), -2};
@@ -178,11 +183,14 @@ static void name_column(struct rel *r, int col, struct slice name, int is_identi
 static void relation(struct db_decode *d, struct in *in)
 {
 	struct rel *r = find(d, (uint32_t)number(in, 4));
+	char identity;
 	unsigned n;
 
 	(void)text(in);
 	(void)text(in);
-	(void)number(in, 1);
+	identity = (char)number(in, 1);
+	if (r)
+		r->is_full = identity == 'f';
 	n = (unsigned)number(in, 2);
 	if (n > MAX_COLUMNS)
 		in->is_short = 1;
@@ -226,13 +234,19 @@ static int make(struct db_decode *d, const struct tag *t, const struct value *v,
 	return d->tag.n <= MAX_TAG ? 0 : -1;
 }
 
-/* is_old: only what the identity covers. */
-static void tell(struct db_decode *d, const struct rel *r, const struct value *v, unsigned n, int is_old)
+/* Does an old row of this image ('K', 'O'; 'N': none came, so its identity did not change) say t's columns? */
+static int is_told(const struct rel *r, const struct tag *t, char image)
+{
+	return !t->has_columns || (t->in_identity && (!r->is_full || image == 'O'));
+}
+
+/* image: the old row's, of which only what the identity covers is there; 'N': a new row. */
+static void tell(struct db_decode *d, const struct rel *r, const struct value *v, unsigned n, char image)
 {
 	for (unsigned i = 0; i < r->n_tags; i++) {
 		const struct tag *t = &r->tags[i];
 
-		if ((!is_old || t->in_identity) && make(d, t, v, n) == 0)
+		if ((image == 'N' || is_told(r, t, image)) && make(d, t, v, n) == 0)
 			d->ops.on_tag(d->ctx, buf_slice(&d->tag));
 		else
 			d->ops.on_all(d->ctx, t->template);
@@ -251,7 +265,7 @@ static void row(struct db_decode *d, struct in *in, char kind)
 		n = tuple(in, v);
 		had_old = 1;
 		if (!in->is_short && r && r->is_known)
-			tell(d, r, v, n, 1);
+			tell(d, r, v, n, image);
 		if (kind == 'D')
 			return;
 		image = (char)number(in, 1);
@@ -263,9 +277,9 @@ static void row(struct db_decode *d, struct in *in, char kind)
 	n = tuple(in, v);
 	if (in->is_short || !r || !r->is_known)
 		return;
-	tell(d, r, v, n, 0);
+	tell(d, r, v, n, 'N');
 	for (unsigned i = 0; kind == 'U' && !had_old && i < r->n_tags; i++)
-		if (!r->tags[i].in_identity)
+		if (!is_told(r, &r->tags[i], 'N'))
 			d->ops.on_all(d->ctx, r->tags[i].template);
 }
 

@@ -47,8 +47,8 @@ int db_event_parse(struct slice payload, struct arena *a, struct db_event *ret, 
 	for (unsigned i = 0; i < n && rc == 0; i++) {
 		if (slice_eq(m[i].name, SLICE("x")))
 			rc = number(&m[i], &ret->xid, e);
-		else if (slice_eq(m[i].name, SLICE("c")))
-			rc = number(&m[i], &ret->wall_us, e);
+		else if (slice_eq(m[i].name, SLICE("n")))
+			rc = number(&m[i], &ret->nonce, e);
 		else if (slice_eq(m[i].name, SLICE("all")))
 			ret->is_all = slice_eq(m[i].text, SLICE("true"));
 		else if (slice_eq(m[i].name, SLICE("watch")))

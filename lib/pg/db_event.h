@@ -1,5 +1,6 @@
 /* db_event: what sql/weir/events.sql notifies: a transaction and the tags that it makes void.
- *   {"x": 741, "c": 1795536900228619, "t": ["images", "user:2:images"], "all": true, "why": "..."}
+ *   {"x": 741, "t": ["images", "user:2:images"], "all": true, "why": "..."}
+ * or weir-monitor, to learn whether it hears: {"n": 8812039411}.
  * Any role of the database can notify anything, so the text is hostile input.
  * Owner: texts live in the arena given. Layer: lib/pg. */
 #ifndef WEIR_PG_DB_EVENT_H
@@ -16,7 +17,7 @@
 
 struct db_event {
 	uint64_t xid;		/* 0: not said */
-	uint64_t wall_us;	/* when it was notified, the server's clock; 0: not said */
+	uint64_t nonce;		/* 0: none */
 	int is_all;		/* more is void than the tags say: distrust every tagged answer of the database */
 	int is_watch;		/* what is watched has changed */
 	struct slice why;

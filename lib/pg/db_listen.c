@@ -31,7 +31,8 @@ static int listen_on(struct db_listen *l)
 
 static const char floor_sql[] =
     "SELECT txid_snapshot_xmax(txid_current_snapshot()),"
-    " EXISTS (SELECT FROM pg_trigger WHERE tgname = 'weir_insert' AND tgenabled <> 'D')";
+    " EXISTS (SELECT FROM pg_trigger WHERE tgname = 'weir_insert' AND tgenabled <> 'D'),"
+    " to_regnamespace('weir') IS NOT NULL";
 
 /* After LISTEN has committed: whatever commits later is heard of. */
 static int take_floor(struct db_listen *l)
@@ -42,12 +43,20 @@ static int take_floor(struct db_listen *l)
 	if (ok) {
 		l->xmax = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
 		l->has_triggers = PQgetvalue(res, 0, 1)[0] == 't';
+		l->is_installed = PQgetvalue(res, 0, 2)[0] == 't';
 		l->since_ms = clock_boot_ms();
 	} else {
 		db_say(l->conn, res, l->error, sizeof(l->error));
 	}
 	PQclear(res);
 	return ok ? 0 : -1;
+}
+
+static int is_standby(PGconn *pg)
+{
+	const char *s = PQparameterStatus(pg, "in_hot_standby");
+
+	return s && strcmp(s, "on") == 0;
 }
 
 int db_listen_open(struct db_listen *l)
@@ -61,6 +70,12 @@ int db_listen_open(struct db_listen *l)
 	l->conn = db_connect(l->opts, LANE_EXCLUSIVE, db_connect_deadline(l->opts), l->error, &is_config_error);
 	if (!l->conn)
 		return -1;
+	if (is_standby(l->conn)) {
+		snprintf(l->error, sizeof(l->error), "%s is a standby, where no NOTIFY is heard; events need the primary "
+			 "(events_conninfo, with target_session_attrs=primary where it names several hosts)", PQhost(l->conn));
+		db_listen_close(l);
+		return -1;
+	}
 	PQsetNoticeReceiver(l->conn, drop_notice, NULL);
 	db_name_monitor(l->conn);
 	if (listen_on(l) || take_floor(l)) {

@@ -11,8 +11,6 @@
 
 struct opts_database;
 
-enum { EVENTS_NOTIFY, EVENTS_SLOT, EVENTS_OFF };	/* opts_database.events */
-
 struct db_listen {
 	const struct opts_database *opts;	/* in */
 	void *conn;
@@ -21,6 +19,7 @@ struct db_listen {
 	 * before it, or in a snapshot whose xmin is lower, may be behind a write that nobody will tell of. */
 	uint64_t xmax, since_ms;
 	int has_triggers;	/* a table is watched by triggers that notify */
+	int is_installed;	/* sql/weir/events.sql is: somebody may have told something */
 };
 
 /* Blocking. 0, or -1 with error: cannot connect, a standby (it hears no NOTIFY), a pooler. */

@@ -1,6 +1,7 @@
 /* weir-monitor's and the check's blocking use of a database. */
 #include "config.h"
 
+#include "lib/pg/db_event.h"
 #include "lib/pg/db_priv.h"
 
 #include <stdio.h>
@@ -152,6 +153,25 @@ static void tell_purge(PGconn *pg, struct db_purge *u)
 	PQclear(res);
 }
 
+static const char nonce_sql[] = "SELECT pg_notify('" DB_EVENT_CHANNEL "', $1)";
+static const char nonce_slot_sql[] =
+    "SELECT pg_notify('" DB_EVENT_CHANNEL "', $1), pg_logical_emit_message(true, 'weir', $1)";
+
+static void tell_nonce(PGconn *pg, struct db_nonce *n)
+{
+	char text[40];
+	const char *values[1] = {text};
+	PGresult *res;
+
+	snprintf(text, sizeof(text), "{\"n\":%llu}", (unsigned long long)n->value);
+	n->sent_ns = clock_mono_ns();
+	res = db_exec_within(pg, n->by_slot ? nonce_slot_sql : nonce_sql, values, 1, 2000);
+	n->is_told = PQresultStatus(res) == PGRES_TUPLES_OK;
+	if (!n->is_told)
+		db_one_line(n->error, sizeof(n->error), res ? PQresultErrorMessage(res) : PQerrorMessage(pg));
+	PQclear(res);
+}
+
 /* One that is too long to keep is cut behind its xmax and says that nothing from xmin on is over. */
 static void keep_snapshot(struct db_probe *p, const char *text)
 {
@@ -176,6 +196,8 @@ void db_probe_run(struct db_probe *p)
 	p->orphans.is_answered = 0;
 	p->tier.id = 0;
 	p->purge.is_done = 0;
+	p->nonce.is_told = 0;
+	snprintf(p->nonce.error, sizeof(p->nonce.error), "conninfo leads nowhere at the moment");
 	if (!pg)
 		return;
 	snprintf(p->where, sizeof(p->where), "%s:%s/%s", PQhost(pg) ? PQhost(pg) : "", PQport(pg), PQdb(pg));
@@ -204,6 +226,8 @@ void db_probe_run(struct db_probe *p)
 	PQclear(res);
 	if (p->is_up && p->tier.wanted && !p->is_standby)
 		look_at_tier(pg, &p->tier);
+	if (p->is_up && p->nonce.wanted)
+		tell_nonce(pg, &p->nonce);
 	if (p->is_up && p->purge.wanted)
 		tell_purge(pg, &p->purge);
 	if (p->is_up && p->orphans.wanted)

@@ -1,6 +1,7 @@
 /* Every key of weir.conf. Read with OPT_<section>() defined for the sections wanted; no guard.
  * OPT_<section>(type, field, key, default, min, max, flags, sentence)
- * type: str, list (of strings), uint, size (bytes), msec, bool, enum words in min ("a|b|c"; max unused)
+ * type: str, list (of strings), uint, size (bytes), msec, bool, enum words in min ("a|b|c"; in max other words for
+ * them, accepted and never shown)
  * flags: OPT_F_RELOAD live at reload · OPT_F_RESTART needs a restart · OPT_F_SECRET hidden when shown
  * Empty default of str = not set. A section without a definition expands to nothing. */
 #ifndef OPT_top
@@ -56,7 +57,8 @@ OPT_database(uint, express, "express", "1", "0", "4", OPT_F_RELOAD, "Express (pi
 OPT_database(enum, batch, "batch", "off", "off|turn", "", OPT_F_RELOAD, "turn: the setting-free reads of one loop turn share a Sync in the express lane; faster, but a slow statement then delays the whole batch.")
 OPT_database(enum, events, "events", "notify", "notify|slot|off", "", OPT_F_RELOAD, "How writes by others are heard, when there is a cache: by NOTIFY (weir.watch); over a logical replication slot (weir.watch_slot; the role needs REPLICATION, the server wal_level = logical); or not at all.")
 OPT_database(str, events_slot, "events_slot", "weir", "", "", OPT_F_RELOAD, "Name of the slot of events = slot: lower-case letters, digits and _; another one for each instance. Drop it when the instance goes for good, or the server keeps its log for it.")
-OPT_database(bool, pooler, "pooler", "no", "", "", OPT_F_RELOAD, "The database is reached through a transaction pooler (PgBouncer): no session settings, no named statements, no express lane (PgBouncer mixes up what is under way on one connection), no cancelling, no NOTIFY weir_reload.")
+OPT_database(list, events_conninfo, "events_conninfo", "", "", "", OPT_F_RELOAD | OPT_F_SECRET, "Connection strings by which events are heard, around a pooler in conninfo; of a distributed database one for each node. With several hosts in one add target_session_attrs=primary. Empty: conninfo.")
+OPT_database(enum, pooler, "pooler", "off", "off|transaction", "no|yes", OPT_F_RELOAD, "transaction: the database is reached through a transaction pooler (PgBouncer): no session settings, no named statements, no express lane (PgBouncer mixes up what is under way on one connection), no cancelling, no NOTIFY weir_reload; events need events_conninfo.")
 OPT_database(str, timezone, "timezone", "UTC", "", "", OPT_F_RELOAD, "TimeZone of the sessions; it decides how timestamptz is rendered.")
 OPT_database(bool, insecure_tls, "insecure_tls", "no", "", "", OPT_F_RELOAD, "Allow TCP connections to hosts other than loopback without sslmode=verify-full.")
 

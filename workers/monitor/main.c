@@ -44,6 +44,7 @@ static void on_timer(uv_timer_t *t)
 		process_stats_update(&m->board->process);
 	}
 	log_set_level((enum log_level)atomic_load(&m->region.h->log_level));
+	configure_tick(m);
 	orphans_tick(m, now);
 	watch_tick(m, now);
 	events_tick(m, now);
@@ -63,6 +64,14 @@ static void on_event(uv_poll_t *h, int status, int events)
 	watch_cancels(m);
 }
 
+/* Who cannot is replaced by weird. */
+static void configure(struct monitor *m, int fd)
+{
+	front_now(&m->front);
+	if (configure_take(m, fd) || heritage_send(HERITAGE_CHANNEL, HERITAGE_READY, 0, NULL, -1) < 0)
+		_exit(EXIT_HERITAGE);
+}
+
 static void on_channel(uv_poll_t *h, int status, int events)
 {
 	struct monitor *m = h->data;
@@ -71,14 +80,16 @@ static void on_channel(uv_poll_t *h, int status, int events)
 
 	(void)events;
 	n = status < 0 ? 0 : heritage_recv(HERITAGE_CHANNEL, &msg, &fd);
-	if (fd >= 0)
-		close(fd);
 	if (n == -EAGAIN)
 		return;
 	if (n <= 0 || msg.type == HERITAGE_DRAIN || msg.type == HERITAGE_STOP)
 		uv_stop(&m->loop);
 	else if (msg.type == HERITAGE_LOGLEVEL)
 		log_set_level((enum log_level)msg.arg);
+	else if (msg.type == HERITAGE_CONFIGURE && fd >= 0)
+		configure(m, fd);
+	if (fd >= 0)
+		close(fd);
 }
 
 static void on_signal(uv_signal_t *h, int signum)
@@ -152,17 +163,11 @@ static int parse_args(int argc, char **argv, unsigned *number, pid_t *parent)
 
 static int take_heritage(struct monitor *m)
 {
-	struct errs errs;
 	struct err e = {0};
 	char text[1024];
 
-	errs_init(&errs);
-	if (snapshot_open(&m->snapshot, HERITAGE_SNAPSHOT, &errs)) {
-		log_error("the configuration snapshot cannot be read: %s", errs.n ? errs.v[0].text : "?");
-		errs_done(&errs);
+	if (configure_first(m, HERITAGE_SNAPSHOT))
 		return EXIT_HERITAGE;
-	}
-	errs_done(&errs);
 	m->fcgi = fcgi_req_new(&e);
 	if (!m->fcgi || region_attach(&m->region, HERITAGE_SHM, &e)) {
 		log_error("%s", err_format(&e, text, sizeof(text)));
@@ -201,12 +206,6 @@ int main(int argc, char **argv)
 	signal(SIGQUIT, SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
 	arena_pool_init(&m.arenas, 16);
-	for (unsigned i = 0; i < m.snapshot.options.n_databases; i++) {
-		m.dbs[i] = (struct monitor_db){.m = &m, .db = i};
-		m.dbs[i].probe.opts = m.dbs[i].cancel.opts = m.dbs[i].listen.opts =
-		    &m.snapshot.options.databases[i];
-		db_budget_init(&m.dbs[i].probe.budget, m.dbs[i].probe.opts, m.snapshot.options.cache.memory != 0);
-	}
 	tier_begin(&m);
 	threads_plan(m.snapshot.options.n_databases, MONITOR_JOBS);
 	if (loop_init(&m))

@@ -17,6 +17,35 @@
 
 struct monitor;
 struct slot_reader;
+struct configuration;
+
+/* What nonce.c knows of a session that must hear. */
+struct hearing {
+	uint64_t opened_ns;		/* 0: it is closed */
+	uint64_t heard, heard_ns;	/* the last nonce */
+};
+
+/* A session that hears NOTIFY, by conninfo or by one of events_conninfo. The thread pool's while is_connecting. */
+struct listener {
+	struct monitor_db *d;
+	struct opts_database opts;	/* the database's, but for the way there; strings are not its own */
+	struct db_listen listen;
+	uv_work_t work;
+	uv_poll_t *poll;		/* while it listens */
+	int is_connecting, has_failed;
+	unsigned failures;
+	uint64_t next_ns;		/* no attempt before */
+	struct hearing hearing;
+};
+
+/* nonce.c: a number that is told through conninfo must be heard by every session that listens. */
+struct nonce {
+	uint64_t value;			/* 0: none is under way */
+	int is_told;
+	uint64_t sent_ns, next_ns;
+	uint64_t sure_ns;		/* when all had heard one last; 0: not since a session was lost */
+	int has_warned;
+};
 
 /* One database: two sessions, so that a probe that hangs does not hold a cancel up. While is_probing or
  * is_cancelling the matching half belongs to the thread pool. */
@@ -27,13 +56,11 @@ struct monitor_db {
 	struct db_probe probe, cancel;
 	int is_probing, is_cancelling;
 	uint64_t next_probe_ns;
-	/* events.c: a third session, for events; the thread pool's while is_connecting. */
-	uv_work_t listen_work;
-	struct db_listen listen;
-	uv_poll_t *listen_poll;		/* while it listens */
-	int is_connecting, listen_failed;
-	unsigned listen_failures;
-	uint64_t next_listen_ns;
+	const struct opts_database *opts;	/* of held; the sessions' own settings */
+	struct configuration *held;	/* configure.c */
+	struct listener listeners[OPTIONS_MAX_LIST];
+	unsigned n_listeners;
+	struct nonce nonce;
 	struct slot_reader *slot;	/* slot.c; NULL unless events = slot */
 	int orphans_gone;		/* in this round */
 	int is_purged;			/* the order in hand is done here */
@@ -50,7 +77,8 @@ struct monitor {
 	uv_signal_t sigterm;
 	struct wheel wheel;
 	struct front front;
-	struct snapshot snapshot;
+	struct snapshot snapshot;	/* the newest; its memory is a struct configuration's */
+	struct list configurations;
 	struct region region;
 	struct board_row *board;
 	uint64_t weighed_ns;	/* its memory and CPU time were published */
@@ -76,11 +104,36 @@ void watch_cancels(struct monitor *m);
 void events_tick(struct monitor *m, uint64_t now_ns);
 /* What was made until then under tags, and what was read by a snapshot below xid, is distrusted. */
 void events_distrust(struct monitor_db *d, uint64_t boot_ms, uint64_t xid);
-void events_lag(struct monitor_db *d, uint64_t wall_us);
+void events_lag(struct monitor_db *d, uint64_t ns);
+/* A notification's payload, as it came through l. */
+void events_hear(struct listener *l, struct slice payload);
+/* listener.c: the sessions. */
+void listeners_init(struct monitor_db *d);
+void listeners_tick(struct monitor_db *d, uint64_t now_ns);
+int listeners_are_idle(const struct monitor_db *d);	/* none is with the thread pool */
+void listener_lose(struct listener *l, const char *why);
+void listeners_close(struct monitor_db *d);
+/* nonce.c. Around a probe, at each tick, and when one comes. */
+void nonce_ask(struct monitor_db *d, uint64_t now_ns);
+void nonce_answer(struct monitor_db *d, uint64_t now_ns);
+void nonce_tick(struct monitor_db *d, uint64_t now_ns);
+void nonce_heard(struct monitor_db *d, struct hearing *h, uint64_t value);
+/* A session is new. */
+void nonce_soon(struct monitor_db *d);
+/* A session that must hear is gone: nobody says that all is heard until the next nonce. */
+void nonce_unsure(struct monitor_db *d);
+/* configure.c: goes on with another snapshot. 0, or -1 with the log. */
+int configure_first(struct monitor *m, int fd);
+int configure_take(struct monitor *m, int fd);
+void configure_tick(struct monitor *m);
 /* slot.c: the same over a logical slot. */
 void slot_tick(struct monitor_db *d, uint64_t now_ns);
 /* What is watched has changed: read it again. */
 void slot_reread(struct monitor_db *d);
+struct hearing *slot_hearing(struct monitor_db *d);
+void slot_lose(struct monitor_db *d, const char *why);
+int slot_is_idle(const struct monitor_db *d);
+void slot_close(struct monitor_db *d);
 /* A probe has brought a snapshot; is one waited for? */
 void slot_seen(struct monitor_db *d);
 int slot_waits(const struct monitor_db *d);

@@ -7,6 +7,7 @@
 
 #include "workers/monitor/monitor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,9 @@ struct pending {
 
 struct slot_reader {
 	struct monitor_db *d;
+	struct opts_database opts;	/* the database's, but for the way there */
 	struct db_slot slot;
+	struct hearing hearing;
 	uv_work_t work;
 	uv_poll_t *poll;
 	int is_connecting, has_failed, was_open, is_all;
@@ -44,7 +47,7 @@ struct slot_reader {
 
 static const char *name_of(const struct monitor_db *d)
 {
-	return d->m->snapshot.options.databases[d->db].name;
+	return d->opts->name;
 }
 
 /* ---- what it tells ---- */
@@ -91,7 +94,9 @@ static void on_message(void *ctx, struct slice payload)
 	struct err e = {0};
 
 	arena_init(&a, &s->d->m->arenas);
-	if (db_event_parse(payload, &a, &ev, &e) == 0) {
+	if (db_event_parse(payload, &a, &ev, &e) == 0 && ev.nonce) {
+		nonce_heard(s->d, &s->hearing, ev.nonce);
+	} else if (!e.id) {
 		for (unsigned i = 0; i < ev.n_tags; i++)
 			on_tag(s, ev.tags[i]);
 		s->is_all |= ev.is_all;
@@ -120,6 +125,14 @@ static uint64_t whole_xid(uint64_t known, uint32_t low)
 	return away < 0 && known < (uint64_t)-(int64_t)away ? low : known + (uint64_t)(int64_t)away;
 }
 
+/* The server's clock at COMMIT, which no role can make up. */
+static void take_lag(struct monitor_db *d, uint64_t wall_us)
+{
+	uint64_t now = clock_wall_us();
+
+	events_lag(d, now > wall_us ? (now - wall_us) * 1000 : 0);
+}
+
 static void on_commit(void *ctx, uint32_t low, uint64_t end_lsn, uint64_t wall_us)
 {
 	struct slot_reader *s = ctx;
@@ -145,7 +158,7 @@ static void on_commit(void *ctx, uint32_t low, uint64_t end_lsn, uint64_t wall_u
 	if (s->n_pending > s->n_done) {
 		metric_add(&state->events, 1);
 		metric_add(&state->event_tags, s->n_tags);
-		events_lag(s->d, wall_us);
+		take_lag(s->d, wall_us);
 	}
 	s->n_done = s->n_pending;
 	s->n_tags = 0;
@@ -228,6 +241,7 @@ static void hang_up(struct slot_reader *s)
 	uv_poll_stop(s->poll);
 	uv_close((uv_handle_t *)s->poll, on_poll_closed);
 	s->poll = NULL;
+	s->hearing = (struct hearing){0};
 	db_slot_close(&s->slot);
 	forget_part(s);
 }
@@ -236,7 +250,7 @@ static void lose(struct slot_reader *s)
 {
 	struct monitor_db *d = s->d;
 
-	atomic_store(&region_db(&d->m->region, d->db)->is_listening, 0);
+	nonce_unsure(d);
 	log_warn("database %s: the slot %s is not heard any more: %s", name_of(d), s->slot.opts->events_slot, s->slot.error);
 	hang_up(s);
 	if (atomic_load(&region_db(&d->m->region, d->db)->up) == 1 && ++s->broken >= HOPELESS) {
@@ -295,7 +309,8 @@ static void on_connected(uv_work_t *w, int status)
 	s->poll->data = s;
 	check(uv_poll_init(&d->m->loop, s->poll, db_slot_fd(&s->slot)) == 0);
 	uv_poll_start(s->poll, UV_READABLE, on_readable);
-	atomic_store(&state->is_listening, 1);
+	s->hearing.opened_ns = front_now(&d->m->front);
+	nonce_soon(d);
 	log_info("database %s: reading the slot %s%s", name_of(d), s->slot.opts->events_slot,
 		 s->slot.is_new ? ", made just now" : "");
 	if (db_slot_read(&s->slot))
@@ -308,7 +323,6 @@ static struct slot_reader *make(struct monitor_db *d)
 
 	check(s);
 	s->d = d;
-	s->slot.opts = d->listen.opts;
 	s->slot.ops = &ops;
 	s->slot.ctx = s;
 	s->work.data = s;
@@ -332,7 +346,44 @@ void slot_tick(struct monitor_db *d, uint64_t now_ns)
 	if (s->is_connecting || s->poll || now_ns < s->next_ns)
 		return;
 	s->is_connecting = 1;
+	s->opts = *d->opts;
+	if (s->opts.events_conninfo.n)
+		s->opts.conninfo = s->opts.events_conninfo.v[0];
+	s->slot.opts = &s->opts;
 	check(uv_queue_work(&d->m->loop, &s->work, on_connect, on_connected) == 0);
+}
+
+struct hearing *slot_hearing(struct monitor_db *d)
+{
+	if (!d->slot)
+		d->slot = make(d);
+	return &d->slot->hearing;
+}
+
+void slot_lose(struct monitor_db *d, const char *why)
+{
+	snprintf(d->slot->slot.error, sizeof(d->slot->slot.error), "%s", why);
+	lose(d->slot);
+}
+
+int slot_is_idle(const struct monitor_db *d)
+{
+	return !d->slot || !d->slot->is_connecting;
+}
+
+void slot_close(struct monitor_db *d)
+{
+	struct slot_reader *s = d->slot;
+
+	if (!s)
+		return;
+	if (s->poll)
+		hang_up(s);
+	/* it may be another server's from now on */
+	s->was_open = 0;
+	s->n_pending = s->n_done = 0;
+	s->broken = s->failures = 0;
+	s->next_ns = 0;
 }
 
 void slot_reread(struct monitor_db *d)

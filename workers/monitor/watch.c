@@ -63,6 +63,7 @@ static void on_probe_done(uv_work_t *w, int status)
 	publish(d, now);
 	orphans_answer(d);
 	tier_answer(d);
+	nonce_answer(d, now);
 	slot_seen(d);
 	d->next_probe_ns = now + (tier_is_on(d->m) ? TIER_PROBE_NS : PROBE_NS);
 	if (d->probe.wants_reload)
@@ -79,6 +80,7 @@ void watch_tick(struct monitor *m, uint64_t now_ns)
 		d->is_probing = 1;
 		orphans_ask(d, now_ns);
 		tier_ask(d);
+		nonce_ask(d, now_ns);
 		d->probe_work.data = d;
 		check(uv_queue_work(&m->loop, &d->probe_work, on_probe, on_probe_done) == 0);
 	}

@@ -90,7 +90,7 @@ static int feed(void)
 	return rc;
 }
 
-static void start(int owner_is_identity)
+static void start_as(char identity, int owner_is_identity)
 {
 	buf_addc(&msg, 'B');
 	put(100, 8);
@@ -99,7 +99,8 @@ static void start(int owner_is_identity)
 	cr_assert(feed() == 0);
 	buf_addc(&msg, 'R');
 	put(7, 4);
-	buf_add(&msg, "public\0item\0d", 13);
+	buf_add(&msg, "public\0item\0", 12);
+	buf_addc(&msg, identity);
 	put(2, 2);
 	buf_add(&msg, "\1id\0", 4);
 	put(23, 4);
@@ -109,6 +110,11 @@ static void start(int owner_is_identity)
 	put(25, 4);
 	put(0, 4);
 	cr_assert(feed() == 0);
+}
+
+static void start(int owner_is_identity)
+{
+	start_as('d', owner_is_identity);
 }
 
 static void row(char kind, uint32_t relid)
@@ -165,6 +171,24 @@ Test(db_decode, what_the_identity_does_not_cover_is_all)
 	put_row('K', "1", NULL);
 	cr_assert(feed() == 0);
 	says("items ALL(owner:{owner}:items) ");
+}
+
+/* 7.9: the root is FULL, the partition has its key only. */
+Test(db_decode, a_partition_with_a_smaller_identity_than_its_root_is_all)
+{
+	start_as('f', 1);
+	row('U', 7);
+	put_row('N', "1", "bob");
+	cr_assert(feed() == 0);
+	says("items owner:bob:items ALL(owner:{owner}:items) ");
+	row('D', 7);
+	put_row('K', "1", NULL);
+	cr_assert(feed() == 0);
+	says("items ALL(owner:{owner}:items) ");
+	row('D', 7);
+	put_row('O', "1", "bob");
+	cr_assert(feed() == 0);
+	says("items owner:bob:items ");
 }
 
 Test(db_decode, a_value_that_is_not_sent_or_too_long_is_all)

@@ -28,10 +28,10 @@ static int parse(const char *text)
 	return db_event_parse(slice_str(text), &arena, &ev, &e);
 }
 
-Test(db_event, gives_transaction_time_and_tags)
+Test(db_event, gives_transaction_and_tags)
 {
 	cr_assert(parse("{\"x\":18446744073709551615,\"c\":1795536900228619,\"t\":[\"a\",\"b \\\"\\u00fc\"]}") == 0);
-	cr_expect(ev.xid == UINT64_MAX && ev.wall_us == 1795536900228619u && !ev.is_all);
+	cr_expect(ev.xid == UINT64_MAX && !ev.nonce && !ev.is_all);
 	cr_assert(ev.n_tags == 2);
 	cr_expect(slice_eq(ev.tags[0], SLICE("a")));
 	cr_expect(slice_eq(ev.tags[1], SLICE("b \"\xc3\xbc")));
@@ -43,6 +43,12 @@ Test(db_event, knows_that_more_is_void_and_why)
 	cr_expect(ev.is_all && slice_eq(ev.why, SLICE("gone")) && ev.n_tags == 0);
 	cr_assert(parse("{\"all\":false}") == 0);
 	cr_expect(!ev.is_all && ev.why.n == 0);
+}
+
+Test(db_event, may_be_a_nonce)
+{
+	cr_assert(parse("{\"n\":18446744073709551615}") == 0);
+	cr_expect(ev.nonce == UINT64_MAX && ev.n_tags == 0 && !ev.is_all);
 }
 
 Test(db_event, passes_over_what_a_later_version_says)
