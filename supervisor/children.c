@@ -63,6 +63,14 @@ static void release_flights(struct child *c)
 			(void)!write(w->events[1 + i], &one, sizeof(one));
 }
 
+static void release_sick(struct child *c)
+{
+	const struct region *r = &c->w->region;
+
+	for (unsigned i = 0, n = region_endpoints_used(r); i < n; i++)
+		sick_release(&region_endpoint(r, i)->sick, c->number);
+}
+
 static const char *child_name(const struct child *c, char out[32])
 {
 	if (child_is_monitor(c))
@@ -325,7 +333,8 @@ static int child_spawn(struct child *c, struct generation *g)
 	struct board_row *row = child_row(c);
 	char number[16], parent[16], listeners[16], name[32];
 	char *worker_argv[] = {(char[]){"weir-worker"}, (char[]){"--number"}, number,
-			       (char[]){"--parent"}, parent, (char[]){"--listeners"}, listeners, NULL};
+			       (char[]){"--parent"}, parent, (char[]){"--listeners"}, listeners,
+			       reload_is_strict(w) ? (char[]){"--strict"} : NULL, NULL};
 	char *monitor_argv[] = {(char[]){"weir-monitor"}, (char[]){"--number"}, number,
 				(char[]){"--parent"}, parent, NULL};
 	struct spawn s = {.oom_score_adj = OOM_SCORE};
@@ -557,6 +566,7 @@ static void child_died(struct child *c, int status)
 	if (!child_is_monitor(c)) {
 		release_stamps(c);	/* behind its slots: whoever settles them must not take its backends for live ones */
 		release_flights(c);
+		release_sick(c);
 		(void)breaker_void_leases(region_tier(&w->region)->breakers, REGION_MAX_NODES, c->number);
 	}
 	if (child_is_monitor(c))

@@ -480,6 +480,7 @@ static const struct table_col endpoint_cols[] = {
 	{"exclusive_runs", "exclusive", CELL_COUNT},
 	{"database", NULL, CELL_TEXT},
 	{"file", "file", CELL_TEXT},
+	{"sick", "not served", CELL_TEXT},
 };
 
 static void add_quantiles(struct table *t, const struct histo_sum *s, const double *q, unsigned n)
@@ -508,6 +509,7 @@ static void add_endpoint(struct table *t, const struct weird *w, const struct en
 	static const double quantiles[] = {0.5, 0.95, 0.99};
 	const struct region_endpoint *row = region_endpoint(&w->region, ep->metric);
 	struct histo_sum *all = calloc(2, sizeof(*all));
+	char why[SICK_WHY];
 	uint64_t s2 = 0, s3 = 0, s4 = 0, s5 = 0, rows = 0, bytes = 0, slow = 0, express = 0, excl = 0;
 
 	if (!all)
@@ -543,16 +545,26 @@ static void add_endpoint(struct table *t, const struct weird *w, const struct en
 	table_num(t, excl);
 	table_text(t, w->gen->s.options.databases[ep->database].name);
 	table_text(t, ep->file);
+	sick_why(&row->sick, why);
+	table_text(t, sick_is(&row->sick) ? why : NULL);
 	free(all);
 }
 
 void cmd_endpoints(struct call *c)
 {
 	const struct endpoints *eps = &c->w->gen->s.endpoints;
+	unsigned n_sick = 0;
 	struct table t;
 
 	table_init(&t, endpoint_cols, ARRAY_LEN(endpoint_cols));
-	for (unsigned i = 0; i < eps->n; i++)
+	for (unsigned i = 0; i < eps->n; i++) {
 		add_endpoint(&t, c->w, eps->v[i]);
+		n_sick += (unsigned)sick_is(&region_endpoint(&c->w->region, eps->v[i]->metric)->sick);
+	}
+	if (n_sick) {
+		c->severity = CTL_WARNING;
+		snprintf(c->text, sizeof(c->text), "%u of %u endpoints not served: the database refuses their statements",
+			 n_sick, eps->n);
+	}
 	call_table(c, &t, "endpoints");
 }

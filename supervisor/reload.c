@@ -59,6 +59,11 @@ int reload_is_active(const struct weird *w)
 	return w->reload->phase != IDLE;
 }
 
+int reload_is_strict(const struct weird *w)
+{
+	return w->reload->phase == CANDIDATE && !w->reload->candidate;
+}
+
 const struct child *reload_candidate(const struct weird *w)
 {
 	return w->reload->phase == CANDIDATE ? w->reload->candidate : NULL;

@@ -13,6 +13,8 @@ void reload_request(struct weird *w, const struct asker *asker);
 /* Between the first look at the files and the answer. */
 int reload_is_active(const struct weird *w);
 /* The worker that tries the new generation; it does not count as one of the old. */
+/* The worker that is started now decides over a new configuration: one statement that is refused ends it. */
+int reload_is_strict(const struct weird *w);
 const struct child *reload_candidate(const struct weird *w);
 const char *reload_phase(const struct weird *w);
 /* weird stops: everybody who waits is told. */

@@ -17,6 +17,7 @@
 #include "lib/base/num.h"
 #include "lib/ctl/heritage.h"
 #include "lib/shm/metrics.h"
+#include "workers/sick.h"
 #include "workers/worker.h"
 
 #define BEAT_NS (250 * CLOCK_MS)
@@ -237,18 +238,16 @@ static void say(struct worker *w, enum heritage_type type, uint32_t arg, const c
 		log_warn("the supervisor could not be told: %s", strerror(-rc));
 }
 
-static void report_refused(struct worker *w, struct db_pool *p, unsigned n_stmts)
+static void report_refused(struct worker *w, struct db_pool *p)
 {
 	char where[1000 + PATH_MAX];
-	size_t folder;
 
-	folder = (size_t)snprintf(where, PATH_MAX, "%s/", w->snapshot.options.endpoints);
-	for (unsigned i = 0; i < n_stmts && folder < PATH_MAX; i++) {
+	for (unsigned i = 0; i < db_pool_n_stmts(p); i++) {
 		const struct db_stmt *s = db_pool_stmt(p, i);
 
 		if (!s->failed.id)
 			continue;
-		err_format(&s->failed, where + folder, sizeof(where) - folder);
+		sick_where(w, &s->failed, where, sizeof(where));
 		log_error("%s", where);
 		say(w, HERITAGE_FAILED, EXIT_CONFIG, where);
 	}
@@ -266,8 +265,8 @@ static void check_ready(struct worker *w)
 
 		if (ready == 0)
 			return;
-		if (ready == -2 && !w->said_ready) {
-			report_refused(w, w->pools[i], db_pool_n_stmts(w->pools[i]));
+		if (w->is_strict && !w->said_ready && w->pools[i] && db_pool_n_refused(w->pools[i])) {
+			report_refused(w, w->pools[i]);
 			return;
 		}
 		if (ready == -1) {
@@ -300,6 +299,7 @@ static void on_timer(uv_timer_t *t)
 		int first = is_first(w);
 
 		beat(w);
+		sick_tick(w, now);
 		if (first)
 			sweep(w);
 		tier_beat(w, first);
@@ -339,6 +339,7 @@ static void on_turn(uv_check_t *h)
 	dbio_resume(w);
 	cache_wake(w);
 	tier_flush(w);
+	sick_look(w);
 	check_ready(w);
 	publish(w);
 	if (w->access.n)

@@ -34,7 +34,7 @@ struct args {
 	const char *conf;
 	unsigned number, listeners;
 	pid_t parent;
-	int is_check;
+	int is_check, is_strict;
 };
 
 static const char usage_text[] =
@@ -190,7 +190,7 @@ static void print_versions(void)
 static int parse_args(int argc, char **argv, struct args *a)
 {
 	static const struct option longs[] = {{"number", 1, NULL, 'n'},	   {"parent", 1, NULL, 'p'},
-					      {"listeners", 1, NULL, 'l'}, {"help", 0, NULL, 'h'},
+					      {"listeners", 1, NULL, 'l'}, {"strict", 0, NULL, 's'}, {"help", 0, NULL, 'h'},
 					      {"version", 0, NULL, 'V'},   {NULL, 0, NULL, 0}};
 	uint64_t v;
 	int ch;
@@ -202,6 +202,9 @@ static int parse_args(int argc, char **argv, struct args *a)
 			break;
 		case 't':
 			a->is_check = 1;
+			break;
+		case 's':
+			a->is_strict = 1;
 			break;
 		case 'n':
 		case 'p':
@@ -388,6 +391,7 @@ int main(int argc, char **argv)
 	log_init("weir-worker", 2, LOG_INFO);
 	w.is_alone = a.parent == 0;
 	w.number = a.number;
+	w.is_strict = a.is_strict;
 	w.channel_fd = w.is_alone ? -1 : HERITAGE_CHANNEL;
 	w.monitor_fd = w.is_alone ? -1 : HERITAGE_EVENT_MONITOR;
 	w.access_fd = -1;

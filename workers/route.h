@@ -19,6 +19,9 @@ struct endpoint_run {
 	unsigned first_stmt;		/* + variant */
 	uint64_t timeout_ns, slow_ns;
 	struct region_endpoint *shared;		/* NULL: weir-worker -t */
+	/* sick.c: a statement is refused; how often it was tried again; shared->sick.healed as it was then */
+	unsigned is_sick, sick_tries;
+	uint32_t healed;
 	uint8_t cache_id[16];		/* of all that shapes its answers; part of each key */
 	uint64_t cache_place;		/* of the servers that they come from; of each key in shared memory */
 	struct metric_endpoint *metrics;

@@ -31,7 +31,7 @@ static enum step_result submit(struct req *r)
 	r->q.wants_xid = r->q.intent && r->w->tier;
 	rc = db_submit(run->pool, &r->q);
 	if (rc) {
-		if (rc == -E_sql)
+		if (rc == -(int)db_pool_stmt(run->pool, r->q.stmt)->failed.id)
 			snprintf(r->q.text, sizeof(r->q.text), "%.255s",
 				 db_pool_stmt(run->pool, r->q.stmt)->failed.text);
 		return req_fail(r, (enum err_id)-rc, NULL);

@@ -58,6 +58,7 @@ struct worker {
 	struct fcgi_req *fcgi;
 	struct arena_pool arenas;
 	struct list reqs, free_reqs;
+	unsigned descriptions, n_sick;	/* sick.c: taken by all pools, as last looked at; endpoints */
 	unsigned n_free_reqs, n_reqs, n_jobs, n_variants;	/* jobs in the thread pool; of these, compressing */
 	struct buf free_bufs[1024];
 	unsigned n_free_bufs;
@@ -68,6 +69,7 @@ struct worker {
 	uint64_t boot_id, requests;
 	unsigned number;
 	int is_alone;			/* no supervisor */
+	int is_strict;			/* a reload's first: it ends when a statement is refused */
 	int channel_fd, monitor_fd, access_fd;
 	int is_draining, said_ready, is_orphan, exit_code;
 	uint64_t drain_until_ns;

@@ -1,7 +1,7 @@
 /* heritage: what a child of weird is born with: descriptors by number, its arguments, the messages of
  * the command channel and the exit codes. Parent and children are written against this file alone.
  *
- *   weir-worker  --number N --parent PID --listeners K
+ *   weir-worker  --number N --parent PID --listeners K [--strict]
  *   weir-monitor --number N --parent PID
  *   weir-worker  -t                       only HERITAGE_SNAPSHOT is open besides 0, 1 and 2
  *

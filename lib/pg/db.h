@@ -94,7 +94,8 @@ struct db_stmt {
 	uint64_t doubts_ns;	/* doubts that may be had: one for each DOUBT_NS since, BURST at most */
 	const struct endpoint *endpoint;	/* what its file says is held against the description; NULL: nothing */
 	struct express *express;
-	struct err failed;	/* id != 0: the server refuses it */
+	struct err failed;	/* id != 0: not served. E_sql: the server refuses it; E_unavailable: it could not say */
+	int is_missed;		/* it was asked for since */
 	uint64_t mean_us;	/* moving mean of service time; 0: not known yet */
 	uint64_t failed_ns;	/* last SQL error, for batch sharing */
 	unsigned runs;
@@ -180,15 +181,20 @@ const struct db_stmt *db_pool_stmt(const struct db_pool *p, unsigned stmt);
 unsigned db_pool_n_stmts(const struct db_pool *p);
 void db_pool_start(struct db_pool *p);
 
-/* 1 described and connected · 0 not yet · -1 the database cannot be reached (error text in db_pool_why)
- * · -2 a statement is refused (struct db_stmt.failed) */
+/* 1 described and connected · 0 not yet · -1 the database cannot be reached (error text in db_pool_why) */
 int db_pool_ready(const struct db_pool *p);
+/* Statements that cannot be served (struct db_stmt.failed). */
+unsigned db_pool_n_refused(const struct db_pool *p);
+/* How often descriptions were taken; 0: none yet. */
+unsigned db_pool_described(const struct db_pool *p);
+/* Ask the server about a statement once more, as soon as a connection is idle. */
+void db_pool_describe(struct db_pool *p, unsigned stmt);
 const char *db_pool_why(const struct db_pool *p);
 
 /* A value was refused by the types of stmt's description. 1: these may be old, and are being looked at: a query with
  * is_check ends when that is done. Not too often; only_if_spare: nor if a connection had to be waited for. */
 int db_doubt(struct db_pool *p, unsigned stmt, int only_if_spare, uint64_t now_ns);
-/* Put q into its lane's queue. 0, or -E_overloaded, -E_db_down (nothing queued then). */
+/* Put q into its lane's queue. 0, or -E_overloaded, -E_db_down, or what its statement failed with (nothing queued then). */
 int db_submit(struct db_pool *p, struct db_query *q) MUST_USE;
 /* The caller no longer wants q (deadline or client gone): it leaves the queue, or its result will be
  * dropped; in the exclusive lane a read is cancelled. q is the caller's again at once. */

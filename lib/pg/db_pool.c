@@ -20,7 +20,7 @@
 #define ALONE_NS (10 * CLOCK_MS)	/* and of groups, which it tears, no more than one in this time */
 #define ALONE_IDLE_NS CLOCK_S
 #define EXPRESS_PARAM_BYTES (16u * 1024)
-#define DESCRIBE_AGAIN_NS CLOCK_S
+#define DESCRIBE_AGAIN_NS (100 * CLOCK_MS)
 
 uint32_t db_random(struct db_pool *p)
 {
@@ -116,7 +116,17 @@ void db_stmt_stale(struct db_pool *p, unsigned stmt)
 {
 	/* while a description is under way the table may have changed behind it: once more then */
 	p->stmts[stmt].is_stale = p->is_describing && p->stmts[stmt].is_stale ? 2 : 1;
-	p->wants_describe = 1;
+	p->wants_describe = 2;
+}
+
+void db_pool_describe(struct db_pool *p, unsigned stmt)
+{
+	check(stmt < p->n_stmts);
+	if (p->stmts[stmt].is_stale)
+		return;
+	p->stmts[stmt].is_stale = 1;
+	if (!p->wants_describe)
+		p->wants_describe = 1;
 }
 
 static struct db_state *db_state(const struct db_pool *p)
@@ -165,11 +175,8 @@ int db_submit(struct db_pool *p, struct db_query *q)
 	check(q->state == DB_Q_NEW);
 	db_verify_hear(p, q->stmt);
 	if (s->failed.id) {
-		if (now_ns - s->failed_ns > DESCRIBE_AGAIN_NS) {
-			s->failed_ns = now_ns;
-			db_stmt_stale(p, q->stmt);
-		}
-		return -E_sql;
+		s->is_missed = 1;
+		return -(int)s->failed.id;
 	}
 	if (p->failures && !has_open(p))
 		return -E_db_down;
@@ -586,6 +593,21 @@ static void lend_one(struct db_pool *p, struct db_conn *c)
 	p->conf.ops->run(p->conf.ctx, job);
 }
 
+/* A connection that has nothing to do; of the express lane, too, if it comes to that. */
+static struct db_conn *pick_lent(struct db_pool *p)
+{
+	struct db_conn *found = pick_idle(p);
+
+	LIST_FOR(l, &p->conns)
+	{
+		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+		if (!found && db_conn_is_idle(c))
+			found = c;
+	}
+	return found;
+}
+
 static void maintain(struct db_pool *p, uint64_t now_ns)
 {
 	struct db_conn *idle;
@@ -602,13 +624,14 @@ static void maintain(struct db_pool *p, uint64_t now_ns)
 		else
 			return;
 	}
-	if ((!p->is_described || p->wants_describe) && !p->is_describing) {
-		idle = p->is_described ? pick_idle(p) : NULL;
+	if ((!p->is_described || (p->wants_describe && now_ns >= p->describe_ns)) && !p->is_describing) {
+		idle = p->is_described ? pick_lent(p) : NULL;
 		if (idle)
 			lend_one(p, idle);
-		else
+		else if (!p->is_described || p->wants_describe > 1)
 			connect_one(p, p->n_express < express ? LANE_EXPRESS : LANE_EXCLUSIVE, 1);
-		return;
+		if (idle || !p->is_described || p->wants_describe > 1)
+			return;
 	}
 	if (!p->is_described)
 		return;
@@ -744,8 +767,6 @@ unsigned db_pool_waiting(const struct db_pool *p)
 
 int db_pool_ready(const struct db_pool *p)
 {
-	if (p->is_refused)
-		return -2;
 	if (p->is_described)
 		return 1;
 	return p->failures ? -1 : 0;
@@ -756,20 +777,38 @@ const char *db_pool_why(const struct db_pool *p)
 	return p->why;
 }
 
+unsigned db_pool_n_refused(const struct db_pool *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->n_stmts; i++)
+		n += p->stmts[i].failed.id != E_ok;
+	return n;
+}
+
+unsigned db_pool_described(const struct db_pool *p)
+{
+	return p->n_described;
+}
+
 /* Take over what the thread found. */
 static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 {
-	int first = !p->is_described;
-
 	for (unsigned i = 0; i < job->n_describe; i++) {
 		struct db_stmt *from = &job->describe[i], *to = &p->stmts[job->numbers[i]];
 
 		to->is_stale = to->is_stale == 2;
+		if (from->failed.id == E_unavailable && to->desc && !to->failed.id) {
+			/* an ALTER that is at work: who waits has a deadline */
+			to->is_stale = 1;
+			p->wants_describe = 2;
+			p->describe_ns = now_ns + DESCRIBE_AGAIN_NS;
+			continue;
+		}
 		to->failed = from->failed;
+		to->is_missed = 0;
 		if (from->failed.id) {
 			to->failed_ns = now_ns;
-			if (first)
-				p->is_refused = 1;
 			continue;
 		}
 		db_desc_free(&to->desc);
@@ -780,6 +819,7 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 	db_verify_publish(p);
 	p->is_described = 1;
 	p->is_describing = 0;
+	p->n_described++;
 }
 
 static void connect_failed(struct db_pool *p, struct db_job *job, uint64_t now_ns)
@@ -797,7 +837,7 @@ static void connect_failed(struct db_pool *p, struct db_job *job, uint64_t now_n
 	p->retry_ns = now_ns + wait_ms * CLOCK_MS * (800 + db_random(p) % 400) / 1000;
 	if (job->describe) {
 		p->is_describing = 0;
-		p->wants_describe = 1;
+		p->wants_describe = 2;
 	}
 	metric_add(&p->conf.metrics->db_connects_failed, 1);
 	db_conn_close(job->conn, now_ns);
@@ -838,7 +878,7 @@ void db_job_done(struct db_job *job, uint64_t now_ns)
 		struct db_stmt *s = &p->stmts[job->numbers[k]];
 		struct list *queues[] = {&p->q_express, &p->q_exclusive, &p->q_check};
 
-		if (!s->failed.id)
+		if (job->failed || !s->failed.id)
 			continue;
 		for (size_t i = 0; i < ARRAY_LEN(queues); i++)
 			LIST_FOR_SAFE(l, next, queues[i])
@@ -848,7 +888,7 @@ void db_job_done(struct db_job *job, uint64_t now_ns)
 				if (q->stmt != job->numbers[k])
 					continue;
 				unqueue(p, q);
-				db_fail(p, q, E_sql, s->failed.text, now_ns);
+				db_fail(p, q, s->failed.id, s->failed.text, now_ns);
 			}
 	}
 	free(job->describe);

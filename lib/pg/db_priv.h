@@ -106,7 +106,10 @@ struct db_pool {
 	uint64_t last_group;		/* whose first statement was counted last */
 	struct list free_entries;
 	int is_cancelling, wants_cancel;	/* a job is at it; something was asked since */
-	int is_described, is_refused, is_draining, is_describing, wants_describe;
+	int is_described, is_draining, is_describing;
+	int wants_describe;		/* statements are stale; 2: somebody waits for one */
+	uint64_t describe_ns;		/* not before that */
+	unsigned n_described;
 	unsigned n_verify;		/* statements that are to be looked at */
 	uint64_t now_ns;
 	uint64_t since_ns;		/* what is read now was not there before */

@@ -6,4 +6,4 @@ lib_libshm_a_SOURCES = \
 	%D%/purge.c %D%/purge.h %D%/stamps.c %D%/stamps.h %D%/digest.c %D%/digest.h \
 	%D%/cache.c %D%/cache.h %D%/cache_priv.h %D%/cache_shard.c %D%/cache_evict.c %D%/cache_scan.c %D%/cache_void.c \
 	%D%/flight.c %D%/flight.h \
-	%D%/breaker.c %D%/breaker.h
+	%D%/breaker.c %D%/breaker.h %D%/sick.c %D%/sick.h

@@ -599,6 +599,20 @@ static void put_endpoint_info(struct fmt *f)
 	}
 }
 
+static void put_endpoint_sick(struct fmt *f)
+{
+	family(f, "weir_endpoint_sick", "gauge", "1 while the database refuses an endpoint's statement, which is tried again.");
+	for (unsigned i = 0, n = region_endpoints_used(f->r); i < n; i++) {
+		const struct region_endpoint *e = region_endpoint(f->r, i);
+
+		if (LOAD(e->state) != 1)
+			continue;
+		labels(f, "");
+		label(f, "endpoint", e->id, sizeof(e->id));
+		put_gauge(f, "weir_endpoint_sick", (uint64_t)sick_is(&e->sick));
+	}
+}
+
 static void put_instance(struct fmt *f)
 {
 	const struct region_header *h = f->r->h;
@@ -610,6 +624,7 @@ static void put_instance(struct fmt *f)
 	labels(f, "");
 	put_counter(f, "weir_fcgi_peers_refused_total", LOAD(f->r->h->peers_refused), 0);
 	put_endpoint_info(f);
+	put_endpoint_sick(f);
 	labels(f, "");
 	family(f, "weir_config_last_reload_successful", "gauge", "1 when the last reload (or the start) succeeded.");
 	put_gauge(f, "weir_config_last_reload_successful",

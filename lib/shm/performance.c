@@ -385,6 +385,7 @@ static void put_endpoint(struct json *j, const struct region *r, unsigned i, con
 	end(j, '}');
 	put_hits(j, t);
 	text(j, "express", rights[EXPRESS_STATE(LOAD(x->express.ctl))], 16);
+	literal(j, "sick", sick_is(&x->sick) ? "true" : "false");
 	end(j, '}');
 }
 

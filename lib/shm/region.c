@@ -45,7 +45,7 @@ static uint64_t layout_hash(void)
 	    sizeof(struct board_row),	  sizeof(struct metric_row),	  sizeof(struct metric_endpoint),
 	    sizeof(struct db_state),	  sizeof(struct slot),		  HISTO_BINS,
 	    sizeof(struct stamp),	  sizeof(struct flight),	  CACHE_LAYOUT_VERSION,
-	    sizeof(struct region_tier),
+	    sizeof(struct region_tier),	  sizeof(struct sick),
 	};
 	uint64_t h = 0xcbf29ce484222325ull;
 

@@ -16,6 +16,7 @@
 #include "lib/shm/flight.h"
 #include "lib/shm/metrics.h"
 #include "lib/shm/purge.h"
+#include "lib/shm/sick.h"
 #include "lib/shm/slots.h"
 #include "lib/shm/stamps.h"
 
@@ -50,6 +51,7 @@ struct region_endpoint {
 	/* Express rights and the samples they are earned by: see express in slots.h. */
 	struct express express;
 	struct shape shape;
+	struct sick sick;
 };
 
 /* An accept queue, as last sampled. Written by weird; the address before n_queues counts it. */

@@ -51,11 +51,41 @@ static unsigned ready_workers(const struct monitor *m)
 	return n;
 }
 
-/* Health: is it alive? Busy is healthy, and a database that is away makes it degraded, not dead.
- * Ready: can it serve everything now? */
+#define SICK_NAMED 32u
+
+static unsigned count_sick(const struct monitor *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->snapshot.endpoints.n; i++)
+		n += (unsigned)sick_is(&region_endpoint(&m->region, m->snapshot.endpoints.v[i]->metric)->sick);
+	return n;
+}
+
+/* Which endpoints, not why: that is for the log and weirctl. */
+static void put_sick(const struct monitor *m, struct jw *w)
+{
+	unsigned n = 0;
+
+	jw_key(w, "sick_endpoints");
+	jw_array(w);
+	for (unsigned i = 0; i < m->snapshot.endpoints.n && n < SICK_NAMED; i++) {
+		const struct endpoint *ep = m->snapshot.endpoints.v[i];
+
+		if (!sick_is(&region_endpoint(&m->region, ep->metric)->sick))
+			continue;
+		jw_str(w, ep->id);
+		n++;
+	}
+	jw_array_end(w);
+}
+
+/* Health: is it alive? Busy is healthy, and a database that is away makes it degraded, not dead;
+ * so does an endpoint that the database refuses.
+ * Ready: can it serve now? One sick endpoint takes nobody out of a balancer: on all hosts it would be the same one. */
 static void health(struct monitor *m, struct status_req *r, int is_ready_probe)
 {
-	unsigned workers = ready_workers(m), n_db = m->snapshot.options.n_databases, up = 0, off = 0;
+	unsigned workers = ready_workers(m), sick = count_sick(m), n_db = m->snapshot.options.n_databases, up = 0, off = 0;
 	const struct region_tier *tier = region_tier(&m->region);
 	int alive = atomic_load(&m->region.h->weird_heartbeat_ns) + 2 * CLOCK_S > m->front.now_ns;
 	struct jw w;
@@ -68,7 +98,7 @@ static void health(struct monitor *m, struct status_req *r, int is_ready_probe)
 	jw_init(&w, &r->out);
 	jw_object(&w);
 	jw_key(&w, "status");
-	jw_str(&w, !workers || !alive ? "down" : up < n_db || off ? "degraded" : "ok");
+	jw_str(&w, !workers || !alive ? "down" : up < n_db || off || sick ? "degraded" : "ok");
 	jw_key(&w, "supervisor");
 	jw_bool(&w, alive);
 	jw_key(&w, "workers_ready");
@@ -84,6 +114,8 @@ static void health(struct monitor *m, struct status_req *r, int is_ready_probe)
 		jw_str(&w, state == 1 ? "up" : state == 2 ? "down" : "unknown");
 	}
 	jw_object_end(&w);
+	if (sick)
+		put_sick(m, &w);
 	if (region_nodes(&m->region)) {
 		jw_key(&w, "memcached");
 		jw_object(&w);
