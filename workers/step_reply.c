@@ -63,6 +63,7 @@ int reply_lines(struct req *r, struct buf *out)
 	return 0;
 }
 
+/* Behind all other lines: HAProxy makes a 302 of any status that stands before a Location. */
 static void add_status(struct req *r)
 {
 	char text[24];
@@ -85,7 +86,6 @@ static void write_success(struct req *r)
 
 	if (!r->status)
 		r->status = r->is_not_modified ? 304 : ep->status ? ep->status : ep->returns == RETURNS_NONE ? 204 : 200;
-	add_status(r);
 	if (!r->has_key)
 		reply_plain_head(r);
 	if (r->method == HTTP_OPTIONS && !(r->run && r->run->handler)) {
@@ -111,6 +111,7 @@ static void write_success(struct req *r)
 			buf_adds(&r->head, "\r\n");
 		}
 	}
+	add_status(r);
 	buf_adds(&r->head, "\r\n");
 	if (r->head.n > RESPONSE_MAX_HEAD) {
 		r->error = E_internal;
@@ -147,7 +148,6 @@ static void write_problem(struct req *r)
 	if (err_row(r->error)->is_retryable && r->status != 504 && r->status != 408)
 		r->retry_after_s = retry_after(r);
 	problem_write(r, &r->out);
-	add_status(r);
 	buf_addf(&r->head, "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n", r->out.n);
 	if (r->status == 503 || r->error == E_serialization)
 		buf_addf(&r->head, "Retry-After: %u\r\n", r->retry_after_s);
@@ -161,6 +161,7 @@ static void write_problem(struct req *r)
 	} else {
 		reply_plain_head(r);
 	}
+	add_status(r);
 	buf_adds(&r->head, "\r\n");
 }
 
