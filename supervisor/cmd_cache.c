@@ -308,6 +308,20 @@ static uint64_t purge_time(const struct region *r)
 	return t > last ? t : last + 1;
 }
 
+/* And the wholes that hold its answers: those are kept in shared memory alone. */
+static void purge_endpoint(struct call *c, unsigned row, int soft)
+{
+	const struct endpoints *eps = &c->w->gen->s.endpoints;
+	uint64_t now = purge_time(&c->w->region);
+
+	for (size_t i = 0; i < eps->n; i++) {
+		struct region_endpoint *e = region_endpoint(&c->w->region, eps->v[i]->metric);
+
+		if (eps->v[i]->metric == row || endpoint_has_part(eps->v[i], row))
+			atomic_store(soft ? &e->softened_ms : &e->purged_ms, now);
+	}
+}
+
 /* What no answer can have, and what the other hosts could not be told. */
 static int is_tag(struct call *c, struct slice tag)
 {
@@ -355,8 +369,7 @@ static void purge(struct call *c, struct cache *cache)
 		e = region_endpoint(&c->w->region, row);
 		if (!soft && post(c, PURGE_ENDPOINT, row, slice_str(e->route)))
 			return;
-		now = purge_time(&c->w->region);
-		atomic_store(soft ? &e->softened_ms : &e->purged_ms, now);
+		purge_endpoint(c, row, soft);
 	} else if (kind == 2) {
 		struct stamps s = region_stamps(&c->w->region);
 		struct stamp_set set = {.n = 0};

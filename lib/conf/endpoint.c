@@ -54,6 +54,14 @@ enum http_method http_method_parse(struct slice s)
 	return HTTP_OTHER;
 }
 
+int endpoint_has_part(const struct endpoint *e, unsigned metric)
+{
+	for (unsigned i = 0; i < e->n_includes; i++)
+		if (e->includes[i].target && e->includes[i].target->metric == metric)
+			return 1;
+	return 0;
+}
+
 unsigned endpoint_variant(const struct endpoint *e, const unsigned *picks)
 {
 	unsigned v = 0;

@@ -192,6 +192,8 @@ int endpoints_finish(struct endpoints *set, struct errs *errs);
 /* mdoc list of the directives, for weir-endpoint(7). */
 void endpoints_mdoc(struct buf *out);
 
+/* Is the endpoint with this row (endpoint.metric) a part of e? */
+int endpoint_has_part(const struct endpoint *e, unsigned metric);
 /* Number of the variant when params[i] (each one of @choice) has its choices[picks[i]]: a mixed-radix
  * number, the first choice the most significant. */
 unsigned endpoint_variant(const struct endpoint *e, const unsigned *picks);

@@ -243,3 +243,14 @@ def test_parts_that_outlive_the_whole_keep_what_it_was_asked_with(db):
             wait_for(refreshed, 20, "the parts to be refreshed")
     finally:
         weird.stop()
+
+
+def test_a_purged_part_is_in_no_whole(db, weird):
+    """7.38: `cache purge endpoint` of a part makes the wholes void that hold its answers."""
+    for _ in range(2):
+        weird.get("/page/1")
+    wait_for(lambda: is_hit(weird.get("/page/1")), 5, "the whole to be cached")
+    db.sql("UPDATE person SET name = 'new' WHERE id = 1")
+    assert weird.get("/page/1").json["self"]["name"] == "p1", "nobody was told"
+    assert weird.ctl("cache purge endpoint person").ok
+    assert weird.get("/page/1").json["self"]["name"] == "new"

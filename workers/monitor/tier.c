@@ -156,6 +156,16 @@ void tier_answer(struct monitor_db *d)
 		purge_failed(d);
 }
 
+/* Of this part; they are in shared memory alone. */
+static void purge_wholes(const struct monitor *m, unsigned part, uint64_t now_ms)
+{
+	const struct endpoints *eps = &m->snapshot.endpoints;
+
+	for (size_t i = 0; i < eps->n; i++)
+		if (endpoint_has_part(eps->v[i], part))
+			raise_to(&region_endpoint(&m->region, eps->v[i]->metric)->purged_ms, now_ms);
+}
+
 void tier_hear(struct monitor_db *d, struct slice tag, uint64_t xid)
 {
 	const struct region *r = &d->m->region;
@@ -171,5 +181,6 @@ void tier_hear(struct monitor_db *d, struct slice tag, uint64_t xid)
 			continue;
 		raise_to(&e->purged_xid, xid + 1);
 		raise_to(&e->purged_ms, now);
+		purge_wholes(d->m, i, now);
 	}
 }
