@@ -1,7 +1,7 @@
 # Pages with a list of keys, commands, directives or metrics are a hand-written part (NAME.in) with the list out of
 # gen/ at "@insert NAME@". gen/ is what "weird -x NAME" prints, committed, so that the pages are read without a build;
 # "make doc-gen" writes it again, tests/style/man.sh compares.
-doc_gen = %D%/gen/options.mdoc %D%/gen/commands.mdoc %D%/gen/directives.mdoc %D%/gen/metrics.mdoc %D%/gen/errors.mdoc
+doc_gen = %D%/gen/options.mdoc %D%/gen/commands.mdoc %D%/gen/directives.mdoc %D%/gen/metrics.mdoc %D%/gen/errors.mdoc %D%/gen/sqlstates.mdoc
 doc_in = %D%/weir.conf.5.in %D%/weirctl.8.in %D%/weir-endpoint.7.in %D%/weir-monitor.8.in
 doc_made = %D%/weir.conf.5 %D%/weirctl.8 %D%/weir-endpoint.7 %D%/weir-monitor.8
 
@@ -25,6 +25,6 @@ $(doc_made):
 
 .PHONY: doc-gen
 doc-gen: supervisor/weird
-	for x in options commands directives metrics errors; do \
+	for x in options commands directives metrics errors sqlstates; do \
 		supervisor/weird -x $$x >$(srcdir)/%D%/gen/$$x.mdoc || exit 1; done
 	supervisor/weird -x conf >$(srcdir)/conf/weir.conf

@@ -13,5 +13,5 @@ include lib/pg/local.mk
 include lib/mc/local.mk
 
 EXTRA_DIST += lib/tbl/README
-lib_libbase_a_SOURCES += lib/tbl/errors.h lib/tbl/options.h lib/tbl/directives.h lib/tbl/depends.h lib/tbl/steps.h \
+lib_libbase_a_SOURCES += lib/tbl/errors.h lib/tbl/sqlstates.h lib/tbl/options.h lib/tbl/directives.h lib/tbl/depends.h lib/tbl/steps.h \
 	lib/tbl/states.h lib/tbl/commands.h lib/tbl/metrics.h

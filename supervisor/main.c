@@ -37,7 +37,7 @@ static void usage(FILE *to)
 		"       weird -t [--offline]         test the configuration, every endpoint and, unless\n"
 		"                                    --offline, every statement against its database\n"
 		"       weird -T                     print the effective configuration as JSON\n"
-		"       weird -x options|conf|commands|metrics|directives|errors\n"
+		"       weird -x options|conf|commands|metrics|directives|errors|sqlstates\n"
 		"                                    describe: mdoc fragments, an example configuration\n"
 		"       weird -V | -h                versions | this text\n"
 		"  -c FILE   configuration, default %s/weir/weir.conf\n",

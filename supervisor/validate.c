@@ -299,6 +299,7 @@ int validate_describe(const char *what)
 		{"options", options_mdoc},	{"conf", options_example},
 		{"commands", dispatch_mdoc},	{"metrics", metrics_mdoc},
 		{"directives", endpoints_mdoc}, {"errors", errors_mdoc},
+		{"sqlstates", sqlstates_mdoc},
 	};
 	AUTO(buf) struct buf out;
 
@@ -309,6 +310,6 @@ int validate_describe(const char *what)
 			print(&out, stdout);
 			return 0;
 		}
-	fprintf(stderr, "weird: usage: -x options|conf|commands|metrics|directives|errors, not %s\n", what);
+	fprintf(stderr, "weird: usage: -x options|conf|commands|metrics|directives|errors|sqlstates, not %s\n", what);
 	return EXIT_USAGE;
 }

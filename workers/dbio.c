@@ -129,7 +129,26 @@ static void on_intent_over(void *ctx, void *intent, int is_known, uint64_t xid)
 	intent_end(&i, is_known, xid);
 }
 
-const struct db_ops dbio_ops = {.intent_begin = on_intent_begin, .intent_over = on_intent_over, 
+/* params_bind binds defaults as they stand in the endpoint. Only of a statement that failed: nothing is noted before. */
+static int on_is_given(void *ctx, const struct db_query *q, unsigned number)
+{
+	const struct req *r = q->owner;
+	const struct endpoint *ep = r->run->ep;
+
+	(void)ctx;
+	for (unsigned i = 0; i < ep->n_params; i++) {
+		const struct param *p = &ep->params[i];
+		const char *value = p->number && p->number <= q->n_values ? q->values[p->number - 1] : NULL;
+
+		if (!value || value == p->def || (number && number != p->number))
+			continue;
+		if (number || (p->source != SOURCE_USER && p->source != SOURCE_CLAIM))
+			return 1;
+	}
+	return 0;
+}
+
+const struct db_ops dbio_ops = {.is_given = on_is_given, .intent_begin = on_intent_begin, .intent_over = on_intent_over, 
     .watch = watch, .unwatch = unwatch, .run = run, .wake_monitor = wake_monitor};
 
 void dbio_resume(struct worker *w)

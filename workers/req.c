@@ -99,8 +99,8 @@ static struct req *take(struct worker *w)
 	} else if (!(r = malloc(sizeof(*r)))) {
 		abort();
 	}
-	memset(r, 0, offsetof(struct req, q) + offsetof(struct db_query, text));
-	r->q.text[0] = r->q.client_text[0] = 0;
+	memset(r, 0, offsetof(struct req, q) + offsetof(struct db_query, constraint));
+	r->q.text[0] = r->q.client_text[0] = r->q.constraint[0] = 0;
 	r->w = w;
 	arena_init(&r->arena, &w->arenas);
 	wheel_timer_init(&r->timer, on_deadline);

@@ -2,11 +2,12 @@
 #include "config.h"
 
 #include "workers/include.h"
+#include "workers/trouble.h"
 #include "workers/variant.h"
 #include "workers/worker.h"
 
 #include "lib/base/clock.h"
-#include "lib/base/log.h"
+#include "lib/base/sqlstate.h"
 
 /* The counter of failed requests for this error; NULL: the client's doing. */
 static metric_counter_t *failure(struct metric_row *m, enum err_id id)
@@ -15,7 +16,7 @@ static metric_counter_t *failure(struct metric_row *m, enum err_id id)
 		return &m->failed_timeout;
 	if (id == E_overloaded || id == E_unavailable)
 		return &m->failed_overload;
-	if (id == E_db_down || id == E_outcome_unknown)
+	if (id == E_db_down || id == E_outcome_unknown || id == E_read_only || id == E_cancelled)
 		return &m->failed_db;
 	return id == E_sql || id == E_internal ? &m->failed_internal : NULL;
 }
@@ -29,7 +30,7 @@ static void count_query(struct req *r)
 	metric_add(r->q.lane == LANE_EXPRESS ? &m->express_runs : &m->exclusive_runs, 1);
 	histo_add(&m->db_duration, r->q.done_ns - r->q.sent_ns);
 	if (r->q.error)
-		metric_add(&m->db_errors, 1);
+		metric_add(r->q.row && r->q.row->is_neutral ? &m->db_refused : &m->db_errors, 1);
 	else
 		metric_add(&m->rows, db_rows(&r->q));
 }
@@ -117,37 +118,23 @@ static void count(struct req *r, uint64_t now_ns)
 		metric_add(&m->slow, 1);
 }
 
-/* Errors that are ours are logged with what the database said; a client never sees that. */
-static void log_trouble(const struct req *r, uint64_t now_ns)
-{
-	const char *id = r->run ? r->run->ep->id : "-";
-
-	if (r->error && err_row(r->error)->level <= LOG_WARN)
-		log_at((enum log_level)err_row(r->error)->level, "request %016llx-%llx %.*s %.*s: %d %s%s%s%s%s endpoint=%s",
-		       (unsigned long long)r->w->boot_id, (unsigned long long)r->number,
-		       SLICE_ARG(r->method_text), SLICE_ARG(r->path), r->status, err_row(r->error)->code,
-		       r->q.sqlstate[0] ? " sqlstate=" : "", r->q.sqlstate, r->q.text[0] ? ": " : "", r->q.text,
-		       id);
-	if (r->run && r->run->slow_ns && now_ns - r->t0_ns > r->run->slow_ns)
-		log_warn("slow endpoint=%s took=%llums limit=%llums", id,
-			 (unsigned long long)((now_ns - r->t0_ns) / CLOCK_MS),
-			 (unsigned long long)(r->run->slow_ns / CLOCK_MS));
-}
-
 enum step_result step_account(struct req *r)
 {
 	struct worker *w = r->w;
 	struct front_conn *c = r->conn;
 
-	if (r->is_refresh || r->is_part)
+	if (r->is_refresh || r->is_part) {
 		count_behind(r);
-	else if (!c)
+		if (unlikely(r->error || r->rescued))
+			trouble_log(r, clock_mono_ns());
+	} else if (!c) {
 		metric_add(&w->metrics->client_gone, 1);
+	}
 	if (c) {
 		uint64_t now_ns = clock_mono_ns();
 
 		count(r, now_ns);
-		log_trouble(r, now_ns);
+		trouble_log(r, now_ns);
 	}
 	if (r->wants_refresh && (c || r->is_part) && !w->is_draining && cache_begin_refresh(r)) {
 		if (w->access_fd >= 0 && c)

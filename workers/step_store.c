@@ -131,7 +131,7 @@ enum step_result step_store(struct req *r)
 static int may_stand_in(enum err_id id)
 {
 	return id == E_db_down || id == E_timeout || id == E_unavailable || id == E_overloaded || id == E_sql ||
-	       id == E_internal;
+	       id == E_internal || id == E_cancelled || id == E_read_only;
 }
 
 static void rescue(struct req *r)

@@ -31,6 +31,7 @@ struct metric_row;
 struct pg_result;	/* libpq's PGresult */
 struct opts_database;
 struct region;
+struct sqlstate_row;
 
 enum db_render {
 	DB_RENDER_TEXT,		/* quoted and escaped */
@@ -80,7 +81,8 @@ struct db_stmt {
 	unsigned line;
 	struct db_desc *desc;	/* NULL until described */
 	unsigned serial;	/* raised when the description changes; part of the prepared name */
-	char name[24];		/* "w4095_4294967295" */
+#define DB_STMT_NAME 24u
+	char name[DB_STMT_NAME];	/* "w4095_4294967295" */
 	int is_stale;		/* waits for a new description (2: even behind the one under way) */
 	int may_express;	/* statically */
 	int may_write;		/* not run again when its connection is lost */
@@ -99,6 +101,8 @@ struct db_stmt {
 	uint64_t mean_us;	/* moving mean of service time; 0: not known yet */
 	uint64_t failed_ns;	/* last SQL error, for batch sharing */
 	unsigned runs;
+	uint64_t heal_ns;	/* since when heals counts */
+	unsigned heals;
 	uint64_t alone_ns;	/* when a run of a group was last measured alone */
 };
 
@@ -125,6 +129,7 @@ struct db_query {
 	uint64_t xid;			/* 0: not asked, not known, or nothing was written */
 	enum err_id error;		/* E_ok, or what the client is told */
 	char sqlstate[6];
+	const struct sqlstate_row *row;	/* what it means; NULL: the error is not of the server */
 	unsigned bad_param;		/* 1-based number of the parameter the server refused, 0 = none */
 	int is_outdated;		/* nothing was run: the parameters have other types now, and takes is theirs */
 	struct pg_result *result;
@@ -140,6 +145,7 @@ struct db_query {
 	enum db_query_state state;
 	unsigned char reran, farewells, wants_exclusive, wants_own_sync, is_counted;
 	/* result: strings, at the end, so that a query is made ready without zeroing all of them */
+	char constraint[64];		/* its name, for the log */
 	char text[256];			/* server's primary message, for the log (never for the client) */
 	char client_text[256];		/* P0001 and kin: what the author raised for the client; else "" */
 };
@@ -154,6 +160,9 @@ struct db_ops {
 	void (*wake_monitor)(void *ctx);
 	/* Just before a write with an intent is sent, each time. */
 	void (*intent_begin)(void *ctx, void *intent);
+	/* Of a statement that failed: did the request give its parameter this value, rather than the endpoint's default?
+	 * number 0: any of its parameters a value that is its caller's to choose, not of the caller's identity. */
+	int (*is_given)(void *ctx, const struct db_query *q, unsigned number);
 	/* An abandoned write has ended; is_known: by the server's word, else its connection was lost. xid: its
 	 * transaction when that was asked and is known. */
 	void (*intent_over)(void *ctx, void *intent, int is_known, uint64_t xid);

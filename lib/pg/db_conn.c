@@ -166,13 +166,33 @@ int db_conn_sync(struct db_conn *c)
 	return 0;
 }
 
+/* A group of its own, with a Sync. */
+static void entry_alone(struct db_conn *c, enum db_entry_kind kind, unsigned stmt, uint64_t now_ns)
+{
+	entry_new(c, kind, stmt, now_ns)->has_sync = 1;
+	c->n_syncs++;
+}
+
+/* The name that stood for stmt until it was described anew: the server would keep it as long as the session. libpq has a
+ * message for this only since 17. */
+static int send_close(struct db_conn *c, unsigned stmt, uint64_t now_ns)
+{
+	char name[DB_STMT_NAME], sql[sizeof(name) + 16];
+
+	db_stmt_name(name, stmt, c->prepared[stmt]);
+	snprintf(sql, sizeof(sql), "DEALLOCATE %s", name);
+	entry_alone(c, DB_E_CLOSE, stmt, now_ns);
+	c->prepared[stmt] = 0;
+	return PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0) && put_sync(c->pg) ? 0 : -1;
+}
+
 static int send_prepare(struct db_conn *c, unsigned stmt, uint64_t now_ns)
 {
 	const struct db_stmt *s = &c->pool->stmts[stmt];
-	struct db_entry *e = entry_new(c, DB_E_PREPARE, stmt, now_ns);
 
-	e->has_sync = 1;
-	c->n_syncs++;
+	if (c->prepared[stmt] && send_close(c, stmt, now_ns))
+		return -1;
+	entry_alone(c, DB_E_PREPARE, stmt, now_ns);
 	if (!PQsendPrepare(c->pg, s->name, s->desc->sql, (int)s->desc->n_params, s->desc->oids) || !put_sync(c->pg))
 		return -1;
 	c->prepared[stmt] = s->serial;
@@ -337,133 +357,6 @@ static void sample(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 	s->mean_us = us ? us : 1;
 }
 
-/* The lane met its guard. A second hit before all that were in flight at the first are answered:
- * the lane is given up (1). */
-static int guard_hit(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
-{
-	struct db_pool *p = c->pool;
-	struct db_stmt *s = &p->stmts[e->stmt];
-
-	metric_add(&p->conf.metrics->db_guard_hits, 1);
-	if (s->express)
-		express_hold(s->express, now_ns / CLOCK_MS);
-	if (c->guard_left > 0)
-		return 1;
-	c->guard_left = c->n_fifo;
-	return 0;
-}
-
-/* Run q once more, elsewhere or here; or fail it when it has had its second run. */
-static void again(struct db_pool *p, struct db_query *q, int exclusive, enum err_id or_else, uint64_t now_ns)
-{
-	if (q->reran) {
-		db_fail(p, q, or_else, "ran twice", now_ns);
-		return;
-	}
-	q->reran = 1;
-	metric_add(&p->conf.metrics->db_reruns, 1);
-	db_requeue(p, q, exclusive);
-}
-
-static int is_revalidate(const PGresult *res)
-{
-	const char *f = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
-
-	return f && strcmp(f, "RevalidateCachedQuery") == 0;
-}
-
-/* A procedure that failed may have committed before: it never runs again. Where nothing of it ran there is no context. */
-static int is_half_done(const struct db_stmt *s, const PGresult *res)
-{
-	return s->may_commit && (PQresultErrorField(res, PG_DIAG_CONTEXT) || db_error_class(res, "57P") ||
-				 db_error_class(res, "40"));
-}
-
-/* A statement that failed. 1: the connection must be closed. */
-static int settle_error(struct db_conn *c, struct db_entry *e, struct db_query *q, const PGresult *res,
-			uint64_t now_ns)
-{
-	struct db_pool *p = c->pool;
-	struct db_stmt *s = &p->stmts[e->stmt];
-	const char *state = db_sqlstate(res);
-
-	if (is_half_done(s, res)) {
-		if (db_error_class(res, "57P")) {
-			db_fail(p, q, E_outcome_unknown, "the server ended in the middle of it", now_ns);
-			return 1;
-		}
-		db_error_from(q, res);
-		db_finish(p, q, now_ns);
-		return 0;
-	}
-	if (strcmp(state, "57014") == 0 && c->lane == LANE_EXPRESS) {
-		int give_up = guard_hit(c, e, now_ns);
-
-		again(p, q, 1, E_timeout, now_ns);
-		return give_up;
-	}
-	if (strcmp(state, "26000") == 0 || strcmp(state, "42P05") == 0) {
-		/* somebody ran DEALLOCATE or DISCARD: the names are gone, our settings' statements, too;
-		 * or a name is taken. A fresh connection knows where it stands. */
-		c->is_draining = 1;
-		if (state[0] == '4')
-			db_stmt_renew(s, e->stmt);
-		metric_add(&p->conf.metrics->db_healed, 1);
-		again(p, q, 0, E_sql, now_ns);
-		return 0;
-	}
-	if (strcmp(state, "0A000") == 0 && is_revalidate(res)) {
-		db_verify_tell(p, e->stmt);
-		metric_add(&p->conf.metrics->db_healed, 1);
-		again(p, q, 0, E_sql, now_ns);
-		return 0;
-	}
-	if (strcmp(state, "25006") == 0) {
-		if (c->lane == LANE_EXPRESS) {
-			if (s->express)
-				express_bar(s->express);
-			s->may_express = 0;
-			s->may_write = 1;
-			again(p, q, 1, E_sql, now_ns);
-			return 0;
-		}
-		/* a supposed primary that is a standby: look for the new one */
-		if (s->desc && PQparameterStatus(c->pg, "in_hot_standby") &&
-		    strcmp(PQparameterStatus(c->pg, "in_hot_standby"), "on") == 0) {
-			atomic_fetch_add(&region_db(p->conf.region, p->conf.db)->generation, 1);
-			again(p, q, 1, E_db_down, now_ns);
-			return 1;
-		}
-	}
-	if ((strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0) && !q->reran) {
-		again(p, q, 1, E_serialization, now_ns);
-		return 0;
-	}
-	if (db_error_class(res, "57P")) {
-		/* rolled back whole, so even a write may run again */
-		c->is_admin_shutdown = 1;
-		again(p, q, c->lane == LANE_EXCLUSIVE, E_db_down, now_ns);
-		return 1;
-	}
-	/* The statement itself, not a function that it calls (that would have a context), was good when it was
-	 * described: a table has changed. The new description either works or says what is wrong. */
-	if (db_error_class(res, "42") && !db_error_class(res, "42501") && !q->reran &&
-	    !PQresultErrorField(res, PG_DIAG_CONTEXT)) {
-		db_verify_tell(p, e->stmt);
-		again(p, q, 0, E_sql, now_ns);
-		return 0;
-	}
-	/* The client's value does not fit the parameter's type, which is as it was when the statement was prepared. */
-	if (db_error_class(res, "22") && !q->reran && db_error_parameter(res) && db_doubt(p, e->stmt, 0, now_ns)) {
-		again(p, q, 0, E_sql, now_ns);
-		return 0;
-	}
-	s->failed_ns = now_ns;
-	db_error_from(q, res);
-	db_finish(p, q, now_ns);
-	return 0;
-}
-
 /* The head entry has all it will get. 1: the connection must be closed. */
 static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 {
@@ -485,10 +378,10 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 			e->result = NULL;
 		}
 	} else if (e->kind == DB_E_VERIFY) {
-		if (e->failed && c->lane == LANE_EXPRESS && db_is_guard_hit(e->result))
-			close = guard_hit(c, e, now_ns);
+		if (e->failed && c->lane == LANE_EXPRESS && db_error_class(e->result, "57014"))
+			close = db_guard_hit(c, e, now_ns);
 		db_verify_over(p, e->stmt, e->result, now_ns);
-	} else {
+	} else if (e->kind == DB_E_QUERY) {
 		c->work_us -= c->work_us < s->mean_us ? c->work_us : s->mean_us;
 		if (q) {
 			q->entry = NULL;
@@ -503,20 +396,21 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 			/* the failed Parse says more than "no such statement" */
 			PQclear(e->result);
 			e->result = c->prep_error;
+			e->is_parse = 1;
 			c->prep_error = NULL;
 		}
 		if (!e->failed && !e->aborted && e->result)
 			sample(c, e, now_ns);
 		if (!q) {
-			if (e->failed && c->lane == LANE_EXPRESS && db_is_guard_hit(e->result))
-				close = guard_hit(c, e, now_ns);
+			if (e->failed && c->lane == LANE_EXPRESS && db_error_class(e->result, "57014"))
+				close = db_guard_hit(c, e, now_ns);
 		} else if (e->failed) {
-			close = settle_error(c, e, q, e->result, now_ns);
+			close = db_settle_error(c, e, q, e->result, now_ns);
 		} else if (e->aborted || !e->result) {
 			q->wants_own_sync = 1;
 			db_requeue(p, q, 0);
 		} else if (!db_verify_result(c, e, q)) {
-			again(p, q, 0, E_sql, now_ns);
+			db_again(p, q, 0, E_sql, now_ns);
 		} else {
 			q->error = E_ok;
 			q->result = e->result;
@@ -558,7 +452,7 @@ static void take_xid(struct db_entry *e, PGresult *res)
 /* That the server is to answer before the entry's Sync. */
 static unsigned n_statements(const struct db_entry *e)
 {
-	return e->kind == DB_E_PREPARE ? 1 : e->kind == DB_E_VERIFY ? 3 : e->n_before + 1u + e->wants_xid;
+	return e->kind == DB_E_VERIFY ? 3 : e->kind != DB_E_QUERY ? 1 : e->n_before + 1u + e->wants_xid;
 }
 
 /* The request of e is told at once: its connection ends, but another run would meet the same. */
@@ -871,7 +765,7 @@ static void settle_lost(struct db_conn *c, struct db_entry *e, int is_head, uint
 		db_requeue(p, q, exclusive);
 		return;
 	}
-	again(p, q, exclusive, E_db_down, now_ns);
+	db_again(p, q, exclusive, E_db_down, now_ns);
 }
 
 void db_conn_close(struct db_conn *c, uint64_t now_ns)

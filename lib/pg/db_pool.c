@@ -47,15 +47,20 @@ struct db_pool *db_pool_new(const struct db_pool_conf *conf)
 	return p;
 }
 
-void db_stmt_renew(struct db_stmt *s, unsigned stmt)
+void db_stmt_name(char out[DB_STMT_NAME], unsigned stmt, unsigned serial)
 {
 	size_t n = 1;
 
-	s->name[0] = 'w';
-	n += num_put_u64(s->name + n, stmt);
-	s->name[n++] = '_';
-	n += num_put_u64(s->name + n, ++s->serial);
-	s->name[n] = 0;
+	out[0] = 'w';
+	n += num_put_u64(out + n, stmt);
+	out[n++] = '_';
+	n += num_put_u64(out + n, serial);
+	out[n] = 0;
+}
+
+void db_stmt_renew(struct db_stmt *s, unsigned stmt)
+{
+	db_stmt_name(s->name, stmt, ++s->serial);
 }
 
 unsigned db_pool_add_stmt(struct db_pool *p, const struct db_stmt *proto)
@@ -95,7 +100,8 @@ void db_fail(struct db_pool *p, struct db_query *q, enum err_id id, const char *
 {
 	q->error = id;
 	q->sqlstate[0] = 0;
-	q->client_text[0] = 0;
+	q->row = NULL;
+	q->client_text[0] = q->constraint[0] = 0;
 	q->bad_param = 0;
 	snprintf(q->text, sizeof(q->text), "%.255s", text);
 	db_finish(p, q, now_ns);

@@ -5,6 +5,7 @@
 
 #include <libpq-fe.h>
 
+#include "lib/base/sqlstate.h"
 #include "lib/pg/db.h"
 #include "lib/shm/metrics.h"
 
@@ -52,6 +53,7 @@ struct db_entry {
 	unsigned char n_before;		/* statements of the group in front of the query */
 	unsigned char seen;		/* statements whose end (NULL) was seen */
 	unsigned char has_sync;		/* the entry ends with a Sync of its own */
+	unsigned char is_parse;		/* it failed when its text was prepared */
 	unsigned char failed, aborted, is_write, is_shared;
 	unsigned char was_good;		/* a result came before the error: perhaps after the COMMIT */
 	uint64_t sent_ns;
@@ -62,8 +64,8 @@ struct db_entry {
 	unsigned char wants_xid;	/* a statement behind the query tells the transaction */
 	uint64_t xid;
 };
-/* DB_E_VERIFY: the statement is parsed and described, and not run. */
-enum db_entry_kind { DB_E_PREPARE, DB_E_QUERY, DB_E_VERIFY };
+/* DB_E_CLOSE: a prepared name goes; DB_E_VERIFY: the statement is parsed and described, and not run. */
+enum db_entry_kind { DB_E_PREPARE, DB_E_CLOSE, DB_E_QUERY, DB_E_VERIFY };
 
 struct db_conn {
 	struct list node;		/* in pool->conns */
@@ -116,6 +118,7 @@ struct db_pool {
 	uint64_t retry_ns;		/* no connect before that */
 	unsigned failures;		/* connects in a row */
 	uint64_t express_off_until_ns, given_up_ns;
+	uint64_t read_only_ns;		/* when sessions were last replaced, since they take no writes */
 	uint64_t heard_ns;		/* last byte from any connection */
 	char why[256];
 	uint32_t rng;
@@ -216,12 +219,14 @@ int db_verify_result(struct db_conn *c, struct db_entry *e, struct db_query *q);
 /* Statements have been described: what the instance knows of them. */
 void db_verify_publish(struct db_pool *p);
 /* db_error.c */
-void db_error_from(struct db_query *q, const PGresult *res);
-int db_is_guard_hit(const PGresult *res);
+/* What the client is told. is_parse: the statement could not be prepared; is_cancel: 57014, and nobody of ours asked. */
+void db_error_from(const struct db_pool *p, struct db_query *q, const PGresult *res, int is_parse, int is_cancel);
+/* The statement was good when it was described, and its text no longer is. */
+int db_error_is_stale(const PGresult *res);
 int db_error_class(const PGresult *res, const char *class2);
 const char *db_sqlstate(const PGresult *res);
 /* Of the parameter that the server could not read; 0: another error. */
-unsigned db_error_parameter(const PGresult *res);
+unsigned db_error_parameter(const struct db_query *q, const PGresult *res);
 
 /* db_result.c */
 enum db_result_kind { DB_R_RESULT, DB_R_ERROR, DB_R_ABORTED, DB_R_SYNC, DB_R_STRANGE };
@@ -243,6 +248,14 @@ int db_conn_verify(struct db_conn *c, unsigned stmt, uint64_t now_ns);
 void db_conn_cancel(struct db_conn *c, uint64_t now_ns);
 void db_conn_tick(struct db_conn *c, uint64_t now_ns);
 
+/* db_settle.c */
+/* A statement failed: q is finished or queued again. 1: the connection must be closed. */
+int db_settle_error(struct db_conn *c, struct db_entry *e, struct db_query *q, const PGresult *res, uint64_t now_ns);
+/* The lane met its guard. 1: it is given up. */
+int db_guard_hit(struct db_conn *c, struct db_entry *e, uint64_t now_ns);
+/* Run q once more, or fail it. */
+void db_again(struct db_pool *p, struct db_query *q, int exclusive, enum err_id or_else, uint64_t now_ns);
+
 /* db_pool.c */
 void db_finish(struct db_pool *p, struct db_query *q, uint64_t now_ns);
 void db_fail(struct db_pool *p, struct db_query *q, enum err_id id, const char *text, uint64_t now_ns);
@@ -250,6 +263,7 @@ void db_requeue(struct db_pool *p, struct db_query *q, int exclusive);
 void db_stmt_stale(struct db_pool *p, unsigned stmt);
 /* An open connection for something short: an express one with room, else an idle exclusive one; NULL: none. */
 struct db_conn *db_pool_spare(struct db_pool *p, uint64_t now_ns);
+void db_stmt_name(char out[DB_STMT_NAME], unsigned stmt, unsigned serial);
 /* Another serial, and name. */
 void db_stmt_renew(struct db_stmt *s, unsigned stmt);
 uint32_t db_random(struct db_pool *p);

@@ -6,3 +6,4 @@ lib_libpg_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBPQ_CFLAGS)
 lib_libpg_a_SOURCES += %D%/db_conninfo.c
 lib_libpg_a_SOURCES += %D%/db_array.c %D%/db_array.h %D%/db_order.c %D%/db_order.h
 lib_libpg_a_SOURCES += %D%/db_result.c
+lib_libpg_a_SOURCES += %D%/db_settle.c

@@ -7,3 +7,4 @@ lib_libshm_a_SOURCES = \
 	%D%/cache.c %D%/cache.h %D%/cache_priv.h %D%/cache_shard.c %D%/cache_evict.c %D%/cache_scan.c %D%/cache_void.c \
 	%D%/flight.c %D%/flight.h \
 	%D%/breaker.c %D%/breaker.h %D%/sick.c %D%/sick.h
+lib_libshm_a_SOURCES += %D%/said.c %D%/said.h

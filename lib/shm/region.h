@@ -16,6 +16,7 @@
 #include "lib/shm/flight.h"
 #include "lib/shm/metrics.h"
 #include "lib/shm/purge.h"
+#include "lib/shm/said.h"
 #include "lib/shm/sick.h"
 #include "lib/shm/slots.h"
 #include "lib/shm/stamps.h"
@@ -52,6 +53,7 @@ struct region_endpoint {
 	struct express express;
 	struct shape shape;
 	struct sick sick;
+	struct said said[SAID_KINDS];	/* any worker's */
 };
 
 /* An accept queue, as last sampled. Written by weird; the address before n_queues counts it. */

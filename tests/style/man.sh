@@ -29,6 +29,6 @@ compare() {	# WHAT FILE
 		tap_skip "$2 is what weird -x $1 prints" "weird is not built"
 	fi
 }
-for what in options commands directives metrics errors; do compare "$what" "doc/gen/$what.mdoc"; done
+for what in options commands directives metrics errors sqlstates; do compare "$what" "doc/gen/$what.mdoc"; done
 compare conf conf/weir.conf
 tap_end

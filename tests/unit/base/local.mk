@@ -2,7 +2,7 @@
 if HAVE_CRITERION
 BASE_TESTS = tests/unit/base/t_buf tests/unit/base/t_arena tests/unit/base/t_hash \
 	tests/unit/base/t_num tests/unit/base/t_b64 tests/unit/base/t_utf8 tests/unit/base/t_visible tests/unit/base/t_net tests/unit/base/t_fdio tests/unit/base/t_log \
-	tests/unit/base/t_err tests/unit/base/t_check
+	tests/unit/base/t_err tests/unit/base/t_sqlstate tests/unit/base/t_check
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 BASE_TEST_LIBS = lib/libbase.a $(UNIT_LIBS)
@@ -40,6 +40,9 @@ tests_unit_base_t_log_LDADD = $(BASE_TEST_LIBS)
 tests_unit_base_t_err_SOURCES = %D%/t_err.c
 tests_unit_base_t_err_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_base_t_err_LDADD = $(BASE_TEST_LIBS)
+tests_unit_base_t_sqlstate_SOURCES = %D%/t_sqlstate.c
+tests_unit_base_t_sqlstate_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_base_t_sqlstate_LDADD = $(BASE_TEST_LIBS)
 tests_unit_base_t_check_SOURCES = %D%/t_check.c
 tests_unit_base_t_check_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_base_t_check_LDADD = $(BASE_TEST_LIBS)

@@ -1,7 +1,7 @@
 if HAVE_CRITERION
 SHM_TESTS = tests/unit/shm/t_breaker tests/unit/shm/t_histo tests/unit/shm/t_metrics tests/unit/shm/t_slots \
 	tests/unit/shm/t_express tests/unit/shm/t_region tests/unit/shm/t_stamps \
-	tests/unit/shm/t_cache tests/unit/shm/t_purge tests/unit/shm/t_flight tests/unit/shm/t_stamps_model
+	tests/unit/shm/t_cache tests/unit/shm/t_purge tests/unit/shm/t_flight tests/unit/shm/t_said tests/unit/shm/t_stamps_model
 check_PROGRAMS += $(SHM_TESTS)
 TESTS += $(SHM_TESTS)
 SHM_TEST_LIBS = lib/libshm.a lib/libbase.a $(XXHASH_LIBS) $(UNIT_LIBS)
@@ -30,6 +30,9 @@ tests_unit_shm_t_stamps_LDADD = $(SHM_TEST_LIBS)
 tests_unit_shm_t_cache_SOURCES = %D%/t_cache.c
 tests_unit_shm_t_cache_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_shm_t_cache_LDADD = $(SHM_TEST_LIBS)
+tests_unit_shm_t_said_SOURCES = %D%/t_said.c
+tests_unit_shm_t_said_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_shm_t_said_LDADD = $(SHM_TEST_LIBS)
 tests_unit_shm_t_flight_SOURCES = %D%/t_flight.c
 tests_unit_shm_t_flight_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_shm_t_flight_LDADD = $(SHM_TEST_LIBS)
