@@ -140,8 +140,9 @@ static void on_message(struct child *c, const struct heritage_msg *m, int fd)
 			reload_request(c->w, NULL);
 		break;
 	case HERITAGE_CONNECTION:
-		if (fd >= 0)
-			handover_take(c->w, c, fd);
+		if (fd < 0 || m->n)
+			break;
+		handover_take(c->w, c, fd, (struct slice){0});
 		return;
 	default:
 		break;
@@ -150,8 +151,27 @@ static void on_message(struct child *c, const struct heritage_msg *m, int fd)
 		close(fd);
 }
 
+/* From one that is dead: by its keeper, or left in the channel as it drained. */
+static void take_from_dead(struct channel *ch, const struct heritage_msg *m, int fd)
+{
+	if (fd < 0)
+		return;
+	if (m->type != HERITAGE_CONNECTION || (m->n && !ch->was_killed)) {
+		close(fd);
+		return;
+	}
+	if (m->n)
+		ch->n_again++;
+	else
+		ch->n_kept++;
+	handover_take(ch->w, NULL, fd, slice_of(m->text, m->n));
+}
+
 static void close_channel(struct channel *ch)
 {
+	if (ch->n_kept || ch->n_again)
+		log_info("worker %u: %u of its connections live on, %u requests run again", ch->number,
+			 ch->n_kept + ch->n_again, ch->n_again);
 	list_del(&ch->node);
 	uv_close((uv_handle_t *)&ch->poll, on_channel_closed);
 }
@@ -175,12 +195,15 @@ static void on_channel(uv_poll_t *poll, int status, int events)
 				close_channel(ch);
 			return;
 		}
+		/* A request comes from a keeper alone, whose worker is dead, whether that was heard or not. */
+		if (c && m.type == HERITAGE_CONNECTION && m.n) {
+			children_reap(ch->w);
+			c = ch->child;
+		}
 		if (c)
 			on_message(c, &m, fd);
-		else if (m.type == HERITAGE_CONNECTION && fd >= 0)
-			handover_take(ch->w, NULL, fd);
-		else if (fd >= 0)
-			close(fd);
+		else
+			take_from_dead(ch, &m, fd);
 		if (ch->child != c || ch->is_paused)
 			return;
 	}
@@ -237,6 +260,7 @@ static struct channel *channel_new(struct child *c, int *ret_child_end)
 	check(ch);
 	ch->fd = sv[0];
 	ch->child = c;
+	ch->number = c->number;
 	ch->w = c->w;
 	if (uv_poll_init(c->w->loop, &ch->poll, ch->fd)) {
 		close(sv[0]);
@@ -425,6 +449,7 @@ static void announce(struct child *c)
 
 	uv_timer_stop(&c->timer);
 	c->was_ready = 1;
+	handover_tick(w);
 	log_info("%s is ready%s, pid %d, %llu ms after its start", child_name(c, name),
 		 c->is_degraded ? " but degraded (a database is not reachable)" : "", (int)c->pid,
 		 (unsigned long long)((clock_mono_ns() - c->started_ns) / CLOCK_MS));
@@ -573,6 +598,10 @@ static void child_died(struct child *c, int status)
 		for (unsigned i = 0; i < w->region.h->plan.n_databases; i++)
 			db_state_mend(region_db(&w->region, i));
 	board_clear(row);
+	/* Not one that hung or had its time: what it ran may have been the reason. */
+	if (c->channel)
+		c->channel->was_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+					 (was == STATE_ready || was == STATE_draining);
 	leave_channel(c);
 	logs_source_end(&c->log);	/* its last words are in `captured` now, if it was starting */
 	c->pid = 0;

@@ -1,12 +1,16 @@
-/* handover: parked connections of a child that leaves go to the ready worker that has fewest.
- * A connection that no worker's channel takes at this moment waits here; while many wait, the leaving
- * child's channel is not read, so it keeps the rest itself. What a child that has ended left in its channel is
- * passed on like the rest. */
+/* handover: connections of a child that leaves or was killed go to the ready worker that has fewest.
+ * A connection that no worker's channel takes at this moment, or while none is ready, waits here; while many wait, the
+ * leaving child's channel is not read, so it keeps the rest itself. What a child that has ended left in its channel, it or
+ * its keeper (workers/keeper.h), is passed on like the rest. */
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/ctl/heritage.h"
 #include "supervisor/weird.h"
@@ -14,7 +18,15 @@
 #define WAITING_MAX 256u
 #define PAUSE_AT 128u
 
-static int waiting[WAITING_MAX];
+#define WAITING_NS (10 * CLOCK_S)	/* a worker starts within ready_timeout or hardly at all */
+
+struct waiting {
+	int fd;
+	char *bytes;	/* of a request; or NULL */
+	size_t n;
+	uint64_t until_ns;
+};
+static struct waiting waiting[WAITING_MAX];
 static unsigned n_waiting;
 
 static uint64_t load_of(const struct child *c)
@@ -23,7 +35,7 @@ static uint64_t load_of(const struct child *c)
 }
 
 /* 0 given, -EAGAIN all channels are full, -ENOENT nobody is ready. */
-static int give(struct weird *w, const struct child *from, int fd)
+static int give(struct weird *w, const struct child *from, int fd, struct slice read)
 {
 	uint64_t above = 0;
 	int result = -ENOENT;
@@ -43,7 +55,7 @@ static int give(struct weird *w, const struct child *from, int fd)
 		if (!best)
 			break;
 		above = (load_of(best) << 8 | best->number) + 1;
-		if (heritage_send(best->channel->fd, HERITAGE_CONNECTION, 0, NULL, fd) == 0) {
+		if (heritage_send_bytes(best->channel->fd, read.p, read.n, fd) == 0) {
 			best->given++;
 			return 0;
 		}
@@ -52,35 +64,54 @@ static int give(struct weird *w, const struct child *from, int fd)
 	return result;
 }
 
-void handover_take(struct weird *w, struct child *from, int fd)
+static void end(struct waiting *x)
 {
-	int r = n_waiting ? -EAGAIN : give(w, from, fd);
+	close(x->fd);
+	free(x->bytes);
+}
 
-	if (r == -EAGAIN && n_waiting < WAITING_MAX) {
-		waiting[n_waiting++] = fd;
-		if (n_waiting >= PAUSE_AT)
-			children_pause_leaving(w, 1);
+void handover_take(struct weird *w, struct child *from, int fd, struct slice read)
+{
+	int r = n_waiting ? -EAGAIN : give(w, from, fd, read);
+	struct waiting *x = &waiting[n_waiting];
+
+	if (r == 0 || w->stopping || n_waiting == WAITING_MAX) {
+		if (r && !w->stopping)
+			log_warn("a connection found no worker with room, closing it");
+		close(fd);
 		return;
 	}
-	if (r == -EAGAIN)
-		log_warn("a parked connection found no worker with room, closing it");
-	close(fd);
+	*x = (struct waiting){.fd = fd, .until_ns = clock_mono_ns() + WAITING_NS};
+	if (read.n) {
+		x->bytes = malloc(read.n);
+		check(x->bytes);
+		memcpy(x->bytes, read.p, read.n);
+		x->n = read.n;
+	}
+	n_waiting++;
+	if (n_waiting >= PAUSE_AT)
+		children_pause_leaving(w, 1);
 }
 
 void handover_tick(struct weird *w)
 {
-	unsigned i = 0;
+	uint64_t now;
+	unsigned left = 0;
+	int is_full = 0;
 
 	if (!n_waiting)
 		return;
-	for (; i < n_waiting; i++) {
-		if (give(w, NULL, waiting[i]) == -EAGAIN)
-			break;
-		close(waiting[i]);
+	now = clock_mono_ns();
+	for (unsigned i = 0; i < n_waiting; i++) {
+		struct waiting *x = &waiting[i];
+
+		is_full = is_full || give(w, NULL, x->fd, slice_of(x->bytes, x->n)) != 0;
+		if (is_full && now < x->until_ns)
+			waiting[left++] = *x;
+		else
+			end(x);
 	}
-	for (unsigned k = i; k < n_waiting; k++)
-		waiting[k - i] = waiting[k];
-	n_waiting -= i;
+	n_waiting = left;
 	if (n_waiting < PAUSE_AT)
 		children_pause_leaving(w, 0);
 }
@@ -94,5 +125,5 @@ void handover_done(struct weird *w)
 {
 	(void)w;
 	while (n_waiting)
-		close(waiting[--n_waiting]);
+		end(&waiting[--n_waiting]);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -433,6 +434,7 @@ static int run(struct weird *w)
 	int code;
 
 	make_sure_of_012();
+	prctl(PR_SET_CHILD_SUBREAPER, 1);	/* a killed worker leaves its keeper, and not every process 1 reaps */
 	log_init("weird", 2, LOG_INFO);
 	notify_open();
 	listen_inherit();

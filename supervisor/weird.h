@@ -39,6 +39,9 @@ struct channel {
 	int fd;
 	int is_over;		/* read to its end */
 	int is_paused;		/* not read: the connections it hands over have no place yet */
+	int was_killed;		/* from outside: what it was running is not to blame and may be run again */
+	unsigned number;	/* whose it was */
+	unsigned n_kept, n_again;	/* connections that its keeper gave back, parked and with a request */
 };
 
 /* Which file a path leads to, so that a newer one in its place is told from it. */
@@ -169,7 +172,8 @@ void respawn_judge_trial(struct child *c, uint64_t now_ns);
 void respawn_forget(struct weird *w);
 
 /* handover.c: parked connections of children that leave. */
-void handover_take(struct weird *w, struct child *from, int fd);
+/* With the bytes that were read of a request, or none. Takes fd. */
+void handover_take(struct weird *w, struct child *from, int fd, struct slice read);
 void handover_tick(struct weird *w);
 int handover_is_waiting(void);
 void handover_done(struct weird *w);

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/net.h"
 #include "lib/shm/metrics.h"
+#include "workers/keeper.h"
 
 #define DROP_NS (5 * CLOCK_S)
 #define LINGER_MAX (256u * 1024)
@@ -71,6 +73,36 @@ static int buffer_grow(struct front_conn *c)
 	return 0;
 }
 
+/* ---- for the case that this process is killed ---- */
+
+void front_once(struct front_conn *c)
+{
+	c->is_kept = 0;
+	if (c->front->keeper)
+		keeper_forget(c->front->keeper, c->fd);
+}
+
+static void keep_parked(struct front_conn *c)
+{
+	if (!c->front->keeper)
+		return;
+	c->is_kept = 1;
+	keeper_park(c->front->keeper, c->fd);
+}
+
+static ssize_t read_some(struct front_conn *c)
+{
+	ssize_t r = -2;
+
+	if (c->is_kept)
+		r = keeper_recv(c->front->keeper, c->fd, c->buf + c->n, c->cap - c->n);
+	if (r == -2) {
+		c->is_kept = 0;
+		r = recv(c->fd, c->buf + c->n, c->cap - c->n, MSG_DONTWAIT);
+	}
+	return r;
+}
+
 static void want(struct front_conn *c, int events)
 {
 	if (c->events == events || c->state == FRONT_CLOSED)
@@ -89,6 +121,8 @@ static void on_closed(uv_handle_t *h)
 	struct front_conn *c = h->data;
 
 	close(c->fd);
+	if (c->front->keeper)
+		keeper_closed(c->front->keeper, c->fd);
 	free(c);
 }
 
@@ -100,6 +134,7 @@ void front_close(struct front_conn *c)
 		return;
 	if (c->state == FRONT_IDLE)
 		f->n_parked--;
+	front_once(c);
 	c->state = FRONT_CLOSED;
 	f->n_open--;
 	list_del(&c->node);
@@ -124,6 +159,7 @@ static void linger(struct front_conn *c)
 {
 	if (c->state == FRONT_IDLE)
 		c->front->n_parked--;
+	front_once(c);
 	c->state = FRONT_LINGER;
 	c->n = 0;
 	c->dropped = 0;
@@ -144,12 +180,14 @@ static void park(struct front_conn *c)
 	if (f->is_draining) {
 		uv_poll_stop(&c->poll);	/* epoll's registration lives on in the other process otherwise */
 		c->events = 0;
+		front_once(c);		/* or two would have it */
 		if (f->ops->on_park(c) != -EAGAIN) {
 			front_close(c);
 			return;
 		}
 		/* weird reads slower than we send: it stays ours, and is offered again in the next turn */
 	}
+	keep_parked(c);
 	want_read(c, 1);
 	wheel_start(f->wheel, &c->timer, f->now_ns + f->limits.idle_ns);
 }
@@ -205,6 +243,7 @@ static struct front_conn *conn_new(struct front *f, int fd, int is_tcp)
 	f->n_open++;
 	f->n_parked++;
 	c->state = FRONT_IDLE;
+	keep_parked(c);
 	return c;
 }
 
@@ -220,6 +259,12 @@ int front_send(struct front_conn *c, struct slice head, struct slice body)
 	int rc;
 
 	response_init(&c->response, c->gate.id, head, body);
+	if (c->front->keeper) {
+		int is_last = c->state == FRONT_RUN && c->keep && !c->n && !c->close_after_reply;
+
+		c->response.by = keeper_answer(c->front->keeper, c->fd, c->is_kept, is_last ? c->response.total : UINT64_MAX);
+		c->is_kept = 0;
+	}
 	rc = response_send(&c->response, c->fd);
 	if (rc < 0) {
 		c->close_after_reply = 1;
@@ -280,6 +325,7 @@ static void refuse(struct front_conn *c, const struct gate_out *out)
 {
 	struct front *f = c->front;
 
+	front_once(c);
 	metric_add(&f->metrics->proto_refused, 1);
 	if (out->reply_n) {
 		(void)!send(c->fd, out->reply, out->reply_n, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -301,6 +347,7 @@ static void refuse(struct front_conn *c, const struct gate_out *out)
 
 static void aborted(struct front_conn *c, const struct gate_out *out)
 {
+	front_once(c);
 	if (c->req)
 		c->front->ops->on_gone(c, E_ok);
 	if (out->reply_n)
@@ -380,6 +427,7 @@ static void pump(struct front_conn *c)
 		}
 		switch (word) {
 		case GATE_OWN:
+			front_once(c);
 			if (send(c->fd, out.reply, out.reply_n, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)out.reply_n)
 				gone(c);
 			break;
@@ -438,7 +486,7 @@ static void readable(struct front_conn *c)
 		want_read(c, 0);
 		return;
 	}
-	r = recv(c->fd, c->buf + c->n, c->cap - c->n, MSG_DONTWAIT);
+	r = read_some(c);
 	if (r < 0 && (errno == EAGAIN || errno == EINTR)) {
 		if (c->n == 0 && c->state == FRONT_IDLE)
 			buffer_give(c);
@@ -495,12 +543,14 @@ static void on_event(uv_poll_t *h, int status, int events)
 		gone(c);
 }
 
-static void pause_accepting(struct front *f)
+static void pause_accepting(struct front_listener *l)
 {
+	struct front *f = l->front;
+
 	metric_add(&f->metrics->accept_paused, 1);
 	/* take one connection off the queue with the reserve descriptor, so that its peer learns */
 	close(f->reserve_fd);
-	f->reserve_fd = accept4(f->listeners[0].fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	f->reserve_fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (f->reserve_fd >= 0)
 		close(f->reserve_fd);
 	f->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -525,7 +575,7 @@ static void on_accept(uv_poll_t *h, int status, int events)
 			   : accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)
-			pause_accepting(f);
+			pause_accepting(l);
 		return;
 	}
 	if (l->is_outward && !peers_admit(&f->peers, &peer, f->now_ns)) {
@@ -612,12 +662,29 @@ void front_accept(struct front *f, int on)
 	}
 }
 
-void front_adopt(struct front *f, int fd)
+/* A request that has met one death already is not kept for another. */
+static void go_on(struct front_conn *c, struct slice read)
+{
+	buffer_take(c);
+	check(read.n <= c->cap);
+	memcpy(c->buf, read.p, read.n);
+	c->n = read.n;
+	c->begin_ns = c->front->now_ns;
+	front_once(c);
+	want(c, UV_READABLE | UV_DISCONNECT);
+	pump(c);
+}
+
+void front_adopt(struct front *f, int fd, struct slice read)
 {
 	struct front_conn *c = conn_new(f, fd, 0);
 
 	if (!c)
 		return;
+	if (read.n) {
+		go_on(c, read);
+		return;
+	}
 	if (f->is_draining) {
 		park(c);
 		return;

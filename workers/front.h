@@ -49,6 +49,7 @@ struct front_conn {
 	int fd, events;
 	enum front_state state;
 	unsigned char keep, is_sending, in_pump, is_tcp, close_after_reply;
+	unsigned char is_kept;	/* the keeper has every byte since it was parked last */
 };
 
 struct front_ops {
@@ -88,6 +89,7 @@ struct front {
 	struct metric_row *metrics;
 	struct peers peers;
 	void *ctx;
+	struct keeper *keeper;		/* of connections, for the case that this process is killed; or NULL */
 	uint64_t now_ns;		/* of this turn of the loop */
 	int now_is_stale;		/* set by the program before it polls */
 	struct list conns;
@@ -106,8 +108,10 @@ int front_listen(struct front *f, int fd);
 int front_is_forbidden(const struct front *f);
 /* Poll the listeners, or leave new connections to others. */
 void front_accept(struct front *f, int on);
-/* Take over a connected, idle descriptor. */
-void front_adopt(struct front *f, int fd);
+/* Take over a connected descriptor of which these bytes of a request were read by another process; none: it is idle. */
+void front_adopt(struct front *f, int fd, struct slice read);
+/* c's request is one that must not be run a second time. */
+void front_once(struct front_conn *c);
 /* Send the response of c's request: head (CGI lines) and body must live until on_sent or on_gone.
  * 1: all out already (on_sent is not called), 0: on its way, -1: the peer is gone (on_gone is not
  * called; the owner gives the request up and calls front_finish). */

@@ -4,7 +4,7 @@ WORKER_LIBS = lib/libmc.a lib/libpg.a lib/libauth.a lib/libhttp.a lib/libfcgi.a 
 WORKER_LINK = $(LIBMEMCACHED_LIBS) $(LIBPQ_LIBS) $(FCGI_LIBS) $(LIBUV_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(XXHASH_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) $(BROTLI_LIBS) -lm
 
 workers_weir_worker_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)
-workers_weir_worker_SOURCES = workers/front.c workers/front.h workers/wheel.c workers/wheel.h workers/threads.c workers/threads.h %D%/main.c %D%/worker.h %D%/loop.c %D%/dbio.c %D%/access.c workers/peers.c workers/peers.h \
+workers_weir_worker_SOURCES = workers/front.c workers/front.h %D%/keeper.c %D%/keeper.h workers/wheel.c workers/wheel.h workers/threads.c workers/threads.h %D%/main.c %D%/worker.h %D%/loop.c %D%/dbio.c %D%/access.c workers/peers.c workers/peers.h \
 	%D%/setup.c %D%/sick.c %D%/sick.h %D%/check.c %D%/route.c %D%/route.h %D%/req.c %D%/req.h %D%/params.c %D%/params.h \
 	%D%/tier.c %D%/tier.h %D%/handler.c %D%/handler_cache.c %D%/handler.h \
 	%D%/problem.c %D%/problem.h %D%/step_gate.c %D%/step_parse.c %D%/step_identify.c %D%/step_route.c \
@@ -20,7 +20,7 @@ workers_weir_worker_LDADD = $(WORKER_LIBS) $(WORKER_LINK) $(JEMALLOC_LIBS)
 
 sbin_PROGRAMS += workers/weir-monitor
 workers_weir_monitor_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)
-workers_weir_monitor_SOURCES = workers/front.c workers/front.h workers/wheel.c workers/wheel.h workers/threads.c workers/threads.h workers/peers.c workers/peers.h \
+workers_weir_monitor_SOURCES = workers/front.c workers/front.h %D%/keeper.c %D%/keeper.h workers/wheel.c workers/wheel.h workers/threads.c workers/threads.h workers/peers.c workers/peers.h \
 	%D%/monitor/main.c %D%/monitor/monitor.h %D%/monitor/status.c %D%/monitor/watch.c \
 	%D%/monitor/events.c %D%/monitor/listener.c %D%/monitor/nonce.c %D%/monitor/configure.c \
 	%D%/monitor/orphans.c %D%/monitor/slot.c %D%/monitor/tier.c

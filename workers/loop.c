@@ -415,7 +415,7 @@ static void on_channel(uv_poll_t *h, int status, int events)
 		break;
 	case HERITAGE_CONNECTION:
 		if (fd >= 0)
-			front_adopt(&w->front, fd);
+			front_adopt(&w->front, fd, slice_of(m.text, m.n));
 		fd = -1;
 		break;
 	default:
@@ -474,6 +474,7 @@ int worker_loop_init(struct worker *w)
 	    .write_ns = o->limits.write_timeout * CLOCK_MS,
 	    .idle_ns = o->limits.idle_timeout * CLOCK_MS};
 	peers_init(&w->front.peers, &o->listen_allow, &w->region.h->peers_refused);
+	w->front.keeper = w->keeper.t ? &w->keeper : NULL;
 	rc = front_init(&w->front, &w->loop, &w->wheel);
 	uv_prepare_init(&w->loop, &w->prepare);
 	uv_check_init(&w->loop, &w->turn);
@@ -513,6 +514,7 @@ int worker_run(struct worker *w)
 			on_gone(c, E_ok);
 		front_close(c);
 	}
+	keeper_stop(&w->keeper);
 	access_flush(w);
 	tier_close(w);
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -175,6 +176,15 @@ static int become_child(const struct args *a)
 	for (int fd = 0; fd <= 2; fd++)
 		fdio_nonblock(fd, 1);
 	return 0;
+}
+
+static void start_keeper(struct worker *w)
+{
+	const char *why;
+	int rc = keeper_start(&w->keeper, w->channel_fd, &why);
+
+	if (rc)
+		log_warn("%s: %s; if this worker is killed, its connections are closed", why, strerror(-rc));
 }
 
 static void print_versions(void)
@@ -397,14 +407,18 @@ int main(int argc, char **argv)
 	w.access_fd = -1;
 	if (!w.is_alone && (rc = become_child(&a)))
 		return rc;
+	if (!w.is_alone && !a.is_check)
+		start_keeper(&w);
 	if (w.is_alone && !a.is_check && !is_listening(0)) {
 		fprintf(stderr, "weir-worker: descriptor 0 is not a listening socket; start it by weird, "
 				"spawn-fcgi, lighttpd (bin-path) or mod_fcgid\n");
 		return EXIT_USAGE;
 	}
 	rc = open_snapshot(&w, &a);
-	if (rc)
+	if (rc) {
+		keeper_stop(&w.keeper);
 		return rc;
+	}
 	log_set_level((enum log_level)w.snapshot.options.log.level);
 	if (a.is_check) {
 		rc = worker_check(&w.snapshot);
@@ -412,6 +426,7 @@ int main(int argc, char **argv)
 		return rc;
 	}
 	rc = serve(&w, &a);
+	keeper_stop(&w.keeper);
 	worker_done(&w);
 	return rc;
 }

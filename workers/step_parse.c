@@ -56,6 +56,8 @@ enum step_result step_parse(struct req *r)
 	r->method_text = got[W_METHOD];
 	r->method = http_method_parse(got[W_METHOD]);
 	r->is_head = r->method == HTTP_HEAD;
+	if (r->method != HTTP_GET && !r->is_head)
+		front_once(r->conn);
 	r->content_type = got[W_TYPE];
 	r->remote_addr = got[W_ADDR];
 	r->accept = got[W_ACCEPT];

@@ -14,6 +14,7 @@
 #include "lib/shm/region.h"
 #include "lib/shm/stamps.h"
 #include "workers/front.h"
+#include "workers/keeper.h"
 #include "workers/req.h"
 #include "workers/route.h"
 #include "workers/tier.h"
@@ -33,6 +34,7 @@ struct worker {
 	uv_signal_t sigterm, sigint;
 	struct wheel wheel;
 	struct front front;
+	struct keeper keeper;
 	struct snapshot snapshot;
 	struct region region;
 	struct board_row *board;

@@ -33,8 +33,8 @@ enum heritage_type {
 	HERITAGE_LOGLEVEL = 3,	/* arg: enum log_level */
 	HERITAGE_REOPEN = 8,	/* open the access log again (logrotate) */
 	HERITAGE_CONFIGURE = 9,	/* weir-monitor, with one descriptor: the snapshot to go on with; it says READY again */
-	/* both ways, with one descriptor: a parked FastCGI connection (nothing read, nothing owed).
-	 * Up: give it to another worker. Down: it is yours. */
+	/* both ways, with one descriptor: a FastCGI connection, and in `text` the n bytes that were read of a request
+	 * on it (0: parked). Nothing is owed. Up: give it to another worker. Down: it is yours. */
 	HERITAGE_CONNECTION = 4,
 	/* up, to weird */
 	HERITAGE_READY = 5,	/* arg: 0, or 1 = degraded: ready, but a database is not reachable */
@@ -43,11 +43,13 @@ enum heritage_type {
 };
 
 #define HERITAGE_TEXT 1024
+#define HERITAGE_BYTES 8192u
 
 struct heritage_msg {
 	uint32_t type;
 	uint32_t arg;
-	char text[HERITAGE_TEXT];	/* NUL-terminated, "" if none */
+	char text[HERITAGE_BYTES + 1];	/* NUL-terminated, "" if none */
+	unsigned n;			/* not sent: bytes in text, without the NUL */
 };
 
 /* Neither blocks. On the wire a message ends behind its text's NUL.
@@ -56,6 +58,8 @@ struct heritage_msg {
  * recv: 1 a message (*ret_fd the descriptor that came with it, CLOEXEC and the caller's, or -1),
  * 0 end of file, -errno. */
 int heritage_send(int channel, enum heritage_type type, uint32_t arg, const char *text, int fd) MUST_USE;
+/* HERITAGE_CONNECTION with n <= HERITAGE_BYTES bytes of anything. */
+int heritage_send_bytes(int channel, const char *p, size_t n, int fd) MUST_USE;
 int heritage_recv(int channel, struct heritage_msg *ret, int *ret_fd) MUST_USE;
 
 /* Exit codes. */

@@ -99,6 +99,12 @@ static uint64_t fill(struct batch *b, const struct response *r, uint64_t at)
 	return r->total;
 }
 
+static ssize_t send_by(struct mmsghdr *by, const struct msghdr *m, int fd)
+{
+	by->msg_hdr = *m;
+	return sendmmsg(fd, by, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? (ssize_t)by->msg_len : -1;
+}
+
 int response_send(struct response *r, int fd)
 {
 	struct batch b;
@@ -110,8 +116,9 @@ int response_send(struct response *r, int fd)
 	fill(&b, r, r->sent);
 	m.msg_iovlen = b.n;
 	do
-		n = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = r->by ? send_by(r->by, &m, fd) : sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
+	r->by = NULL;
 	if (n < 0)
 		return errno == EAGAIN || errno == ENOBUFS ? 0 : -1;
 	r->sent += (uint64_t)n;

@@ -8,6 +8,8 @@
 
 #include "lib/base/slice.h"
 
+struct mmsghdr;
+
 #define RESPONSE_MAX_HEAD 4088u /* nginx reads head and record header into one page */
 
 struct response {
@@ -15,6 +17,7 @@ struct response {
 	uint64_t sent; /* bytes of the whole framed stream that are out */
 	uint64_t total;
 	uint16_t id;
+	struct mmsghdr *by;	/* NULL, or what the next call sends by: the kernel writes its length there */
 };
 
 /* head: CGI header lines with the empty line, ≤ RESPONSE_MAX_HEAD (checked); body may be empty and

@@ -1,0 +1,148 @@
+"""7.40: a worker that is killed from outside is invisible to GET: its connections live on, what it was running is run by
+another. Behind each web server, with counts."""
+
+import os
+import re
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from weirtest.base import PATIENCE, children_of, wait_for
+from weirtest.fcgi import Closed, Connection
+from weirtest.servers import FRONTS
+from weirtest.weir import wait_gone
+
+ENDPOINTS = {"one": "-- @route GET /api/one\n-- @param n default 0\n-- @returns value\nSELECT :n::int AS n\n",
+             "nap": "-- @route GET /api/nap\n-- @returns value\n-- @timeout 10s\nSELECT pg_sleep(1.0)::text || 'x' AS n\n",
+             "post": "-- @route POST /api/nap\n-- @returns value\n-- @timeout 10s\nSELECT pg_sleep(1.0)::text || 'x' AS n\n"}
+TWO = {"workers": {"min": 2, "max": 2}}
+ONE = {"workers": {"min": 1, "max": 1}}
+
+
+def kill_one(w):
+    row = max(w.workers("ready"), key=lambda r: r["connections"])
+    os.kill(row["pid"], signal.SIGKILL)
+    wait_for(lambda: row["pid"] not in [r["pid"] for r in w.workers("ready")], 5)
+
+
+@pytest.mark.parametrize("options", [ONE, TWO], ids=["one", "two"])
+def test_parked_connections_outlive_their_worker(weir, options):
+    """7.40: POST too: nothing of it was sent yet."""
+    w = weir(endpoints=ENDPOINTS, options=options)
+    conns = [Connection(w.listen, timeout=15) for _ in range(60)]
+    for _ in range(3):
+        for c in conns:
+            c.send_request("/api/one?n=5")
+            reply = c.read_reply()
+            assert reply.status == 200 and reply.body == b"5", w.log_text()[-2000:]
+        kill_one(w)
+    for c in conns[:1]:
+        c.send_request("/api/nap", method="POST")
+        assert c.read_reply().status == 200
+    for c in conns:
+        c.close()
+    wait_for(lambda: sum(r["connections"] for r in w.workers()) == 0, 5, "every connection to be let go")
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "closed"])
+def test_a_request_under_way_is_run_by_another(weir, kept):
+    """7.40: GET only, and once."""
+    w = weir(endpoints=ENDPOINTS, options=ONE)
+
+    def under_way(method, whole=True):
+        c = Connection(w.listen, timeout=15)
+        c.send_request("/api/nap", method=method, keep=kept)
+        wait_for(lambda: any(r["in_flight"] for r in w.workers()), 5)
+        return c
+    c = under_way("GET")
+    kill_one(w)
+    assert c.read_reply().status == 200
+    c = under_way("POST")
+    kill_one(w)
+    with pytest.raises((Closed, OSError)):
+        c.read_reply()
+    c = under_way("GET")
+    kill_one(w)
+    wait_for(lambda: any(r["in_flight"] for r in w.workers("ready")), 5)
+    kill_one(w)
+    with pytest.raises((Closed, OSError)):
+        c.read_reply()
+    assert w.get("/api/one").status == 200
+
+
+def test_what_may_be_to_blame_is_not_run_again(weir):
+    """7.40: a crash and a hang close what was under way, the parked ones live on."""
+    w = weir(endpoints=ENDPOINTS, options=ONE)
+    for sig in (signal.SIGSEGV, signal.SIGSTOP):
+        parked, busy = Connection(w.listen, timeout=15), Connection(w.listen, timeout=15)
+        parked.send_request("/api/one")
+        assert parked.read_reply().status == 200
+        busy.send_request("/api/nap")
+        wait_for(lambda: any(r["in_flight"] for r in w.workers()), 5)
+        os.kill(w.workers()[0]["pid"], sig)
+        with pytest.raises((Closed, OSError)):
+            busy.read_reply()
+        parked.send_request("/api/one?n=3")
+        assert parked.read_reply().body == b"3"
+
+
+def test_no_keeper_stays(weir):
+    w = weir(endpoints=ENDPOINTS, options=TWO)
+    keepers = [k for p in w.worker_pids() for k in children_of(p)]
+    assert len(keepers) == 2 and Path(f"/proc/{keepers[0]}/comm").read_text() == "weir-keeper\n"
+    os.kill(w.worker_pids()[0], signal.SIGKILL)
+    wait_for(lambda: len(w.workers("ready")) == 2, 5)
+    keepers += [k for p in w.worker_pids() for k in children_of(p)]
+    assert w.stop() == 0
+    wait_gone(keepers, 1)
+
+
+SERVERS = ["nginx", "nginx-no-keep", "apache-proxy", "apache-proxy-no-reuse", "lighttpd", "haproxy"]
+
+
+@pytest.mark.parametrize("name, options", [(name, ONE) for name in SERVERS] + [("nginx", TWO), ("apache-proxy", TWO)],
+                         ids=lambda x: x if isinstance(x, str) else str(x["workers"]["max"]))
+def test_gets_are_lossless_behind(weir, name, options, capsys):
+    """7.40: workers killed over and over under load: no GET is answered but by 200."""
+    w = weir(endpoints=ENDPOINTS, options=options)
+    server = FRONTS[name](w.site)
+    counts, lost, stop = [0], [], threading.Event()
+    lock = threading.Lock()
+
+    def client(i):
+        n = 0
+        while not stop.is_set():
+            n += 1
+            try:
+                reply = server.get(f"/api/one?n={n}", timeout=15)
+                ok = reply.status == 200 and reply.body == b"%d" % n
+                what = (reply.status, reply.body[:80])
+            except Exception as e:  # what the client sees of a lost one
+                ok, what = False, repr(e)
+            with lock:
+                counts[0] += 1
+                if not ok:
+                    lost.append(what)
+    threads = [threading.Thread(target=client, args=(i,)) for i in range(6)]
+    try:
+        for t in threads:
+            t.start()
+        for _ in range(4):
+            wait_for(lambda: len(w.workers("ready")) == options["workers"]["min"], 15)
+            before = counts[0]
+            wait_for(lambda: counts[0] > before + 40, 15)
+            kill_one(w)
+        wait_for(lambda: w.workers("ready"), 15)
+        stop.set()
+        for t in threads:
+            t.join()
+        again = sum(int(x) for x in re.findall(r"live on, (\d+) requests run again", w.log_text()))
+        with capsys.disabled():
+            print(f"  {name}: {counts[0]} GETs over 4 kills, {again} run again, {len(lost)} lost")
+        assert not lost, (lost, w.log_text()[-1500:], server.log_text()[-1500:])
+    finally:
+        stop.set()
+        server.close()

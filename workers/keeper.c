@@ -1,0 +1,292 @@
+/* The keeper's half runs in a copy of the worker's memory, made by a plain clone(2): system calls and the table,
+ * no allocation, no stdio, no lock. */
+#include "config.h"
+#include "workers/keeper.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LISTENERS 16u	/* listeners: more than there can be */
+#define GIVE_MS 1000	/* weird reads; if it does not for so long, there is no use */
+
+_Static_assert(offsetof(struct mmsghdr, msg_len) % 8 == 0 && sizeof(struct mmsghdr) == offsetof(struct mmsghdr, msg_len) + 8,
+	       "a word of ours lies behind msg_len, and one store sets both");
+
+/* Both counts of a row, as one. */
+static _Atomic uint64_t *counts_of(struct keeper_row *row)
+{
+	return (_Atomic uint64_t *)(void *)&row->m.msg_len;
+}
+
+static uint32_t sum(uint64_t counts)
+{
+	return (uint32_t)(counts >> 32) + (uint32_t)counts;
+}
+
+/* ---- in the keeper ---- */
+
+static int is_listening(int fd)
+{
+	int on = 0;
+	socklen_t n = sizeof(on);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &n) == 0 && on;
+}
+
+struct name {
+	struct sockaddr_storage a;
+	socklen_t n;
+};
+
+static int name_of(int fd, struct name *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->n = sizeof(ret->a);
+	return getsockname(fd, (struct sockaddr *)&ret->a, &ret->n);
+}
+
+static unsigned listeners(uint32_t n_fds, struct name out[LISTENERS])
+{
+	unsigned n = 0;
+
+	for (uint32_t fd = 0; fd < n_fds && n < LISTENERS; fd++)
+		if (is_listening((int)fd) && name_of((int)fd, &out[n]) == 0)
+			n++;
+	return n;
+}
+
+/* A listener may be bound to any address: of TCP the port counts. */
+static int is_same(const struct name *a, const struct name *b)
+{
+	if (a->a.ss_family != b->a.ss_family || a->n != b->n)
+		return 0;
+	if (a->a.ss_family == AF_INET || a->a.ss_family == AF_INET6)
+		return memcmp((const char *)&a->a + 2, (const char *)&b->a + 2, 2) == 0;
+	return memcmp(&a->a, &b->a, a->n) == 0;
+}
+
+/* Accepted from one of our listeners: its own name is theirs, as that of no other socket. */
+static int is_accepted(int fd, const struct name *names, unsigned n)
+{
+	struct name own;
+
+	if (name_of(fd, &own) || is_listening(fd))
+		return 0;
+	for (unsigned i = 0; i < n; i++)
+		if (is_same(&names[i], &own))
+			return 1;
+	return 0;
+}
+
+/* Bytes of a request that somebody else may run, 0: parked, -1: neither. */
+static int64_t what_is(struct keeper_row *row)
+{
+	uint32_t state = atomic_load_explicit(&row->state, memory_order_acquire);
+	uint64_t counts = atomic_load(counts_of(row)), n;
+
+	if (state == KEEPER_PARKED)
+		return 0;
+	if (state == KEEPER_ANSWER && (uint32_t)counts)
+		return (uint32_t)counts == row->all ? 0 : -1;
+	if (state == KEEPER_NOT || !row->slot || row->slot > KEEPER_SLOTS)
+		return -1;
+	n = sum(counts);
+	return n <= KEEPER_BYTES ? (int64_t)n : -1;
+}
+
+static int give(struct keeper_table *t, int channel, int fd, size_t n)
+{
+	const struct keeper_row *row = &t->rows[fd];
+	int rc;
+
+	for (;;) {
+		struct pollfd p = {.fd = channel, .events = POLLOUT};
+
+		rc = heritage_send_bytes(channel, n ? t->bytes[row->slot] : "", n, fd);
+		if (rc != -EAGAIN)
+			return rc;
+		rc = poll(&p, 1, GIVE_MS);
+		if (rc == 0)
+			return -EAGAIN;
+	}
+}
+
+static void give_all(struct keeper_table *t, int channel)
+{
+	/* More than were spoken of: one may have been accepted this moment. */
+	uint32_t n = atomic_load_explicit(&t->n_fds, memory_order_acquire) + 64;
+	struct name names[LISTENERS];
+	unsigned n_names;
+
+	if (n > KEEPER_FDS)
+		n = KEEPER_FDS;
+	n_names = listeners(n, names);
+	/* What is under way first. */
+	for (int is_parked = 0; is_parked <= 1; is_parked++)
+		for (uint32_t fd = 0; fd < n; fd++) {
+			int64_t is = what_is(&t->rows[fd]);
+
+			if (is >= 0 && (is == 0) == is_parked && is_accepted((int)fd, names, n_names) &&
+			    give(t, channel, (int)fd, (size_t)is))
+				return;
+		}
+}
+
+static void run(struct keeper_table *t, int channel, int worker) NORETURN;
+static void run(struct keeper_table *t, int channel, int worker)
+{
+	struct pollfd p = {.fd = worker, .events = POLLIN};
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	prctl(PR_SET_NAME, "weir-keeper");
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	if (p.revents & POLLIN)
+		give_all(t, channel);
+	_exit(0);
+}
+
+/* ---- in the worker ---- */
+
+int keeper_start(struct keeper *k, int channel, const char **why)
+{
+	void *at;
+	int worker;
+
+	*k = (struct keeper){0};
+	*why = "pidfd_open";
+	worker = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (worker < 0)
+		return -errno;
+	*why = "memory";
+	at = mmap(NULL, sizeof(*k->t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at == MAP_FAILED) {
+		int err = errno;
+
+		close(worker);
+		return -err;
+	}
+	*why = "clone";
+	/* No signal to the worker at its end, and of the worker's things the descriptors alone. */
+	k->pid = (pid_t)syscall(SYS_clone, CLONE_FILES, 0, 0, 0, 0);
+	if (k->pid == 0)
+		run(at, channel, worker);
+	if (k->pid < 0) {
+		int err = errno;
+
+		munmap(at, sizeof(*k->t));
+		close(worker);
+		k->pid = 0;
+		return -err;
+	}
+	k->t = at;
+	for (unsigned i = KEEPER_SLOTS; i; i--)
+		k->free[k->n_free++] = i;
+	return 0;
+}
+
+void keeper_stop(struct keeper *k)
+{
+	if (!k->t)
+		return;
+	kill(k->pid, SIGKILL);
+	while (waitpid(k->pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
+		;
+	k->t = NULL;
+}
+
+static struct keeper_row *row_of(const struct keeper *k, int fd)
+{
+	return k->t && (unsigned)fd < KEEPER_FDS ? &k->t->rows[fd] : NULL;
+}
+
+static void give_slot_back(struct keeper *k, struct keeper_row *row)
+{
+	if (row->slot)
+		k->free[k->n_free++] = row->slot;
+	row->slot = 0;
+}
+
+void keeper_park(struct keeper *k, int fd)
+{
+	struct keeper_row *row = row_of(k, fd);
+
+	if (!row)
+		return;
+	if (atomic_load_explicit(&k->t->n_fds, memory_order_relaxed) <= (uint32_t)fd)
+		atomic_store_explicit(&k->t->n_fds, (uint32_t)fd + 1, memory_order_release);
+	atomic_store_explicit(&row->state, KEEPER_PARKED, memory_order_release);
+	give_slot_back(k, row);
+}
+
+ssize_t keeper_recv(struct keeper *k, int fd, char *to, size_t n)
+{
+	struct keeper_row *row = row_of(k, fd);
+	uint32_t had;
+	int rc;
+
+	if (!row || (!row->slot && !k->n_free))
+		goto cannot;
+	had = row->slot ? sum(atomic_load_explicit(counts_of(row), memory_order_relaxed)) : 0;
+	if (had >= KEEPER_BYTES)
+		goto cannot;
+	if (!row->slot)
+		row->slot = k->free[--k->n_free];
+	row->iov = (struct iovec){k->t->bytes[row->slot] + had, n < KEEPER_BYTES - had ? n : KEEPER_BYTES - had};
+	row->m.msg_hdr = (struct msghdr){.msg_iov = &row->iov, .msg_iovlen = 1};
+	atomic_store_explicit(counts_of(row), (uint64_t)had << 32, memory_order_release);
+	atomic_store_explicit(&row->state, KEEPER_READ, memory_order_release);
+	rc = recvmmsg(fd, &row->m, 1, MSG_DONTWAIT, NULL);
+	if (rc <= 0)
+		return -1;
+	memcpy(to, k->t->bytes[row->slot] + had, row->m.msg_len);
+	return row->m.msg_len;
+cannot:
+	keeper_forget(k, fd);
+	return -2;
+}
+
+struct mmsghdr *keeper_answer(struct keeper *k, int fd, int is_kept, uint64_t all)
+{
+	struct keeper_row *row = row_of(k, fd);
+	uint64_t had;
+
+	if (!row)
+		return NULL;
+	had = is_kept && row->slot ? sum(atomic_load_explicit(counts_of(row), memory_order_relaxed)) : 0;
+	if (!had)
+		keeper_forget(k, fd);
+	row->all = all;
+	atomic_store_explicit(counts_of(row), had << 32, memory_order_release);
+	atomic_store_explicit(&row->state, KEEPER_ANSWER, memory_order_release);
+	return &row->m;
+}
+
+void keeper_forget(struct keeper *k, int fd)
+{
+	struct keeper_row *row = row_of(k, fd);
+
+	if (!row)
+		return;
+	atomic_store_explicit(&row->state, KEEPER_NOT, memory_order_release);
+	give_slot_back(k, row);
+}
+
+void keeper_closed(struct keeper *k, int fd)
+{
+	struct keeper_row *row = row_of(k, fd);
+
+	if (row)
+		atomic_store_explicit(&row->state, KEEPER_PARKED, memory_order_release);
+}
