@@ -46,12 +46,14 @@ int heritage_recv(int channel, struct heritage_msg *ret, int *ret_fd)
 	r = fdio_recv(channel, ret, offsetof(struct heritage_msg, text) + sizeof(ret->text), &fd, &n_fds);
 	if (r <= 0)
 		return (int)r;
-	if ((size_t)r <= offsetof(struct heritage_msg, text)) {
+	if ((size_t)r < offsetof(struct heritage_msg, text)) {
 		if (n_fds)
 			close(fd);
 		return -EPROTO;
 	}
-	ret->n = (unsigned)((size_t)r - offsetof(struct heritage_msg, text)) - 1;
+	ret->n = (unsigned)((size_t)r - offsetof(struct heritage_msg, text));
+	if (ret->n && (ret->n == sizeof(ret->text) || !ret->text[ret->n - 1]))
+		ret->n--;	/* the NUL that ends it */
 	ret->text[ret->n] = '\0';
 	*ret_fd = n_fds ? fd : -1;
 	return 1;
