@@ -113,16 +113,23 @@ static struct slice header_of(const struct req *r, const char *name)
 	return (struct slice){NULL, 0};
 }
 
-/* What its columns and parameters are now, and of a whole, those of its parts: after DDL another answer. */
+/* What its columns and parameters are now, and how its sessions read dates. */
+static uint64_t shape_of(const struct req *r, const struct endpoint *ep)
+{
+	const struct db_pool *p = ep->has_sql ? r->w->pools[ep->database] : NULL;
+
+	return p ? atomic_load_explicit(&region_endpoint(&r->w->region, ep->metric)->shape.sum, memory_order_relaxed) +
+			   db_pool_dates(p)
+		 : 0;
+}
+
 static void put_shape(struct buf *b, const struct req *r)
 {
-	const struct endpoint_run *run = r->run;
-	const struct endpoint *ep = run->ep;
-	uint64_t sum = run->shared ? atomic_load_explicit(&run->shared->shape.sum, memory_order_relaxed) : 0;
+	const struct endpoint *ep = r->run->ep;
+	uint64_t sum = shape_of(r, ep);
 
 	for (unsigned i = 0; i < ep->n_includes; i++)
-		sum = sum * 31 + atomic_load_explicit(&region_endpoint(&r->w->region, ep->includes[i].target->metric)->shape.sum,
-						      memory_order_relaxed);
+		sum = sum * 31 + shape_of(r, ep->includes[i].target);
 	buf_add(b, &sum, sizeof(sum));
 }
 

@@ -198,6 +198,8 @@ unsigned db_pool_n_refused(const struct db_pool *p);
 unsigned db_pool_described(const struct db_pool *p);
 /* Ask the server about a statement once more, as soon as a connection is idle. */
 void db_pool_describe(struct db_pool *p, unsigned stmt);
+/* The order in which the sessions read dates; DB_DATES_UNKNOWN before the first one. */
+enum db_dates db_pool_dates(const struct db_pool *p);
 const char *db_pool_why(const struct db_pool *p);
 
 /* A value was refused by the types of stmt's description. 1: these may be old, and are being looked at: a query with

@@ -71,6 +71,25 @@ void db_conn_place(struct db_conn *c, uint64_t now_ns)
 		c->expires_ns = now_ns;
 }
 
+/* ALTER DATABASE or ALTER ROLE ... SET datestyle holds for new sessions: the others leave. */
+static void take_dates(struct db_conn *c)
+{
+	struct db_pool *p = c->pool;
+	enum db_dates dates = db_dates_of(PQparameterStatus(c->pg, "DateStyle"));
+
+	if (likely(dates == p->dates || dates == DB_DATES_UNKNOWN))
+		return;
+	LIST_FOR(l, &p->conns)
+	{
+		struct db_conn *other = LIST_ENTRY(l, struct db_conn, node);
+
+		if (other != c)
+			other->is_draining |= p->dates != DB_DATES_UNKNOWN && other->state != DB_C_CONNECTING;
+	}
+	p->dates = dates;
+	atomic_store(&region_db(p->conf.region, p->conf.db)->dates, (uint32_t)dates);
+}
+
 void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns)
 {
 	struct db_pool *p = c->pool;
@@ -82,6 +101,7 @@ void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns)
 	PQsetNoticeReceiver(pg, drop_notice, c);
 	c->is_standby = PQparameterStatus(pg, "in_hot_standby") && strcmp(PQparameterStatus(pg, "in_hot_standby"), "off") != 0;
 	db_conn_place(c, now_ns);
+	take_dates(c);
 	c->state = DB_C_OPEN;
 	c->opened_ns = c->idle_ns = c->last_sync_ns = c->progress_ns = now_ns;
 	if (!c->expires_ns)

@@ -206,7 +206,7 @@ static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane,
 	if (!zone)
 		return -1;
 	buf_init(&sql, 0);
-	buf_addf(&sql, "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = %s;"
+	buf_addf(&sql, "SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = %s;"
 		       "SET bytea_output = 'hex'; SET extra_float_digits = 1;"
 		       "SET idle_in_transaction_session_timeout = '10s';"
 		       "SELECT set_config('request.user', '', false), set_config('request.jwt.claims', '', false);",

@@ -778,6 +778,12 @@ int db_pool_ready(const struct db_pool *p)
 	return p->failures ? -1 : 0;
 }
 
+enum db_dates db_pool_dates(const struct db_pool *p)
+{
+	return likely(p->dates != DB_DATES_UNKNOWN) ? p->dates
+						    : (enum db_dates)atomic_load_explicit(&db_state(p)->dates, memory_order_relaxed);
+}
+
 const char *db_pool_why(const struct db_pool *p)
 {
 	return p->why;

@@ -34,11 +34,12 @@
 	"set_config('request.jwt.claims', $3, true)"
 #define DB_USER_SQL "SELECT set_config('request.user', $1, true)"
 #define DB_CLAIMS_SQL "SELECT set_config('request.user', $1, true), set_config('request.jwt.claims', $2, true)"
-/* Through a pooler, where no session setting may be made: what would be the session's, too. */
+/* Of DateStyle only how dates are written is ours; in what order they are read is the database's and the role's.
+ * Through a pooler, where no session setting may be made: what would be the session's, too. */
 #define DB_POOLER_SQL \
 	"SELECT set_config('statement_timeout', $1, true), set_config('request.user', $2, true), " \
 	"set_config('request.jwt.claims', $3, true), " \
-	"set_config('TimeZone', $4, true), set_config('DateStyle', 'ISO, YMD', true), " \
+	"set_config('TimeZone', $4, true), set_config('DateStyle', 'ISO', true), " \
 	"set_config('IntervalStyle', 'postgres', true), set_config('bytea_output', 'hex', true), " \
 	"set_config('extra_float_digits', '1', true)"
 
@@ -112,6 +113,7 @@ struct db_pool {
 	int wants_describe;		/* statements are stale; 2: somebody waits for one */
 	uint64_t describe_ns;		/* not before that */
 	unsigned n_described;
+	enum db_dates dates;		/* of the latest session; all have it */
 	unsigned n_verify;		/* statements that are to be looked at */
 	uint64_t now_ns;
 	uint64_t since_ns;		/* what is read now was not there before */

@@ -56,6 +56,13 @@ enum db_kind db_type_kind(uint32_t oid)
 	}
 }
 
+enum db_dates db_dates_of(const char *datestyle)
+{
+	if (!datestyle)
+		return DB_DATES_UNKNOWN;
+	return strstr(datestyle, "YMD") ? DB_DATES_YMD : strstr(datestyle, "DMY") ? DB_DATES_DMY : DB_DATES_MDY;
+}
+
 /* isspace of the C locale */
 static inline int is_space(char c)
 {

@@ -13,6 +13,9 @@ enum db_kind {
 	DB_DATE, DB_TIMESTAMP, DB_TIME, DB_BYTEA, DB_OID
 };
 
+/* DateOrder of a session. */
+enum db_dates { DB_DATES_UNKNOWN, DB_DATES_YMD, DB_DATES_DMY, DB_DATES_MDY };
+
 struct db_type {
 	uint32_t oid;		/* base type, domains resolved */
 	enum db_kind kind;	/* of the element for an array */
@@ -22,6 +25,8 @@ struct db_type {
 	const char *name;	/* of base, where kind does not tell; NULL */
 };
 
+/* Of what a session says its DateStyle is: "ISO, DMY". */
+enum db_dates db_dates_of(const char *datestyle);
 /* The kind of a built-in scalar type; DB_OTHER for what is not in the table. */
 enum db_kind db_type_kind(uint32_t oid);
 /* NULL when text may be bound as that kind; else what was expected: "an integer from -32768 to 32767". */

@@ -71,6 +71,7 @@ struct db_state {
 	/* CAS by any worker. */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t generation;	/* raised when a connection was lost: others validate */
 	_Atomic uint32_t wanted;		/* somebody waits for a slot */
+	_Atomic uint32_t dates;			/* enum db_dates of the latest session */
 	uint32_t n_slots, n_warm;		/* pool_max, pool_min */
 };
 
