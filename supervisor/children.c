@@ -115,6 +115,19 @@ static void on_channel_closed(uv_handle_t *h)
 
 static void on_channel(uv_poll_t *poll, int status, int events);
 
+/* Each worker of a generation finds the same; one is listened to. */
+static void warned(struct child *c, const struct heritage_msg *m)
+{
+	struct slice text = slice_str(m->text), file = slice_cut(&text, '\n');
+
+	if (!c->gen->told_by)
+		c->gen->told_by = c->pid;
+	if (c->gen->told_by != c->pid || !text.p)
+		return;
+	if (!reload_child_warned(c->w, c, file, m->arg, text))
+		log_warn("%.*s:%u: %.*s", SLICE_ARG(file), m->arg, SLICE_ARG(text));
+}
+
 static void on_message(struct child *c, const struct heritage_msg *m, int fd)
 {
 	switch (m->type) {
@@ -134,6 +147,9 @@ static void on_message(struct child *c, const struct heritage_msg *m, int fd)
 		break;
 	case HERITAGE_FAILED:
 		c->exit_code = (int)m->arg;
+		break;
+	case HERITAGE_WARNED:
+		warned(c, m);
 		break;
 	case HERITAGE_RELOAD:
 		if (child_is_monitor(c))

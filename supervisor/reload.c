@@ -402,6 +402,18 @@ void reload_child_ready(struct weird *w, struct child *c)
 	}
 }
 
+int reload_child_warned(struct weird *w, const struct child *c, struct slice file, unsigned line, struct slice text)
+{
+	struct reload *r = w->reload;
+	char name[PATH_MAX];
+
+	if (r->phase != CANDIDATE || c != r->candidate)
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", SLICE_ARG(file));
+	errs_warn(&r->errs, name, line, 0, "%.*s", SLICE_ARG(text));
+	return 1;
+}
+
 static void on_candidate_failed(uv_timer_t *t)
 {
 	finish(t->data, 0);

@@ -28,6 +28,7 @@ struct generation {
 	int memfd;
 	uint32_t number;
 	unsigned refs;
+	pid_t told_by;		/* the worker whose warnings are said; 0: none has any so far */
 };
 
 /* weird's end of a child's command channel; lives until libuv has closed its handle. */
@@ -187,6 +188,8 @@ void stop_wait(struct weird *w, const struct asker *a);
 void stop_answer(struct weird *w);
 
 /* events of a child that reload.c waits for */
+/* 1 when the answer to who asked for the reload will say it. */
+int reload_child_warned(struct weird *w, const struct child *c, struct slice file, unsigned line, struct slice text);
 void reload_child_ready(struct weird *w, struct child *c);
 /* It died, or did not get ready in time, before it was ready. */
 void reload_child_failed(struct weird *w, struct child *c, const char *why);

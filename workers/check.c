@@ -11,10 +11,9 @@
 #include "workers/worker.h"
 
 /* As the faults show that weird finds itself. */
-static void show_whole_paths(struct errs *errs, const char *folder)
+static void show_whole_paths(struct err *v, size_t n, const char *folder)
 {
-	for (size_t i = 0; i < errs->n; i++) {
-		struct err *e = &errs->v[i];
+	for (struct err *e = v; e < v + n; e++) {
 		char full[sizeof(e->file) + PATH_MAX];
 
 		if (!e->file[0] || e->file[0] == '/' || e->id == E_config)
@@ -115,15 +114,14 @@ int worker_check(struct snapshot *s)
 			printf("%s%s\n", fit == DB_BUDGET_TIGHT ? "warning: " : "", buf_str(&why));
 	}
 	check_sums(budgets, s->options.n_databases, s->conf_path, &errs);
-	show_whole_paths(&errs, s->options.endpoints);
-	if (errs.n) {
-		AUTO(buf) struct buf text;
-
-		buf_init(&text, 0);
-		errs_to_text(&errs, &text);
-		fwrite(text.p, 1, text.n, stdout);
+	show_whole_paths(errs.v, errs.n, s->options.endpoints);
+	show_whole_paths(errs.warnings.v, errs.warnings.n, s->options.endpoints);
+	buf_clear(&why);
+	errs_warnings_to_text(&errs, &why);
+	errs_to_text(&errs, &why);
+	fwrite(why.n ? why.p : "", 1, why.n, stdout);
+	if (errs.n)
 		rc = EXIT_CONFIG;
-	}
 	for (unsigned i = 0; i < s->options.n_databases; i++)
 		db_pool_free(&w->pools[i]);
 	worker_teardown(w);

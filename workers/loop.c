@@ -255,6 +255,26 @@ static void report_refused(struct worker *w, struct db_pool *p)
 	uv_stop(&w->loop);
 }
 
+/* What is valid and most likely not meant, as far as the server's word tells it. */
+static void report_warnings(struct worker *w, const struct db_pool *p)
+{
+	const struct endpoint *last = NULL;
+
+	for (unsigned i = 0; p && i < db_pool_n_stmts(p); i++) {
+		const struct db_stmt *s = db_pool_stmt(p, i);
+		char text[HERITAGE_TEXT];
+
+		for (unsigned k = 0; s->desc && s->endpoint != last && k < s->desc->n_warnings; k++) {
+			snprintf(text, sizeof(text), "%s/%s\n%s", w->snapshot.options.endpoints, s->file, s->desc->warnings[k]);
+			if (w->is_alone)
+				log_warn("%s/%s:%u: %s", w->snapshot.options.endpoints, s->file, s->line, s->desc->warnings[k]);
+			else
+				say(w, HERITAGE_WARNED, s->line, text);
+		}
+		last = s->endpoint;
+	}
+}
+
 /* Once every statement is described, or the database is known to be away. */
 static void check_ready(struct worker *w)
 {
@@ -280,6 +300,8 @@ static void check_ready(struct worker *w)
 		if (w->pools[i] && db_pool_ready(w->pools[i]) == -1)
 			log_warn("database %s: %s", w->snapshot.options.databases[i].name, db_pool_why(w->pools[i]));
 	w->said_ready = 1;
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		report_warnings(w, w->pools[i]);
 	say(w, HERITAGE_READY, (uint32_t)degraded, NULL);
 	front_accept(&w->front, 1);
 	log_info("worker %u ready%s", w->number, degraded ? " (degraded: the database is away)" : "");

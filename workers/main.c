@@ -110,6 +110,12 @@ static int open_snapshot(struct worker *w, const struct args *a)
 		     : snapshot_open(&w->snapshot, HERITAGE_SNAPSHOT, &errs);
 	if (rc)
 		rc = print_errs(&errs);
+	/* weird has said those of a snapshot */
+	for (size_t i = 0; a->conf && !rc && i < errs.warnings.n; i++) {
+		char line[1024];
+
+		log_warn("%s", err_format(&errs.warnings.v[i], line, sizeof(line)));
+	}
 	errs_done(&errs);
 	return rc;
 }

@@ -89,6 +89,17 @@ void dir_warn(struct dir *d, unsigned col, const char *fmt, ...)
 		  d->desc ? ": " : "", text);
 }
 
+void dir_warn_commas(struct dir *d, struct slice text, unsigned col)
+{
+	struct slice rest = text, first = slice_cut(&rest, ','), second;
+
+	if (!rest.n || !first.n || memchr(text.p, '|', text.n))
+		return;
+	second = slice_cut(&rest, ',');
+	dir_warn(d, col, "'%.*s' is one value with a comma in it; alternatives are written %.*s|%.*s", SLICE_ARG(text),
+		 SLICE_ARG(first), SLICE_ARG(second));
+}
+
 static int is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r';
@@ -525,6 +536,22 @@ static int is_template(struct slice s)
 	return 1;
 }
 
+/* "/images/:id" */
+static void warn_header(struct dir *d, struct slice value, unsigned col)
+{
+	for (size_t i = 0; i + 2 < value.n; i++) {
+		size_t n = 0;
+
+		if (value.p[i] != '/' || value.p[i + 1] != ':')
+			continue;
+		while (i + 2 + n < value.n && (is_alnum(value.p[i + 2 + n]) || value.p[i + 2 + n] == '_'))
+			n++;
+		if (dir_is_name(slice_of(value.p + i + 2, n)))
+			dir_warn(d, col + (unsigned)i + 1, "':%.*s' is literal text; a column's value is written {%.*s}", (int)n,
+				 value.p + i + 2, (int)n, value.p + i + 2);
+	}
+}
+
 void dir_header(struct dir *d)
 {
 	struct dir_word w = dir_rest(d);
@@ -540,6 +567,7 @@ void dir_header(struct dir *d)
 		return;
 	}
 	value = slice_trim(value);
+	warn_header(d, value, w.col + n_chars(name.p, (size_t)(value.p - name.p)));
 	for (size_t i = 0; i < value.n; i++)
 		if (((unsigned char)value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 0x7f) {
 			dir_error(d, w.col, "control character in the value");

@@ -53,6 +53,8 @@ int dir_is(struct slice comment);
 void dir_error(struct dir *d, unsigned col, const char *fmt, ...) PRINTF(3, 4);
 /* What is valid and most likely not what was meant. */
 void dir_warn(struct dir *d, unsigned col, const char *fmt, ...) PRINTF(3, 4);
+/* Words of A|B that hold commas are most likely meant as several. */
+void dir_warn_commas(struct dir *d, struct slice text, unsigned col);
 /* The next argument; 0 at the end. */
 int dir_next(struct dir *d, struct dir_word *ret);
 /* The next argument; 0 with an error that says what was expected. */

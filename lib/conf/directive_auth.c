@@ -30,6 +30,7 @@ static int values(struct dir *d, struct auth_rule *rule, struct slice text, unsi
 		v[rule->n_values++] = dir_str(d, s);
 	}
 	rule->values = v;
+	dir_warn_commas(d, text, col);
 	return 1;
 }
 

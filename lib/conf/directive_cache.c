@@ -194,6 +194,24 @@ static int resolve_name(struct dir *d, const struct tag_template *t, struct slic
 	return 0;
 }
 
+/* "user:id" beside a parameter id. */
+static void warn_tag(struct dir *d, const struct tag_template *t)
+{
+	struct slice rest = slice_str(t->text);
+
+	for (slice_cut(&rest, ':'); rest.p;) {
+		struct slice word = slice_cut(&rest, ':');
+		const struct param *param = word.n ? dir_find_param(d->e, word) : NULL;
+
+		if (!param)
+			continue;
+		d->desc = NULL;
+		d->line = t->line;
+		dir_warn(d, t->col, "tag %s: '%s' is literal text; the parameter's value is written {%s}", t->text, param->name,
+			 param->name);
+	}
+}
+
 static void resolve(struct dir *d, struct tag_template *t)
 {
 	struct slice rest = slice_str(t->text);
@@ -261,10 +279,14 @@ void dir_cache_finish(struct dir *d)
 {
 	struct endpoint *e = d->e;
 
-	for (unsigned i = 0; i < e->cache.n_tags; i++)
+	for (unsigned i = 0; i < e->cache.n_tags; i++) {
 		resolve(d, &e->cache.tags[i]);
-	for (unsigned i = 0; i < e->n_invalidates; i++)
+		warn_tag(d, &e->cache.tags[i]);
+	}
+	for (unsigned i = 0; i < e->n_invalidates; i++) {
 		resolve(d, &e->invalidates[i]);
+		warn_tag(d, &e->invalidates[i]);
+	}
 	for (unsigned i = 0; i < e->n_includes; i++)
 		resolve(d, &e->includes[i].path);
 	if (e->n_includes && (e->method != HTTP_GET || (e->has_sql && e->returns != RETURNS_ROW))) {

@@ -195,6 +195,8 @@ static int choices(struct dir *d, struct param *p, int is_spliced)
 
 	if (!dir_need(d, &w, "alternatives, A|B|C"))
 		return 0;
+	if (!is_spliced)
+		dir_warn_commas(d, w.text, w.col);
 	p->choices = arena_alloc(d->arena, MAX_CHOICES * sizeof(*p->choices));
 	col = w.col;
 	for (rest = w.text; rest.p;) {
@@ -328,7 +330,7 @@ static int attribute(struct dir *d, struct attrs *a, const struct dir_word *w)
 					    "minlen", "maxlen",   "choice",   NULL};
 	unsigned *cols[] = {&a->from,  &a->required, &a->optional, &a->def,
 			    &a->range, &a->minlen,   &a->maxlen,   &a->choice};
-	int i = dir_one_of(d, w, "attribute", words);
+	int i = dir_one_of(d, w, "attribute", words), is_quoted;
 	struct dir_word v;
 
 	if (i < 0)
@@ -345,8 +347,12 @@ static int attribute(struct dir *d, struct attrs *a, const struct dir_word *w)
 		a->p->flags &= ~(unsigned)PARAM_REQUIRED;
 		return 1;
 	case 'd':
+		is_quoted = slice_starts(slice_trim(d->rest), SLICE("'")) || slice_starts(slice_trim(d->rest), SLICE("\""));
 		if (!value(d, &v))
 			return 0;
+		if (!is_quoted && slice_ieq(v.text, SLICE("null")))
+			dir_warn(d, v.col, "default %.*s is a text of four letters; optional makes an absent value NULL",
+				 SLICE_ARG(v.text));
 		a->def = v.col;
 		a->p->def = dir_str(d, v.text);
 		a->p->flags = (a->p->flags & ~(unsigned)PARAM_REQUIRED) | PARAM_HAS_DEFAULT;

@@ -16,6 +16,7 @@
 #include "lib/conf/lane.h"
 #include "lib/conf/options.h"
 #include "lib/conf/session.h"
+#include "lib/conf/trap.h"
 
 #define MAX_FILE (2u * ENDPOINT_MAX_SQL)
 #define MAX_SQL_PARAMS 4000
@@ -30,6 +31,7 @@ struct piece {
 struct parser {
 	struct dir d;
 	struct lane lane;
+	struct trap_scan traps;
 	struct piece *pieces;
 	size_t n_pieces, cap_pieces;
 	struct buf description, text; /* text: SQL of the piece under construction */
@@ -180,6 +182,8 @@ static void sql_token(struct parser *p, const struct lex_tok *t)
 	if (!p->sql_line)
 		p->sql_line = t->line;
 	lane_token(&p->lane, t);
+	if (t->kind != LEX_BLOCK_COMMENT)
+		trap_token(&p->traps, t);
 	if (t->kind == LEX_PARAM && p->n_pieces < MAX_SQL_PARAMS)
 		end_piece(p, t);
 	else if (t->kind == LEX_PARAM)
@@ -191,6 +195,8 @@ static void sql_token(struct parser *p, const struct lex_tok *t)
 /* Comments in front of the SQL stay out of it, but hints to the planner are for the server. */
 static void token(struct parser *p, const struct lex_tok *t)
 {
+	if (t->kind == LEX_LINE_COMMENT || t->kind == LEX_BLOCK_COMMENT)
+		trap_token(&p->traps, t);
 	switch (t->kind) {
 	case LEX_LINE_COMMENT:
 		if (t->is_first && dir_is(t->text))
@@ -603,6 +609,7 @@ static void finish(struct parser *p)
 	make_variants(p);
 	check_session(p);
 	choose_lane(p);
+	trap_finish(&p->traps, &p->d);
 }
 
 static void add_endpoint(struct endpoints *set, struct endpoint *e)
@@ -717,5 +724,9 @@ int endpoints_finish(struct endpoints *set, struct errs *errs)
 	}
 	hash_done(&shapes);
 	hash_done(&ids);
-	return n + dir_include_finish(set, errs);
+	n += dir_include_finish(set, errs);
+	/* an endpoint that is missing here for its faults may have the tag */
+	if (!errs->n_all)
+		trap_tags(set, errs);
+	return n;
 }

@@ -68,7 +68,7 @@ void errs_warn(struct errs *e, const char *file, unsigned line, unsigned col, co
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	(void)err_set_at(new, E_config, file, line, col, "%s", text);
+	(void)err_set_at(new, E_endpoint_file, file, line, col, "%s", text);
 }
 
 static void to_text(const struct err *v, size_t n, size_t n_all, const char *prefix, struct buf *out)

@@ -8,3 +8,4 @@ lib_libconf_a_SOURCES = \
 	%D%/jwks.c %D%/jwks.h %D%/apikeys.c %D%/apikeys.h %D%/auth_files.c %D%/auth_files.h \
 	%D%/snapshot.h
 lib_libconf_a_SOURCES += %D%/session.c %D%/session.h
+lib_libconf_a_SOURCES += %D%/trap.c %D%/trap.h

@@ -122,6 +122,14 @@ static int is_sql(const char *name)
 	return n > 4 && strcmp(name + n - 4, ".sql") == 0;
 }
 
+/* List.SQL on a disk where that is another name. */
+static int is_nearly_sql(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 4 && strcasecmp(name + n - 4, ".sql") == 0;
+}
+
 /* Reads the *.sql files of root/below and of its folders. */
 static void walk(struct sources *out, const char *root, const char *below, unsigned level,
 		 struct errs *errs)
@@ -157,6 +165,8 @@ static void walk(struct sources *out, const char *root, const char *below, unsig
 				read_source(out, full, path, errs), path = NULL;
 		} else if (is_sql(de->d_name)) {
 			(void)errs_add(errs, E_config, full, 0, 0, "not a regular file");
+		} else if (is_nearly_sql(de->d_name)) {
+			errs_warn(errs, full, 0, 0, "passed over; the name of an endpoint's file ends in .sql");
 		}
 		free(full);
 		free(path);

@@ -949,6 +949,9 @@ int db_check(struct db_pool *p, struct db_budget *b, struct errs *errs, struct b
 				 s->failed.text);
 			n++;
 		}
+		for (unsigned k = 0; s->desc && k < s->desc->n_warnings; k++)
+			if (!i || s[-1].endpoint != s->endpoint)	/* not for each of its variants */
+				errs_warn(errs, s->file, s->line, 0, "%s", s->desc->warnings[k]);
 		db_desc_free(&s->desc);
 	}
 	if (job.pg)

@@ -179,7 +179,7 @@ void db_one_line(char *out, size_t n, const char *text);
 struct db_budget;
 /* db_budget.c: blocking. */
 void db_budget_ask(struct db_budget *b, PGconn *pg, int timeout_ms);
-/* db_shape.c. Sets s->failed when the description does not give what the endpoint's file says. */
+/* db_shape.c. Sets s->failed when the description does not give what the endpoint's file says, else its warnings. */
 void db_shape_check(struct db_stmt *s);
 /* A message of the server with :name in place of $n. */
 void db_shape_names(const struct db_stmt *s, const char *text, struct buf *out);

@@ -201,6 +201,44 @@ static int check_param(struct db_stmt *s, const struct param *p)
 	return 0;
 }
 
+/* Is the column's name the name of another member of the row's object before it? */
+static int is_taken(const struct db_stmt *s, unsigned c)
+{
+	const struct db_desc *d = s->desc;
+
+	for (unsigned i = 0; i < c; i++)
+		if (strcmp(d->columns[i].name, d->columns[c].name) == 0)
+			return 1;
+	for (unsigned i = 0; i < s->endpoint->n_includes; i++)
+		if (strcmp(s->endpoint->includes[i].name, d->columns[c].name) == 0)
+			return 1;
+	return 0;
+}
+
+/* Names of members: where rows are objects, each should have one of its own. */
+static void warn_names(struct db_stmt *s)
+{
+	struct db_desc *d = s->desc;
+	enum endpoint_returns returns = s->endpoint->returns;
+	unsigned unnamed = 0, taken = 0;
+
+	if (returns != RETURNS_ROWS && returns != RETURNS_ROW)
+		return;
+	for (unsigned c = d->n_columns; c-- > 0;) {
+		if (strcmp(d->columns[c].name, "?column?") == 0)
+			unnamed = c + 1;
+		else if (is_taken(s, c))
+			taken = c + 1;
+	}
+	if (unnamed)
+		d->warnings[d->n_warnings++] =
+		    arena_fmt(&d->arena, "column %u has no name, and \"?column?\" in the answer; name it with AS", unnamed);
+	if (taken)
+		d->warnings[d->n_warnings++] =
+		    arena_fmt(&d->arena, "two members of the answer are named %.60s (column %u is one), and most readers of JSON see only "
+			      "one of them; rename it with AS", d->columns[taken - 1].name, taken);
+}
+
 void db_shape_check(struct db_stmt *s)
 {
 	if (!s->endpoint || check_columns(s) || check_headers(s))
@@ -211,4 +249,5 @@ void db_shape_check(struct db_stmt *s)
 		if (p->number && p->number <= s->desc->n_params && check_param(s, p))
 			return;
 	}
+	warn_names(s);
 }

@@ -23,3 +23,55 @@ def test_warnings_are_said_by_test_start_and_reload(site, weir):
     w.site.write_endpoint("a", "-- @route GET /a/x\n-- @returns none\n")
     done = w.ctl("reload", json=True)
     assert done.severity == 6 and done.json["warnings"] == []
+
+
+NAMES = {
+    "none": "-- @route GET /none\nSELECT id, id + 1 FROM users\n",
+    "twice": "-- @route GET /twice\n-- @choice s u.id|u.email\nSELECT u.*, v.id FROM users u JOIN users v USING (email) ORDER BY :s\n",
+    "part": "-- @route GET /part/{id}\n-- @returns row\n-- @include email = GET /fine/{id}\nSELECT id, email FROM users WHERE id = :id\n",
+    "fine": "-- @route GET /fine/{id}\n-- @returns value\nSELECT count(*) + 1 FROM users WHERE id = :id\n",
+    "json": "-- @route GET /json\n-- @returns json\nSELECT '{}'::json\n",
+    "void": "-- @route POST /void\n-- @returns none\n-- @invalidates user\nSELECT 1\n",
+}
+SAID = {
+    "none.sql:2: column 2 has no name",
+    "twice.sql:3: two members of the answer are named id (column ",
+    "part.sql:4: two members of the answer are named email",
+    "void.sql:3:17: @invalidates: no endpoint's @cache has the tag user\n",
+}
+
+
+def warnings_in(text):
+    return [x for x in text.splitlines(keepends=True) if "warning" in x and ".sql:" in x]
+
+
+def test_names_of_columns_are_said_by_test_start_and_reload(pg, site, weir):
+    """7.37: two columns of one name, unnamed ones, and a part's name that is a column's; each once."""
+    s = site(pg.conninfo, NAMES)
+    found = warnings_in(s.weird("-t").stdout)
+    assert len(found) == 4 and all(any(w in x for x in found) for w in SAID), found
+    assert all(f"warning: {s.endpoints}/" in x for x in found)
+    w = weir(NAMES, {"workers": {"min": 2, "max": 2}})
+    wait_for(lambda: len(warnings_in(w.log_text())) == 4, 5, "the start to say all four")
+    assert all(any(x in y for y in warnings_in(w.log_text())) for x in SAID)
+    said = w.ctl("reload", json=True)
+    assert said.severity == 4 and len(said.json["warnings"]) == 4
+    found = [f"{x['file'].rpartition('/')[2]}:{x['line']}{':%d' % x['column'] if x['column'] else ''}: {x['text']}\n"
+             for x in said.json["warnings"]]
+    assert all(any(w in x for x in found) for w in SAID), found
+    wait_for(lambda: len(warnings_in(w.log_text())) == 8, 5, "the reload to say them once more")
+
+
+def test_no_false_alarm(pg, site):
+    """7.37: nothing is warned of in the sample application."""
+    done = site(pg.conninfo, "studio", {"auth": {"user_param": "REMOTE_USER"}}).weird("-t")
+    assert done.returncode == 0 and "warning" not in done.stdout + done.stderr, done.stdout
+
+
+def test_a_file_that_is_passed_over_is_named(site):
+    """7.37"""
+    s = site(None, {"a": EXPRESS_STYLE})
+    (s.endpoints / "list.SQL").write_text("-- @route GET /list\n-- @returns none\n")
+    (s.endpoints / "notes.txt").write_text("-- @route GET /list\n")
+    done = s.weird("-t", "--offline")
+    assert f"warning: {s.endpoints}/list.SQL: passed over" in done.stdout and "notes" not in done.stdout

@@ -26,6 +26,24 @@ static inline void same_errors(const char *what, struct errs *errs, const char *
 	errs_done(errs);
 }
 
+/* One file, which is valid, and what is warned of. */
+static inline void check_warnings(const char *text, const char *want)
+{
+	struct endpoints set;
+	struct errs errs;
+	struct buf b;
+
+	errs_init(&errs);
+	buf_init(&b, 0);
+	endpoints_init(&set);
+	endpoints_parse(&set, NULL, "f.sql", slice_str(text), &errs);
+	errs_warnings_to_text(&errs, &b);
+	same_text(text, buf_str(&b), want);
+	buf_done(&b);
+	same_errors(text, &errs, "");
+	endpoints_done(&set);
+}
+
 /* A minimal valid configuration. */
 #define MAIN_DB "database main { conninfo = x }\n"
 

@@ -315,23 +315,6 @@ Test(directive, routes_are_checked)
 	}
 }
 
-static void check_warnings(const char *text, const char *want)
-{
-	struct endpoints set;
-	struct errs errs;
-	struct buf b;
-
-	errs_init(&errs);
-	buf_init(&b, 0);
-	endpoints_init(&set);
-	endpoints_parse(&set, NULL, "f.sql", slice_str(text), &errs);
-	errs_warnings_to_text(&errs, &b);
-	same_text(text, buf_str(&b), want);
-	buf_done(&b);
-	same_errors(text, &errs, "");
-	endpoints_done(&set);
-}
-
 Test(directive, routes_in_another_dialect_are_warned_of)
 {
 	check_warnings("-- @route GET /a/:id/b\nSELECT 1 AS a",
