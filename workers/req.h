@@ -79,6 +79,7 @@ struct req {
 	struct buf body;
 	uint64_t body_bytes;
 	int is_body_done, wants_body;
+	unsigned char is_body_encoded;	/* as no body may be */
 	enum err_id late_error;		/* known already, answered when the body has been dropped */
 	const char **values;
 	unsigned variant;

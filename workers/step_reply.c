@@ -153,6 +153,8 @@ static void write_problem(struct req *r)
 		buf_addf(&r->head, "Retry-After: %u\r\n", r->retry_after_s);
 	if (r->status == 405)
 		add_allow(r);
+	if (r->is_body_encoded)
+		buf_adds(&r->head, "Accept-Encoding: identity\r\n");	/* RFC 9110 15.5.16 */
 	if (r->status == 401 || (r->error == E_forbidden && r->id && r->id->kind == IDENTITY_TOKEN))
 		add_challenge(r);
 	if (r->has_key && r->error == E_no_row) {

@@ -76,6 +76,21 @@ static enum step_result find(struct req *r)
 	return STEP_NEXT;
 }
 
+static enum step_result check_media_type(struct req *r)
+{
+	const char *why = r->content_type.n || r->content_length > 0 ? http_not_json(r->content_type) : NULL;
+	struct slice name = SLICE("HTTP_CONTENT_ENCODING");
+
+	if (why)
+		return req_fail(r, E_unsupported_media_type, why);
+	for (unsigned i = 0; i < r->n_params; i++)
+		if (slice_eq(r->params[i].name, name) && http_is_encoded(r->params[i].value)) {
+			r->is_body_encoded = 1;
+			return req_fail(r, E_unsupported_media_type, "Send the body without Content-Encoding.");
+		}
+	return STEP_NEXT;
+}
+
 enum step_result step_route(struct req *r)
 {
 	struct worker *w = r->w;
@@ -108,8 +123,8 @@ enum step_result step_route(struct req *r)
 		}
 		if (ep->handler)
 			return STEP_NEXT;
-		if (r->content_type.n ? r->content_length != 0 && !http_is_json(r->content_type) : r->content_length > 0)
-			return req_fail(r, E_unsupported_media_type, "Expected Content-Type: application/json.");
+		if (r->content_length != 0)
+			return check_media_type(r);
 	}
 	return STEP_NEXT;
 }

@@ -102,11 +102,22 @@ static int has_bounds(const struct param *p)
 	return p->n_choices || p->range_min || p->range_max || p->minlen || p->maxlen;
 }
 
+/* What the text must be for its type, or NULL. */
+static const char *not_of_type(struct req *r, const struct db_type *t, struct slice text)
+{
+	const char *expected = db_type_check(t->kind, text);
+	struct err e;
+
+	/* a document says what is wrong with it: its depth, a member that stands twice */
+	return expected && t->kind == DB_JSON && jr_validate(text, &e)
+		   ? arena_fmt(&r->arena, "%s; %s", expected, e.text) : expected;
+}
+
 /* One text against type and declaration. */
 static int is_good(struct req *r, const struct param *p, const struct found *f, const struct db_type *t,
 		   struct slice text)
 {
-	const char *expected = db_type_check(t->kind, text);
+	const char *expected = not_of_type(r, t, text);
 	unsigned i;
 
 	if (!expected && has_bounds(p)) {

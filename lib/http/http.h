@@ -22,8 +22,11 @@ int http_query_parse(struct slice query, struct arena *a, unsigned max, struct h
 int http_segment_decode(struct slice raw, struct arena *a, struct slice *ret, struct err *e) MUST_USE;
 /* Value of a cookie in a Cookie header (RFC 6265 5.4); p == NULL when absent. */
 struct slice http_cookie_find(struct slice header, struct slice name);
-/* application/json or application/…+json, parameters ignored but charset must be utf-8 if given. */
-int http_is_json(struct slice content_type);
+/* NULL: application/json or application/…+json, parameters ignored but charset must be utf-8 if given. Else a sentence for
+ * the client. */
+const char *http_not_json(struct slice content_type);
+/* Does a Content-Encoding name any but identity? */
+int http_is_encoded(struct slice content_encoding);
 /* Does an Accept header admit application/json (RFC 9110 12.5.1)? An empty one does. */
 int http_accepts_json(struct slice accept);
 /* The weight in a list member's parameters ("q=0.5; …") as thousandths; 1000 when absent, malformed (RFC 9110 12.4.2) or above 1. */

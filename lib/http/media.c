@@ -19,19 +19,38 @@ static struct slice parameter(struct slice list, struct slice name)
 	return (struct slice){NULL, 0};
 }
 
-int http_is_json(struct slice content_type)
+static int is_json_type(struct slice type)
 {
-	struct slice rest = content_type;
-	struct slice type = slice_trim(slice_cut(&rest, ';'));
-	struct slice charset = parameter(rest, SLICE("charset"));
 	struct slice prefix = SLICE("application/"), suffix = SLICE("+json");
 
-	if (charset.p && !slice_ieq(charset, SLICE("utf-8")))
-		return 0;
 	if (slice_ieq(type, SLICE("application/json")))
 		return 1;
 	return type.n > prefix.n + suffix.n && slice_ieq(slice_of(type.p, prefix.n), prefix) &&
 	       slice_ieq(slice_of(type.p + type.n - suffix.n, suffix.n), suffix);
+}
+
+const char *http_not_json(struct slice content_type)
+{
+	struct slice rest = content_type;
+	struct slice type = slice_trim(slice_cut(&rest, ';'));
+	struct slice charset = parameter(rest, SLICE("charset"));
+
+	if (!is_json_type(type))
+		return "Expected Content-Type: application/json.";
+	if (charset.p && !slice_ieq(charset, SLICE("utf-8")))
+		return "Expected no charset in Content-Type, or charset=utf-8 in this spelling: JSON is always UTF-8.";
+	return NULL;
+}
+
+int http_is_encoded(struct slice content_encoding)
+{
+	while (content_encoding.p) {
+		struct slice coding = slice_trim(slice_cut(&content_encoding, ','));
+
+		if (coding.n && !slice_ieq(coding, SLICE("identity")))
+			return 1;
+	}
+	return 0;
 }
 
 /* Not strtod, which knows nan and the locale's comma. */

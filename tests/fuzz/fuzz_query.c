@@ -43,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		is_taken(segment, size);
 	cookie = http_cookie_find(text, SLICE("a"));
 	check(!cookie.p || (cookie.p >= text.p && cookie.n < size));
-	(void)http_is_json(text);
+	(void)http_not_json(text);
+	(void)http_is_encoded(text);
 	(void)http_accepts_json(text);
 	(void)http_value_is_safe(text);
 	arena_done(&a);

@@ -226,7 +226,7 @@ def test_elements_of_json_arrays_stay_what_they_are(w):
         assert post(w, path, {"v": []}).json == []
     # in a query string each is a document's text
     assert w.get("/jsons?v=3&v=" + quote('"3"') + "&v=" + quote('{"a":1}')).json == [3, "3", {"a": 1}]
-    assert expected(w.get("/jsons?v=x")) == "a JSON document"
+    assert expected(w.get("/jsons?v=x")).startswith("a JSON document; line 1, column 1: ")
 
 
 def test_bounds_hold_for_json_strings(w):
@@ -472,3 +472,52 @@ def test_dates_of_the_issue(_pg_session, w):
     assert w.get("/days?v=20260615").json == ["2026-06-15"]
     assert expected(w.get("/days?v=" + quote("2026-06-15 BC"))) == "a value from 2026-01-01 to 2026-12-31"
     assert expected(w.get("/days?v=15.06.2026")) == "a date as YYYY-MM-DD from 2026-01-01 to 2026-12-31"
+
+
+# ---- 7.38, 7.29: limits of documents and bodies, each with an error that says so
+
+def test_an_array_of_too_many_elements(w):
+    """7.38"""
+    assert post(w, "/bodies", {"v": ["x"] * 10000}).json == ["x"] * 10000
+    assert expected(post(w, "/bodies", {"v": ["x"] * 10001})) == "an array of at most 10000 elements"
+    assert len(post(w, "/bodies", {"v": [["x"] * 100] * 100}).json) == 100
+    assert expected(post(w, "/bodies", {"v": [["x"] * 100] * 101})) == "at most 10000 elements"
+    assert expected(post(w, "/jsonb", {"v": [[]] * 10001})) == "an array of at most 10000 elements"
+    assert "256" in w.get("/free?" + "v=x&" * 257).json["detail"]
+
+
+def test_documents_of_too_many_levels(w):
+    """7.38: 64 in all, those of the body's object and of an array's brackets counted."""
+    deep = b"[" * 63 + b"]" * 63
+    assert post(w, "/jsonb", b'{"v":' + deep + b"}").status == 200
+    got = post(w, "/jsonb", b'{"v":[' + deep + b"]}")
+    assert got.status == 400 and got.json["code"] == "bad_json" and "nested deeper than 64" in got.json["detail"]
+    assert w.get("/jsons?v=" + (b"[" + deep + b"]").decode()).status == 200
+    assert "nested deeper than 64" in expected(w.get("/jsons?v=[[" + deep.decode() + "]]"))
+
+
+def test_members_that_stand_twice(w):
+    """7.38: at any depth, in any spelling, in a body and in a parameter."""
+    for doc in (b'{"v":1,"v":2}', b'{"v":[{"a":{"b":1,"b":1}}]}', b'{"v":[{"a":1,"\\u0061":1}]}'):
+        got = post(w, "/jsonb", doc)
+        assert got.status == 400 and got.json["code"] == "bad_json" and "duplicate object key" in got.json["detail"], doc
+    assert "duplicate object key" in expected(w.get("/jsons?v=" + quote('{"a":1,"a":1}')))
+
+
+def test_charset_and_coding_of_a_body(w):
+    """7.38: charset=utf8 is another name. 7.29: a compressed body was a 400 that spoke of JSON."""
+    def say(kind, **headers):
+        return w.get("/bodies", method="POST", body=b'{"v":["x"]}',
+                     headers={"Content-Type": kind, **{k.replace("_", "-"): v for k, v in headers.items()}})
+
+    for kind in ("application/json; charset=utf8", "application/json;charset=latin1", "application/json; charset=\"utf8\""):
+        got = say(kind)
+        assert got.status == 415 and "charset=utf-8" in got.json["detail"], kind
+    assert "Content-Type: application/json" in say("text/plain; charset=utf8").json["detail"]
+    assert say("application/json; charset=UTF-8").status == 200
+    for coding in ("gzip", "br", "identity, gzip", "x-foo"):
+        got = say("application/json", Content_Encoding=coding)
+        assert got.status == 415 and got.header("accept-encoding") == "identity", coding
+        assert got.json["detail"] == "Send the body without Content-Encoding."
+    assert say("application/json", Content_Encoding="identity").status == 200
+    assert say("text/plain").header("accept-encoding") is None

@@ -21,8 +21,10 @@ Test(media, knows_json_bodies)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		cr_expect_eq(http_is_json(slice_str(rows[i].type)), rows[i].is_json, "%s", rows[i].type);
-	cr_expect_eq(http_is_json((struct slice){NULL, 0}), 0);
+		cr_expect_eq(http_not_json(slice_str(rows[i].type)) == NULL, rows[i].is_json, "%s", rows[i].type);
+	cr_expect(http_not_json((struct slice){NULL, 0}) != NULL);
+	cr_expect(strstr(http_not_json(SLICE("application/json;charset=utf8")), "charset=utf-8") != NULL);
+	cr_expect(strstr(http_not_json(SLICE("text/json;charset=utf8")), "application/json") != NULL);
 }
 
 Test(media, knows_who_accepts_json)
