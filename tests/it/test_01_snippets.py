@@ -104,7 +104,7 @@ def test_status_paths_go_to_the_status_socket(front):
 
 def test_snippets_name_only_documented_paths():
     """The paths that the harness substitutes are all that the snippets hold."""
-    known = {"/run/weir/weir.sock", "/run/weir/status.sock", "/etc/weir/weir.conf", "/usr/sbin/weir-worker",
+    known = {"/run/weir", "/run/weir/weir.sock", "/run/weir/status.sock", "/etc/weir/weir.conf", "/usr/sbin/weir-worker",
              "/run/lighttpd/weir.sock", "/etc/nginx/weir.htpasswd",
              "/etc/tmpfiles.d/weir-haproxy.conf", "/etc/systemd/system/weir.service.d/haproxy.conf",
              "/var/lib/haproxy", "/var/lib/haproxy/weir", "/var/lib/haproxy/weir/weir.sock", "/var/lib/haproxy/weir/status.sock"}
