@@ -43,13 +43,16 @@ void access_line(struct worker *w, const struct req *r)
 	jw_key(&j, "time");
 	jw_str(&j, when);
 	jw_key(&j, "remote");
-	jw_slice(&j, r->remote_addr);
+	jw_visible(&j, r->remote_addr);
 	jw_key(&j, "user");
-	jw_str(&j, r->user);
+	if (r->user)
+		jw_visible(&j, slice_str(r->user));
+	else
+		jw_null(&j);
 	jw_key(&j, "method");
-	jw_slice(&j, r->method_text);
+	jw_visible(&j, r->method_text);
 	jw_key(&j, "uri");
-	jw_slice(&j, r->uri);
+	jw_visible(&j, r->uri);
 	jw_key(&j, "endpoint");
 	jw_str(&j, r->run ? r->run->ep->id : NULL);
 	jw_key(&j, "status");

@@ -151,6 +151,16 @@ static void find_titles(struct parse *p)
 	}
 }
 
+/* What has nothing behind it that a key has may be the rest of a value whose quotes are wrong: a password. */
+static int is_used_as_key(const struct parse *p, const struct conf_tok *t)
+{
+	const struct conf_tok *next = t + 1, *end = p->file.v + p->file.n;
+
+	if (next + 1 < end && next->kind == 'w' && next[1].kind == '{')
+		return 1;	/* a section with its name */
+	return next < end && next->kind != 'w' && strchr("={+(", next->kind) != NULL;
+}
+
 /* "workers|min" would make libconfuse set a key of another section. */
 static void refuse_paths(struct parse *p)
 {
@@ -168,7 +178,8 @@ static void refuse_paths(struct parse *p)
 		if (v[i].text.n && !memchr(v[i].text.p, '|', v[i].text.n))
 			continue;
 		errs_add(p->errs, E_config, p->file.name, v[i].line, v[i].col,
-			 "'%.*s' is no key, section or name", SLICE_ARG(v[i].text));
+			 is_used_as_key(p, &v[i]) ? "'%.*s' is no key, section or name" : "this is no key, section or name",
+			 SLICE_ARG(v[i].text));
 		conf_file_drop(&p->file, i);
 	}
 }
@@ -188,6 +199,11 @@ static void report_unknown(struct parse *p, const struct conf_tok *t)
 		if (options_find(options_sections[s], t->text) >= 0 ||
 		    (s == 0 && strcmp(t->text.p, "database") == 0))
 			elsewhere = options_sections[s];
+	if (!is_used_as_key(p, t)) {
+		errs_add(p->errs, E_config, p->file.name, t->line, t->col, "expected a key%s%s with '=' behind it, or quotes around the value "
+			 "in front", p->section[0] ? " of " : "", p->section);
+		return;
+	}
 	near_hint(t->text, words, n, hint);
 	if (elsewhere && !hint[0]) {
 		snprintf(hint, sizeof(hint), "; it belongs %s%s%s",

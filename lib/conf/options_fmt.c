@@ -11,6 +11,23 @@ static int is_secret_word(struct slice w)
 	return slice_ieq(w, SLICE("password")) || slice_ieq(w, SLICE("sslpassword"));
 }
 
+/* Words of libpq, the others: what is none of them may be a piece of a password. */
+static int is_plain_word(struct slice w)
+{
+	static const char *const words[] = {
+	    "service", "user", "passfile", "channel_binding", "connect_timeout", "dbname", "host", "hostaddr", "port", "client_encoding",
+	    "options", "application_name", "fallback_application_name", "keepalives", "keepalives_idle", "keepalives_interval",
+	    "keepalives_count", "tcp_user_timeout", "sslmode", "sslcompression", "sslcert", "sslkey", "sslcertmode", "sslrootcert", "sslcrl",
+	    "sslcrldir", "sslsni", "sslnegotiation", "requirepeer", "require_auth", "ssl_min_protocol_version", "ssl_max_protocol_version",
+	    "gssencmode", "gssdelegation", "gsslib", "krbsrvname", "replication", "target_session_attrs", "load_balance_hosts",
+	    "min_protocol_version", "max_protocol_version"};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (slice_eq(w, slice_str(words[i])))
+			return 1;
+	return 0;
+}
+
 /* postgresql://user:secret@host/db?sslpassword=x. -1 when it is not surely understood. */
 static int redact_uri(struct slice s, struct buf *out)
 {
@@ -51,6 +68,8 @@ static int redact_uri(struct slice s, struct buf *out)
 			return -1; /* an encoded name may be anything */
 		if (is_secret_word(name))
 			continue;
+		if (!is_plain_word(name) && !slice_eq(name, SLICE("ssl")))
+			return -1;
 		buf_addc(out, sep);
 		buf_add(out, pair.p, pair.n);
 		sep = '&';
@@ -92,6 +111,8 @@ static int redact_pairs(struct slice s, struct buf *out)
 		p += is_quoted;
 		if (is_secret_word(key))
 			continue;
+		if (!is_plain_word(key))
+			return -1;
 		if (memmem(start, (size_t)(p - start), "://", 3))
 			return -1; /* dbname may hold a whole connection string */
 		if (out->n)

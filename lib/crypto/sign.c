@@ -12,6 +12,7 @@
 
 #include "lib/base/check.h"
 #include "lib/crypto/digest.h"
+#include "lib/crypto/sign_priv.h"
 
 #define MAX_DER 128 /* of a P-384 signature: 104 */
 #define MAX_SIG 1024
@@ -102,6 +103,8 @@ struct sign_key *sign_key_ec(enum sign_scheme scheme, struct slice x, struct sli
 
 struct sign_key *sign_key_ed25519(struct slice x)
 {
+	if (!ed25519_is_key(x))
+		return NULL;
 	return key_new(SIGN_ED25519, 0,
 		       EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, (const unsigned char *)x.p, x.n));
 }

@@ -10,7 +10,7 @@ enum sign_scheme { SIGN_RSA_PKCS1, SIGN_RSA_PSS, SIGN_ECDSA_P256, SIGN_ECDSA_P38
 struct sign_key;
 
 /* bits: of SHA-2 (256, 384, 512); Ed25519 has none. Numbers are big-endian. Each: NULL when the key is
- * not valid (a point that is not on its curve, a modulus that libcrypto refuses). */
+ * not valid (a point that is not on its curve or has a small order, a modulus that libcrypto refuses). */
 struct sign_key *sign_key_rsa(enum sign_scheme scheme, unsigned bits, struct slice n, struct slice e);
 struct sign_key *sign_key_ec(enum sign_scheme scheme, struct slice x, struct slice y);
 struct sign_key *sign_key_ed25519(struct slice x);

@@ -164,6 +164,7 @@ int db_conninfo_check(const struct opts_database *o, struct buf *ret_why)
 
 	if (!all)
 		db_one_line(error, sizeof(error), said ? said : "not understood");
+	db_hide(o->conninfo, !all, error, sizeof(error));
 	PQfreemem(said);
 	PQconninfoFree(all);
 	buf_adds(ret_why, error);
@@ -325,6 +326,15 @@ static PGconn *try_hosts(const struct attempt *a, const PQconninfoOption *all, c
 	return pg;
 }
 
+/* The error of one that cannot be read quotes it. */
+static void hide(const struct opts_database *o, char error[256])
+{
+	PQconninfoOption *all = PQconninfoParse(o->conninfo, NULL);
+
+	db_hide(o->conninfo, !all, error, 256);
+	PQconninfoFree(all);
+}
+
 static PGconn *reach(const struct opts_database *o, int is_replication, uint64_t deadline_ns, char error[256],
 		     int *ret_is_config_error)
 {
@@ -348,6 +358,8 @@ static PGconn *reach(const struct opts_database *o, int is_replication, uint64_t
 		if (!pg && prefers)
 			pg = try_hosts(&a, all, "any");
 	}
+	if (!pg)
+		hide(o, error);
 	PQconninfoFree(all);
 	return pg;
 }

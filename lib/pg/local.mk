@@ -3,7 +3,7 @@ lib_libpg_a_SOURCES = %D%/db.h %D%/db_priv.h %D%/db_decode.c %D%/db_decode.h %D%
 	%D%/db_conn.c %D%/db_pool.c %D%/db_describe.c %D%/db_wrap.c %D%/db_verify.c %D%/db_shape.c %D%/db_budget.c %D%/db_connect.c %D%/db_error.c %D%/db_job.c %D%/db_probe.c \
 	%D%/db_within.c %D%/db_lookup.c %D%/db_lookup.h
 lib_libpg_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBPQ_CFLAGS)
-lib_libpg_a_SOURCES += %D%/db_conninfo.c
+lib_libpg_a_SOURCES += %D%/db_conninfo.c %D%/db_hide.c
 lib_libpg_a_SOURCES += %D%/db_array.c %D%/db_array.h %D%/db_order.c %D%/db_order.h
 lib_libpg_a_SOURCES += %D%/db_result.c
 lib_libpg_a_SOURCES += %D%/db_settle.c

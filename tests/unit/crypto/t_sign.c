@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,4 +136,63 @@ Test(sign, keys_that_are_none_are_refused)
 	((char *)(uintptr_t)even.p)[even.n - 1] &= (char)~1;
 	cr_expect_null(sign_key_rsa(SIGN_RSA_PKCS1, 256, even, bytes("AQAB")));
 	cr_expect_null(sign_key_rsa(SIGN_RSA_PKCS1, 256, bytes(RSA_N), bytes("AQ")));
+}
+
+static struct slice of_hex(const char *text, char out[32])
+{
+	for (unsigned i = 0; i < 32; i++) {
+		unsigned v;
+
+		cr_assert_eq(sscanf(text + 2 * i, "%2x", &v), 1);
+		out[i] = (char)v;
+	}
+	return slice_of(out, 32);
+}
+
+/* 7.29: with a point of small order, one signature is good for every message. */
+Test(sign, ed25519_keys_that_anybody_can_sign_for_are_refused)
+{
+	static const struct {
+		const char *key, *why;
+	} bad[] = {
+		{"0000000000000000000000000000000000000000000000000000000000000000", "small order"},
+		{"0000000000000000000000000000000000000000000000000000000000000080", "small order"},
+		{"0100000000000000000000000000000000000000000000000000000000000000", "small order"},
+		{"0100000000000000000000000000000000000000000000000000000000000080", "small order"},
+		{"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "small order"},
+		{"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "small order"},
+		{"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "small order"},
+		{"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85", "small order"},
+		{"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a", "small order"},
+		{"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa", "small order"},
+		{"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "not canonical"},
+		{"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "not canonical"},
+		{"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "not canonical"},
+		{"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "not canonical"},
+		{"f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "not canonical"},
+		{"f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "not canonical"},
+		{"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "not canonical"},
+		{"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "not canonical"},
+		{"0200000000000000000000000000000000000000000000000000000000000000", "off the curve"},
+		{"0700000000000000000000000000000000000000000000000000000000000000", "off the curve"},
+		{"0800000000000000000000000000000000000000000000000000000000000000", "off the curve"},
+		{"0b00000000000000000000000000000000000000000000000000000000000000", "off the curve"},
+	};
+	static const char *const good[] = {
+		"0300000000000000000000000000000000000000000000000000000000000000",
+		"0400000000000000000000000000000000000000000000000000000000000000",
+		"0500000000000000000000000000000000000000000000000000000000000000",
+		"0300000000000000000000000000000000000000000000000000000000000080",
+		"eaffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	};
+	char x[32];
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		cr_expect_null(sign_key_ed25519(of_hex(bad[i].key, x)), "%s: %s", bad[i].key, bad[i].why);
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		struct sign_key *k = sign_key_ed25519(of_hex(good[i], x));
+
+		cr_expect(k, "%s", good[i]);
+		sign_key_free(&k);
+	}
 }
