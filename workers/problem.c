@@ -22,7 +22,7 @@ void problem_write(const struct req *r, struct buf *out)
 	jw_i64(&w, row->status);
 	if (r->detail) {
 		jw_key(&w, "detail");
-		jw_str(&w, r->detail);
+		jw_visible(&w, slice_str(r->detail));	/* may be an exception's text, of any server */
 	}
 	jw_key(&w, "code");
 	jw_str(&w, row->code);

@@ -1,8 +1,34 @@
 /* render: rows become the JSON body. */
 #include "config.h"
 
+#include <stdio.h>
+
+#include "lib/base/log.h"
+#include "lib/base/utf8.h"
 #include "workers/include.h"
 #include "workers/worker.h"
+
+/* Nothing vouches for it: a SQL_ASCII database sends what was once stored, and a server can say of itself what it likes. An
+ * answer that is no text is none; of a write, which is done already, the bytes are replaced. 0, or -1 with an error set. */
+static int check_text(struct req *r)
+{
+	struct buf whole;
+
+	if (likely(utf8_is_valid(buf_slice(&r->out))))
+		return 0;
+	snprintf(r->q.text, sizeof(r->q.text), "the database sent bytes that are not UTF-8; in a SQL_ASCII database convert_from() says what they are");
+	if (!r->q.is_write) {
+		buf_clear(&r->out);
+		req_fail(r, E_sql, NULL);
+		return -1;
+	}
+	log_warn("endpoint=%s: %s; replaced in the answer to a write", r->run->ep->id, r->q.text);
+	buf_init(&whole, 0);
+	utf8_replace(&whole, buf_slice(&r->out));
+	buf_done(&r->out);
+	r->out = whole;
+	return 0;
+}
 
 enum step_result step_render(struct req *r)
 {
@@ -21,7 +47,7 @@ enum step_result step_render(struct req *r)
 			buf_clear(&r->out);
 			return req_fail(r, E_internal, "The result is larger than this server sends.");
 		}
-		return STEP_NEXT;
+		return check_text(r) ? STEP_DONE : STEP_NEXT;
 	case RETURNS_ROW:
 		if (rows)
 			db_render_row(&r->q, 0, &r->out);
@@ -36,6 +62,8 @@ enum step_result step_render(struct req *r)
 	}
 	if (!rows && r->run->pool)
 		return req_fail(r, E_no_row, NULL);
+	if (check_text(r))
+		return STEP_DONE;
 	if (r->n_parts && include_render(r))
 		return STEP_DONE;
 	if (r->out.n > limit) {

@@ -6,6 +6,10 @@
 
 #include <stdint.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define ONES 0x0101010101010101ull
 #define HIGHS 0x8080808080808080ull
 
@@ -42,6 +46,17 @@ int utf8_is_valid(struct slice s)
 	while (p < end) {
 		size_t len;
 
+#ifdef __SSE2__
+		if (end - p >= 16) {
+			__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+
+			/* a high bit, or a zero */
+			if (!_mm_movemask_epi8(_mm_or_si128(v, _mm_cmpeq_epi8(v, _mm_setzero_si128())))) {
+				p += 16;
+				continue;
+			}
+		}
+#endif
 		if (end - p >= 8) {
 			uint64_t w;
 
@@ -64,6 +79,21 @@ int utf8_is_valid(struct slice s)
 		p += len;
 	}
 	return 1;
+}
+
+void utf8_replace(struct buf *out, struct slice s)
+{
+	const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
+
+	while (p < end) {
+		size_t len = *p < 0x80 ? *p != 0 : sequence(p, (size_t)(end - p));
+
+		if (len)
+			buf_add(out, p, len);
+		else
+			buf_adds(out, "\xef\xbf\xbd");
+		p += len ? len : 1;
+	}
 }
 
 size_t utf8_decode(struct slice s, uint32_t *ret)

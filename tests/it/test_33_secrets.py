@@ -2,6 +2,7 @@
 refused; the access log is JSON whatever was asked for, and logs steer no terminal."""
 
 import json
+import struct
 import subprocess
 
 import pytest
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from weirtest.base import Proc, built, wait_for
 from weirtest.fcgi import request
+from weirtest.hostile import DONE, READY, Hostile, message
 from weirtest.jose import Key, b64
 from weirtest.weir import SAN_ENV
 
@@ -153,3 +155,71 @@ def test_error_log_steers_no_terminal(weir):
     for t in ("%C2%9B31m", "%E2%80%AEx", "%1B[2J"):
         w.get(f"/bad/{t}", REMOTE_USER="\u202e\u009b")
     assert all(c == "\n" or " " <= c <= "~" for c in w.log_text()), w.log_text()
+
+
+# Answers.
+
+def is_json(answer):
+    return json.loads(answer.body.decode()) is not None
+
+
+@pytest.fixture
+def ascii_db(pg):
+    name = "ascii_db"
+    pg.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", dbname="postgres")
+    pg.sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'", dbname="postgres")
+    pg.sql("CREATE TABLE t (id int, v text); INSERT INTO t VALUES (1, 'plain'), (2, convert_from('\\xe9'::bytea, 'SQL_ASCII')),"
+           " (3, convert_from('\\xc3a9'::bytea, 'SQL_ASCII')), (4, repeat('x', 5000) || convert_from('\\xff'::bytea, 'SQL_ASCII'))", dbname=name)
+    pg.sql("GRANT ALL ON t TO PUBLIC", dbname=name)
+    yield name
+    pg.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", dbname="postgres")
+
+
+def test_bytes_of_a_sql_ascii_database(weir, pg, ascii_db):
+    """They went out unchecked."""
+    w = weir({"row": "-- @route GET /t/{id}\n-- @returns row\nSELECT id, v FROM t WHERE id = :id::int\n",
+              "rows": "-- @route GET /t\n-- @cache 60s\nSELECT id, v FROM t ORDER BY id\n",
+              "value": "-- @route GET /v/{id}\n-- @returns value\nSELECT v FROM t WHERE id = :id::int\n",
+              "json": "-- @route GET /j/{id}\n-- @returns value\nSELECT json_build_array(v) FROM t WHERE id = :id::int\n",
+              "array": "-- @route GET /a/{id}\n-- @returns row\nSELECT ARRAY[v] AS a FROM t WHERE id = :id::int\n",
+              "whole": "-- @route GET /w/{id}\n-- @returns row\n-- @include t = GET /t/{id}\nSELECT 1 AS one\n"},
+             conninfo=pg.conninfo_for(ascii_db))
+    for path in ("t", "v", "j", "a", "w"):
+        for i, status in ((1, 200), (2, 500), (3, 200), (4, 500)):
+            answer = w.get(f"/{path}/{i}")
+            assert is_json(answer), answer
+            # PostgreSQL itself looks, and says 22021; where it does not, Weir does
+            assert answer.status == status or status == 500 and answer.code == "bad_parameter", (path, i, answer)
+    for _ in range(2):
+        assert w.get("/t").status == 500 and is_json(w.get("/t"))
+
+
+def row(*values):
+    return message("D", struct.pack("!H", len(values)) + b"".join(struct.pack("!I", len(v)) + v for v in values))
+
+
+BAD = {"latin": b"\xe9", "cut": b"abc\xe2\x82", "surrogate": b"\xed\xa0\x80", "overlong": b"\xc0\x80", "late": b"x" * 100_000 + b"\xff"}
+
+
+def test_bytes_of_a_hostile_server(lone_worker):
+    """… of one that says it is UTF-8, and in what it says of an error."""
+    tricks = {name: (row(value) + DONE, READY) for name, value in BAD.items()}
+    tricks["raise"] = (message("E", b"SERROR\0VERROR\0CP0001\0Mno\xff\xc2\x9bway\0\0"), READY)
+    tricks["fail"] = (message("E", b"SERROR\0VERROR\0CXX000\0Mno\xff\xc2\x9bway\0\0"), READY)
+    server = Hostile(tricks)
+    try:
+        endpoints = {t: f"-- @route GET /{t}\n-- @returns value\nSELECT '{t}' AS x" for t in (*tricks, "good")}
+        endpoints["write"] = "-- @route POST /write\n-- @returns value\nINSERT INTO t VALUES ('latin') RETURNING x"
+        w = lone_worker(endpoints, conninfo=server.conninfo)
+        for name in tricks:
+            answer = w.get(f"/{name}")
+            assert answer.status >= 400 and is_json(answer), (name, answer)
+        assert "not UTF-8" in w.log_text()
+        # what is done is told as done
+        answer = w.get("/write", "POST", headers={"Content-Type": "application/json"}, body=b"{}")
+        assert (answer.status, answer.json) == (200, "\ufffd"), answer
+        assert w.get("/raise").status == 422 and "no" in w.get("/raise").json["detail"]
+        assert w.get("/good").json == "ok"
+        assert all(c == "\n" or " " <= c <= "~" for c in w.log_text())
+    finally:
+        server.close()

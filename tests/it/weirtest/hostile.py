@@ -39,7 +39,8 @@ TRICKS = {
 
 
 class Hostile:
-    def __init__(self):
+    def __init__(self, tricks=None):
+        self.tricks = tricks or TRICKS
         self.listener = socket.create_server((LOOPBACK, 0))
         self.port = self.listener.getsockname()[1]
         self.conninfo = f"host={LOOPBACK} port={self.port} user=x dbname=x sslmode=disable gssencmode=disable"
@@ -99,7 +100,7 @@ class Hostile:
                 conn.sendall(message("2"))
             elif kind == "E":
                 answer = ROW + DONE
-                for word, trick in TRICKS.items():
+                for word, trick in self.tricks.items():
                     if f"'{word}'" in bound:
                         self.executed.append(word)
                         answer, ready = trick

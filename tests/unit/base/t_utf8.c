@@ -104,3 +104,28 @@ Test(utf8, counts_characters)
 		cr_expect_eq(utf8_length(slice_of(text, ascii + 40)), ascii + 10);
 	}
 }
+
+Test(utf8, replaces_what_is_not_valid)
+{
+	static const struct {
+		struct slice in;
+		const char *want;
+	} cases[] = {
+		{{"", 0}, ""},
+		{{"ab\xc3\xa9", 4}, "ab\xc3\xa9"},
+		{{"\xe9", 1}, "\xef\xbf\xbd"},
+		{{"a\0b", 3}, "a\xef\xbf\xbd" "b"},
+		{{"\xe2\x82", 2}, "\xef\xbf\xbd\xef\xbf\xbd"},
+		{{"0123456789abcdef\xff" "0123456789abcdef", 33}, "0123456789abcdef\xef\xbf\xbd" "0123456789abcdef"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct buf b;
+
+		buf_init(&b, 0);
+		utf8_replace(&b, cases[i].in);
+		cr_expect_str_eq(buf_str(&b), cases[i].want, "%zu: %s", i, buf_str(&b));
+		cr_expect(utf8_is_valid(buf_slice(&b)));
+		buf_done(&b);
+	}
+}
