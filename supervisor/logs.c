@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,20 +11,25 @@
 #include "lib/base/check.h"
 #include "lib/base/fdio.h"
 #include "lib/base/log.h"
+#include "lib/base/logfile.h"
 
 #define LINE_MAX_BYTES 4096u
 #define WAITING_MAX (1u << 20)
 #define PATIENCE_MS 1000	/* of the writing thread with a descriptor that takes nothing */
+#define END_MS 2500		/* of logs_close, with a write that does not come back */
 
 struct logs {
 	uv_loop_t *loop;
 	char *file;
-	int fd;
+	struct logfile to;
+	struct logfile thread_to;	/* the thread's copy while it writes */
+	int has_priorities;		/* it is the journal */
 	struct buf waiting, writing;
 	uv_work_t work;
 	int is_writing;
 	int is_closed;
-	uint64_t dropped;
+	uint64_t dropped;		/* lines */
+	size_t thread_lost, lost;	/* by the write under way; since one has worked again */
 	struct log_source *self;
 	int self_fd;
 };
@@ -40,45 +44,38 @@ struct log_source {
 	char line[LINE_MAX_BYTES];
 };
 
-/* In a thread of the pool, or at the end in the main one. Returns bytes that could not be written. */
-static size_t write_out(int fd, const char *p, size_t n)
-{
-	while (n) {
-		ssize_t r = write(fd, p, n);
-
-		if (r > 0) {
-			p += r;
-			n -= (size_t)r;
-		} else if (r < 0 && errno == EAGAIN) {
-			struct pollfd pf = {.fd = fd, .events = POLLOUT};
-
-			if (poll(&pf, 1, PATIENCE_MS) <= 0)
-				break;
-		} else if (r < 0 && errno != EINTR) {
-			break;
-		}
-	}
-	return n;
-}
-
+/* In a thread of the pool. */
 static void on_work(uv_work_t *work)
 {
 	struct logs *l = CONTAINER_OF(work, struct logs, work);
-	size_t left = write_out(l->fd, l->writing.p, l->writing.n);
 
-	if (left)
-		l->dropped++;
+	l->thread_lost = logfile_write(&l->thread_to, l->writing.p, l->writing.n, PATIENCE_MS);
 	l->writing.n = 0;
 }
 
 static void flush(struct logs *l);
+
+static void written(struct logs *l)
+{
+	size_t told = l->lost;
+
+	l->is_writing = 0;
+	if (l->to.fd == l->thread_to.fd && l->to.is_file == l->thread_to.is_file)
+		l->to = l->thread_to;
+	l->dropped += l->thread_lost;
+	l->lost += l->thread_lost;
+	if (l->thread_lost || !told)
+		return;
+	l->lost = 0;
+	log_warn("%zu log lines were lost: %s", told, strerror(l->to.why == EAGAIN ? ETIMEDOUT : l->to.why));
+}
 
 static void on_work_done(uv_work_t *work, int status)
 {
 	struct logs *l = CONTAINER_OF(work, struct logs, work);
 
 	(void)status;
-	l->is_writing = 0;
+	written(l);
 	flush(l);
 }
 
@@ -92,17 +89,23 @@ static void flush(struct logs *l)
 	l->writing = l->waiting;
 	l->waiting = b;
 	l->is_writing = 1;
+	l->thread_to = l->to;
 	if (uv_queue_work(l->loop, &l->work, on_work, on_work_done)) {
 		on_work(&l->work);
-		l->is_writing = 0;
+		written(l);
 	}
 }
 
 static void add_line(struct logs *l, struct slice line)
 {
-	if (buf_reserve(&l->waiting, line.n + 1)) {
+	if (buf_reserve(&l->waiting, line.n + 4)) {
 		l->dropped++;
 		return;
+	}
+	if (l->has_priorities) {
+		char head[3] = {'<', log_priority(line), '>'};
+
+		buf_add(&l->waiting, head, sizeof(head));
 	}
 	buf_add(&l->waiting, line.p, line.n);
 	buf_addc(&l->waiting, '\n');
@@ -114,7 +117,7 @@ struct logs *logs_new(uv_loop_t *loop)
 
 	check(l);
 	l->loop = loop;
-	l->fd = 2;
+	l->to.fd = -1;
 	l->self_fd = -1;
 	buf_init(&l->waiting, WAITING_MAX);
 	buf_init(&l->writing, WAITING_MAX);
@@ -124,21 +127,14 @@ struct logs *logs_new(uv_loop_t *loop)
 int logs_open(struct logs *l, const char *file, struct err *e)
 {
 	char *copy;
-	int fd;
+	int rc = logfile_open(&l->to, file);
 
-	if (strcmp(file, "stderr") == 0)
-		fd = fcntl(2, F_DUPFD_CLOEXEC, 3);
-	else
-		fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-	if (fd < 0)
-		return err_set(e, E_io, "log.file: cannot open %s: %s", file, strerror(errno));
-	if (l->fd != 2) {
-		/* The number stays the same under a running write: no line is lost or torn. */
-		dup3(fd, l->fd, O_CLOEXEC);
-		close(fd);
-	} else {
-		l->fd = fd;
-	}
+	if (rc)
+		return err_set(e, E_io, "log.file: cannot open %s: %s", file,
+			       rc == -ENXIO ? "it is a socket" : strerror(-rc));
+	if (l->to.is_unread)
+		log_warn("log.file: nobody reads the pipe %s yet; what does not fit into it is lost", file);
+	l->has_priorities = log_is_journal(l->to.fd);
 	copy = strdup(file);
 	free(l->file);
 	l->file = copy;
@@ -270,31 +266,45 @@ int logs_adopt_self(struct logs *l)
 	l->self = logs_source_new(l, NULL, NULL, &l->self_fd);
 	if (!l->self)
 		return -errno;
+	log_set_priorities(0);	/* they are set where the line goes out */
 	log_set_fd(l->self_fd);
 	return 0;
 }
 
-void logs_close(struct logs *l)
+static void on_end(uv_timer_t *t)
 {
-	log_set_fd(2);
+	*(int *)t->data = 1;
+}
+
+int logs_close(struct logs *l, int next_fd)
+{
+	uv_timer_t end;
+	int is_over = 0;
+
+	log_set_fd(next_fd);
+	log_set_priorities(log_is_journal(next_fd));
 	if (l->self) {
 		while (read_some(l->self) > 0)
 			;
 		logs_source_end(&l->self);
 		close(l->self_fd);
 	}
-	/* The loop has ended: a write still under way is the pool's, so the rest goes after it. */
 	l->is_closed = 1;
+	uv_timer_init(l->loop, &end);
+	end.data = &is_over;
+	uv_timer_start(&end, on_end, END_MS, 0);
+	while (l->is_writing && !is_over)
+		uv_run(l->loop, UV_RUN_ONCE);
+	uv_close((uv_handle_t *)&end, NULL);
+	uv_run(l->loop, UV_RUN_NOWAIT);
 	if (l->is_writing)
-		uv_cancel((uv_req_t *)&l->work);
-	while (l->is_writing && uv_run(l->loop, UV_RUN_ONCE))
-		;
+		return -1;	/* a disk that hangs: the thread has the buffers */
 	if (l->waiting.n)
-		write_out(l->fd, l->waiting.p, l->waiting.n);
+		logfile_write(&l->to, l->waiting.p, l->waiting.n, PATIENCE_MS);
 	buf_done(&l->waiting);
 	buf_done(&l->writing);
-	if (l->fd > 2)
-		close(l->fd);
+	logfile_close(&l->to);
 	free(l->file);
 	l->file = NULL;
+	return 0;
 }

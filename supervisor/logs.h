@@ -1,6 +1,6 @@
 /* logs: what the children and weird itself say, line by line into log.file.
  * Sources are pipes read in the loop; the file is written in libuv's thread pool, because a disk can block. What does
- * not fit 1 MiB of waiting text is dropped and counted.
+ * not fit 1 MiB of waiting text, or is not taken for a second, is lost and counted.
  * Layer: supervisor. */
 #ifndef WEIR_SUPERVISOR_LOGS_H
 #define WEIR_SUPERVISOR_LOGS_H
@@ -24,8 +24,8 @@ int logs_open(struct logs *l, const char *file, struct err *e) MUST_USE;
 int logs_reopen(struct logs *l, struct err *e) MUST_USE;
 /* weird's own log_* lines take the same way from now on. */
 int logs_adopt_self(struct logs *l);
-/* Writes what waits, without the loop, and gives weird's own lines back to descriptor 2. */
-void logs_close(struct logs *l);
+/* Writes what waits, and gives weird's own lines to this descriptor. -1: a thread still hangs in a write, only _exit helps. */
+int logs_close(struct logs *l, int next_fd) MUST_USE;
 uint64_t logs_dropped(const struct logs *l);
 
 /* A pipe; *ret_write_end (O_NONBLOCK, CLOEXEC) is for the child. NULL with errno. */

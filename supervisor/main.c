@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fdio.h"
 #include "lib/base/log.h"
+#include "lib/base/logfile.h"
 #include "lib/base/num.h"
 #include "lib/ctl/heritage.h"
 #include "supervisor/logs.h"
@@ -27,6 +29,9 @@
 #include "supervisor/spawn.h"
 #include "supervisor/validate.h"
 #include "supervisor/weird.h"
+
+/* Lines before and behind w->logs. */
+static struct logfile early_log = LOGFILE_NONE;
 
 #define TICK_MS 250u
 #define OVERSLEPT_NS CLOCK_S
@@ -215,6 +220,19 @@ static int take_signals(struct weird *w)
 
 /* ---- start ---- */
 
+/* Why it does not start: on descriptor 2, in a line that the journal takes for an error. */
+static void complain(const char *fmt, ...) PRINTF(1, 2);
+static void complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (log_is_journal(2))
+		fputs("<3>", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+}
+
 static int load(struct weird *w)
 {
 	AUTO(buf) struct buf text;
@@ -229,7 +247,7 @@ static int load(struct weird *w)
 	if (n) {
 		errs_to_text(&errs, &text);
 		fwrite(text.p, 1, text.n, stderr);
-		fprintf(stderr, "weird: %s is not valid, not starting (%zu error%s)\n", w->conf_path, n,
+		complain("weird: %s is not valid, not starting (%zu error%s)\n", w->conf_path, n,
 			n == 1 ? "" : "s");
 	}
 	for (size_t i = 0; !n && i < errs.warnings.n; i++) {
@@ -260,7 +278,7 @@ static int refuse_second(const struct weird *w)
 	if (r == 0 || errno == EAGAIN) {
 		if (r == 0)
 			getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-		fprintf(stderr, "weird: another weird (pid %d) answers at %s, not starting\n",
+		complain("weird: another weird (pid %d) answers at %s, not starting\n",
 			(int)cred.pid, sa.sun_path);
 		close(fd);
 		return EXIT_FAIL;
@@ -405,9 +423,11 @@ static void close_rest(uv_handle_t *h, void *arg)
 		uv_close(h, NULL);
 }
 
-static void end(struct weird *w)
+/* -1 when a thread hangs in a write and would be waited for. */
+static int end(struct weird *w)
 {
 	hold_signals(SIG_BLOCK);	/* with the loop goes what acts on them; none of them may change the status now */
+	uv_timer_stop(&w->tick);
 	log_info("weird ends");
 	stop_answer(w);
 	check_stop();
@@ -418,13 +438,15 @@ static void end(struct weird *w)
 	if (w->status.fd >= 0)
 		listen_close(&w->status, 1);
 	children_done(w);
-	logs_close(w->logs);
+	if (logs_close(w->logs, early_log.fd))
+		return -1;
 	uv_walk(w->loop, close_rest, NULL);
 	uv_run(w->loop, UV_RUN_DEFAULT);
 	uv_loop_close(w->loop);
 	region_close(&w->region);
 	w->spawn_gen = NULL;
 	generation_unref(&w->gen);
+	return 0;
 }
 
 static int run(struct weird *w)
@@ -435,7 +457,8 @@ static int run(struct weird *w)
 
 	make_sure_of_012();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);	/* a killed worker leaves its keeper, and not every process 1 reaps */
-	log_init("weird", 2, LOG_INFO);
+	/* Not descriptor 2 itself: who reads it may have stopped, and it may block. */
+	log_init("weird", logfile_open(&early_log, "stderr") ? 2 : early_log.fd, LOG_INFO);
 	notify_open();
 	listen_inherit();
 	raise_nofile();
@@ -453,8 +476,8 @@ static int run(struct weird *w)
 	w->log_level_override = -1;
 	w->status.fd = -1;
 	if (start(w, &e)) {
-		log_set_fd(2);
-		fprintf(stderr, "weird: %s\n", e.text);
+		log_set_fd(early_log.fd);
+		complain("weird: %s\n", e.text);
 		for (unsigned i = 0; i < w->n_listeners; i++)
 			listen_close(&w->listeners[i], 1);
 		if (w->status.fd >= 0)
@@ -471,12 +494,14 @@ static int run(struct weird *w)
 			 w->listeners[i].was_inherited ? " (inherited)" : "");
 	if (is_stop_asked()) {
 		log_info("asked to stop before the first worker was started");
+		w->stopping = STOP_FAST;
 	} else {
 		hold_signals(SIG_UNBLOCK);
 		children_balance(w);
 		uv_run(w->loop, UV_RUN_DEFAULT);
 	}
-	end(w);
+	if (end(w))
+		_exit(w->exit_code);
 	return w->exit_code;
 }
 
@@ -493,6 +518,7 @@ int main(int argc, char **argv)
 
 	hold_signals(SIG_BLOCK);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a log that may not grow is like one on a full disk */
 	signal(SIGUSR2, SIG_IGN);	/* nothing yet, and no reason to die */
 	while ((c = getopt_long(argc, argv, "c:tTVhx:", longs, NULL)) != -1) {
 		switch (c) {

@@ -1,10 +1,7 @@
 /* The access log: one JSON line a request, gathered during a turn of the loop, one append per turn. */
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -16,18 +13,34 @@
 int access_open(struct worker *w)
 {
 	const char *path = w->snapshot.options.log.access;
+	int rc;
 
-	if (w->access_fd >= 0)
-		close(w->access_fd);
-	w->access_fd = -1;
-	if (!path || !*path)
+	if (!path || !*path) {
+		logfile_close(&w->access_file);
 		return 0;
-	w->access_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-	if (w->access_fd < 0) {
-		log_error("access log %s: %s, going on without it", path, strerror(errno));
-		return -errno;
 	}
+	rc = logfile_open(&w->access_file, path);
+	if (rc) {
+		log_error("access log %s: %s, going on without it", path, strerror(-rc));
+		logfile_close(&w->access_file);
+		return rc;
+	}
+	if (w->access_file.is_unread)
+		log_warn("access log %s: nobody reads this pipe yet; what does not fit into it is lost and counted", path);
 	return 0;
+}
+
+/* Said once a minute: the disk that is full may be that of our own log. */
+static void lost(struct worker *w, size_t lines)
+{
+	metric_add(&w->metrics->log_dropped, lines);
+	w->access_lost += lines;
+	if (w->access_told_ns && w->front.now_ns - w->access_told_ns < 60 * CLOCK_S)
+		return;
+	w->access_told_ns = w->front.now_ns;
+	log_error("access log %s: %s; %zu lines are lost", w->snapshot.options.log.access,
+		  strerror(w->access_file.why), w->access_lost);
+	w->access_lost = 0;
 }
 
 void access_line(struct worker *w, const struct req *r)
@@ -35,8 +48,10 @@ void access_line(struct worker *w, const struct req *r)
 	char when[32];
 	struct jw j;
 
-	if (w->access.n > ACCESS_MAX)
+	if (w->access.n > ACCESS_MAX) {
+		lost(w, 1);
 		return;
+	}
 	clock_format_wall(clock_wall_us(), when);
 	jw_init(&j, &w->access);
 	jw_object(&j);
@@ -69,7 +84,10 @@ void access_line(struct worker *w, const struct req *r)
 
 void access_flush(struct worker *w)
 {
-	if (w->access.n && w->access_fd >= 0 && write(w->access_fd, w->access.p, w->access.n) < 0)
-		metric_add(&w->metrics->log_dropped, 1);
+	size_t lines;
+
+	if (w->access.n && w->access_file.fd >= 0 &&
+	    (lines = logfile_write(&w->access_file, w->access.p, w->access.n, 0)) != 0)
+		lost(w, lines);
 	buf_clear(&w->access);
 }

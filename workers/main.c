@@ -67,6 +67,7 @@ static void set_signals(int is_alone)
 	(void)backtrace(warm, 1);	/* its first call loads a library */
 	sigaltstack(&alt, NULL);
 	sigaction(SIGPIPE, &ign, NULL);
+	sigaction(SIGXFSZ, &ign, NULL);
 	sigaction(SIGUSR1, &ign, NULL);
 	sigaction(SIGTERM, &dfl, NULL);
 	if (!is_alone) {
@@ -410,7 +411,7 @@ int main(int argc, char **argv)
 	w.is_strict = a.is_strict;
 	w.channel_fd = w.is_alone ? -1 : HERITAGE_CHANNEL;
 	w.monitor_fd = w.is_alone ? -1 : HERITAGE_EVENT_MONITOR;
-	w.access_fd = -1;
+	w.access_file.fd = -1;
 	if (!w.is_alone && (rc = become_child(&a)))
 		return rc;
 	if (!w.is_alone && !a.is_check)

@@ -137,7 +137,7 @@ enum step_result step_account(struct req *r)
 		trouble_log(r, now_ns);
 	}
 	if (r->wants_refresh && (c || r->is_part) && !w->is_draining && cache_begin_refresh(r)) {
-		if (w->access_fd >= 0 && c)
+		if (w->access_file.fd >= 0 && c)
 			access_line(w, r);
 		include_leave(r);
 		refresh(r);
@@ -145,7 +145,7 @@ enum step_result step_account(struct req *r)
 			front_finish(c);
 		return STEP_NEXT;
 	}
-	if (w->access_fd >= 0 && !r->is_refresh && !r->is_part)
+	if (w->access_file.fd >= 0 && !r->is_refresh && !r->is_part)
 		access_line(w, r);
 	if (r->wants_variant)
 		variant_make(r);

@@ -13,6 +13,7 @@
 #include "lib/shm/flight.h"
 #include "lib/shm/region.h"
 #include "lib/shm/stamps.h"
+#include "lib/base/logfile.h"
 #include "workers/front.h"
 #include "workers/keeper.h"
 #include "workers/req.h"
@@ -72,10 +73,13 @@ struct worker {
 	unsigned number;
 	int is_alone;			/* no supervisor */
 	int is_strict;			/* a reload's first: it ends when a statement is refused */
-	int channel_fd, monitor_fd, access_fd;
+	int channel_fd, monitor_fd;
 	int is_draining, said_ready, is_orphan, exit_code;
 	uint64_t drain_until_ns;
 	struct buf access;		/* log lines of this turn */
+	struct logfile access_file;
+	size_t access_lost;		/* lines, since it was last said */
+	uint64_t access_told_ns;
 };
 
 /* A buffer with its old allocation, and back. */

@@ -129,7 +129,8 @@ static int read_all(int fd, size_t limit, struct buf *out)
 	if (S_ISREG(st.st_mode)) {
 		if ((uint64_t)st.st_size > limit)
 			return -EFBIG;
-		want = (size_t)st.st_size + 1;
+		if (st.st_size)		/* those of /proc say 0, and give what they have to the first read alone */
+			want = (size_t)st.st_size + 1;
 	}
 	for (;;) {
 		size_t left = limit - (out->n - start);
@@ -157,11 +158,13 @@ static int read_all(int fd, size_t limit, struct buf *out)
 
 int fdio_read_file(const char *path, size_t limit, struct buf *out)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc;
+	/* To open a pipe that nobody writes must not wait; to read from one that somebody does may. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), rc;
 	size_t start = out->n;
 
 	if (fd < 0)
 		return -errno;
+	fdio_nonblock(fd, 0);
 	rc = read_all(fd, limit, out);
 	close(fd);
 	if (rc)

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
@@ -21,12 +23,17 @@ static const char *const names[LOG_LEVELS] = {"error", "warning", "info", "debug
 static char log_name[32] = "weir";
 static int log_fd = STDERR_FILENO;
 static int max_level = LOG_INFO;
+static int with_priorities;
 static uint64_t n_dropped;
+
+/* syslog's, of the levels above */
+static const char digits[LOG_LEVELS] = {'3', '4', '6', '7'};
 
 void log_init(const char *name, int fd, enum log_level level)
 {
 	snprintf(log_name, sizeof(log_name), "%s", name);
 	log_set_fd(fd);
+	log_set_priorities(log_is_journal(fd));
 	log_set_level(level);
 }
 
@@ -83,12 +90,41 @@ void log_at(enum log_level level, const char *fmt, ...)
 	if ((size_t)n >= sizeof(text))
 		n = (int)sizeof(text) - 1;
 	clock_format_wall(clock_wall_us(), now);
-	at = (size_t)snprintf(line, sizeof(line), "%s %s[%d] %s: ", now, log_name, (int)getpid(),
+	at = (size_t)snprintf(line, sizeof(line), "%.3s%s %s[%d] %s: ",
+			      with_priorities ? (char[]){'<', digits[level], '>', '\0'} : "", now, log_name, (int)getpid(),
 			      names[level]);
 	at += visible_put(line + at, sizeof(line) - 1 - at, slice_of(text, (size_t)n));
 	line[at++] = '\n';
 	write_line(line, at);
 	errno = saved;
+}
+
+int log_is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long dev, ino;
+	struct stat st;
+
+	return stream && sscanf(stream, "%lu:%lu", &dev, &ino) == 2 && fstat(fd, &st) == 0 && st.st_dev == (dev_t)dev &&
+	       st.st_ino == (ino_t)ino;
+}
+
+void log_set_priorities(int on)
+{
+	with_priorities = on;
+}
+
+char log_priority(struct slice line)
+{
+	struct slice rest = line, level;
+
+	(void)slice_cut(&rest, ' ');
+	(void)slice_cut(&rest, ' ');
+	level = slice_cut(&rest, ':');
+	for (int i = 0; i < LOG_LEVELS; i++)
+		if (slice_eq(level, slice_str(names[i])))
+			return digits[i];
+	return '4';
 }
 
 int log_parse_level(struct slice s, enum log_level *ret)

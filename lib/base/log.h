@@ -19,6 +19,12 @@ void log_set_fd(int fd);
 uint64_t log_dropped(void);
 /* Control characters in the text are written as \xNN, so one event is one line. */
 void log_at(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
+/* Is this descriptor the journal that systemd names in JOURNAL_STREAM? It takes a priority before a line, "<3>". log_init asks
+ * for its own and writes them. */
+int log_is_journal(int fd);
+void log_set_priorities(int on);
+/* The digit for a line that log_at made; 4 (warning) for one of a library or a backtrace. */
+char log_priority(struct slice line);
 /* 0 or -1. "error", "warning", "info", "debug". */
 int log_parse_level(struct slice s, enum log_level *ret) MUST_USE;
 const char *log_level_name(enum log_level level);

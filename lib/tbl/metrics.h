@@ -64,7 +64,7 @@ MET_worker(counter, tier_batches, "weir_cache_l2_batches_total", "", "Multi-gets
 MET_worker(counter, tier_keys, "weir_cache_l2_batched_keys_total", "", "Keys in the multi-gets sent to memcached.")
 MET_worker(counter, tier_probes, "weir_cache_l2_probes_total", "", "Probes of memcached nodes whose breaker was open.")
 MET_worker(counter, tier_stuck, "weir_cache_l2_stuck_threads_total", "", "Threads left behind in a call to memcached that did not return.")
-MET_worker(counter, log_dropped, "weir_log_dropped_total", "", "Log lines dropped because nobody read them.")
+MET_worker(counter, log_dropped, "weir_log_dropped_total", "", "Access-log lines lost: the disk was full, or nobody read them.")
 
 MET_process(gauge, resident, "process_resident_memory_bytes", "", "Resident memory of a process, with what it has touched of the shared memory; weird has touched all of it.")
 MET_process(gauge, own, "process_private_memory_bytes", "", "Of it what is the process's own: neither shared memory nor mapped files.")

@@ -1,12 +1,15 @@
 # Layer 0. t_check has the small ones too: clock, list, slice.
 if HAVE_CRITERION
 BASE_TESTS = tests/unit/base/t_buf tests/unit/base/t_arena tests/unit/base/t_hash \
-	tests/unit/base/t_num tests/unit/base/t_b64 tests/unit/base/t_utf8 tests/unit/base/t_visible tests/unit/base/t_net tests/unit/base/t_fdio tests/unit/base/t_log \
+	tests/unit/base/t_num tests/unit/base/t_b64 tests/unit/base/t_utf8 tests/unit/base/t_visible tests/unit/base/t_net tests/unit/base/t_fdio tests/unit/base/t_log tests/unit/base/t_logfile \
 	tests/unit/base/t_err tests/unit/base/t_sqlstate tests/unit/base/t_check
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 BASE_TEST_LIBS = lib/libbase.a $(UNIT_LIBS)
 
+tests_unit_base_t_logfile_SOURCES = %D%/t_logfile.c
+tests_unit_base_t_logfile_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_base_t_logfile_LDADD = $(BASE_TEST_LIBS)
 tests_unit_base_t_b64_SOURCES = %D%/t_b64.c
 tests_unit_base_t_b64_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_base_t_b64_LDADD = $(BASE_TEST_LIBS)
