@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/fdio.h"
 #include "lib/base/num.h"
 
@@ -185,6 +187,42 @@ int listen_is_live(const char *path)
 	return r;
 }
 
+/* This user, for people. */
+static const char *who(void)
+{
+	static char text[64];
+	const struct passwd *pw = getpwuid(geteuid());
+
+	if (pw)
+		snprintf(text, sizeof(text), "the user %s", pw->pw_name);
+	else
+		snprintf(text, sizeof(text), "the user %u", (unsigned)geteuid());
+	return text;
+}
+
+/* Still, after this time. */
+static int is_live_for(const char *path, unsigned ms)
+{
+	uint64_t until = clock_mono_ns() + ms * CLOCK_MS;
+
+	while (listen_is_live(path)) {
+		if (clock_mono_ns() >= until)
+			return 1;
+		usleep(20000);
+	}
+	return 0;
+}
+
+static int bind_for(int fd, const struct sockaddr *sa, socklen_t n, unsigned ms)
+{
+	uint64_t until = clock_mono_ns() + ms * CLOCK_MS;
+	int rc;
+
+	while ((rc = bind(fd, sa, n)) != 0 && errno == EADDRINUSE && clock_mono_ns() < until)
+		usleep(20000);
+	return rc;
+}
+
 static int find_owner(const char *owner, const char *group, uid_t *uid, gid_t *gid, struct err *e)
 {
 	if (owner && *owner) {
@@ -227,6 +265,32 @@ const char *listen_missing_folder(const char *address, char *folder, size_t n)
 	return stat(folder, &st) && errno == ENOENT ? folder : NULL;
 }
 
+int listen_check_place(const char *address, struct err *e)
+{
+	char folder[PATH_MAX];
+	const char *path = address + 5;
+	struct stat st;
+	char *slash;
+
+	if (strncmp(address, "unix:", 5) != 0)
+		return 0;
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return err_set(e, E_config, "%s: is there and is not a socket", path);
+	snprintf(folder, sizeof(folder), "%s", path);
+	slash = strrchr(folder, '/');
+	if (!slash)
+		strcpy(folder, ".");
+	else
+		slash[slash == folder] = '\0';
+	if (stat(folder, &st))
+		return errno == ENOENT ? 0 : err_set(e, E_config, "%s: the folder %s: %s", path, folder, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, E_config, "%s: %s is not a folder", path, folder);
+	if (access(folder, W_OK | X_OK))
+		return err_set(e, E_config, "%s: the folder %s: %s for %s", path, folder, strerror(errno), who());
+	return 0;
+}
+
 static int set_owner(const char *path, const struct listen_how *how, struct err *e)
 {
 	uid_t uid = (uid_t)-1;
@@ -237,8 +301,10 @@ static int set_owner(const char *path, const struct listen_how *how, struct err 
 	if (find_owner(how->owner, how->group, &uid, &gid, e))
 		return -E_config;
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(path, uid, gid))
-		return err_set(e, E_config, "%s: cannot set owner and group: %s", path,
-			       strerror(errno));
+		return err_set(e, E_config, "%s: %s cannot give it to %s%s%s%s%s: %s", path, who(),
+			       how->owner && *how->owner ? "socket_owner " : "", how->owner ? how->owner : "",
+			       how->owner && *how->owner && how->group && *how->group ? " and " : "",
+			       how->group && *how->group ? "the group " : "", how->group ? how->group : "", strerror(errno));
 	mode = strtoul(how->mode, &end, 8);
 	if (!*how->mode || *end || mode > 0777)
 		return err_set(e, E_config, "'%s' is not an octal mode", how->mode);
@@ -267,7 +333,7 @@ static int open_unix(struct listener *l, const char *address, const struct liste
 	if (lstat(sa.sun_path, &st) == 0) {
 		if (!S_ISSOCK(st.st_mode))
 			return err_set(e, E_config, "%s: is there and is not a socket", sa.sun_path);
-		if (listen_is_live(sa.sun_path))
+		if (is_live_for(sa.sun_path, how->patience_ms))
 			return err_set(e, E_config, "%s: another process is listening there",
 				       sa.sun_path);
 	}
@@ -324,7 +390,7 @@ static int open_tcp(struct listener *l, const char *address, const struct listen
 	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (ss.ss_family == AF_INET6)
 		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(l->fd, (struct sockaddr *)&ss, len) || listen(l->fd, how->backlog))
+	if (bind_for(l->fd, (struct sockaddr *)&ss, len, how->patience_ms) || listen(l->fd, how->backlog))
 		return err_set(e, E_config, "%s: cannot listen: %s", address, strerror(errno));
 	return 0;
 }

@@ -23,6 +23,7 @@ struct listen_how {
 	const char *owner, *group;	/* "" or NULL: keep ours */
 	const char *mode;		/* octal text */
 	int backlog;
+	unsigned patience_ms;		/* for a live one of a weird that was killed: its workers are leaving */
 };
 
 /* Descriptors that systemd passed (LISTEN_FDS); once, before any listen_open. */
@@ -38,6 +39,8 @@ void listen_close(struct listener *l, int unlink_path);
 int listen_check(const char *address, struct err *e);
 /* Are there such a user and group? -E_config with e where not. */
 int listen_check_owner(const char *owner, const char *group, struct err *e);
+/* What listen_open would say of the place now, for this user: something else there, a folder that is not writable. */
+int listen_check_place(const char *address, struct err *e);
 /* The folder of a unix address when it is not there; else NULL. Points into folder, of n bytes. */
 const char *listen_missing_folder(const char *address, char *folder, size_t n);
 /* Does somebody accept connections at this unix path? */

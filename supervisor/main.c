@@ -23,6 +23,7 @@
 #include "lib/base/logfile.h"
 #include "lib/base/num.h"
 #include "lib/ctl/heritage.h"
+#include "supervisor/limits.h"
 #include "supervisor/logs.h"
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
@@ -35,6 +36,7 @@ static struct logfile early_log = LOGFILE_NONE;
 
 #define TICK_MS 250u
 #define OVERSLEPT_NS CLOCK_S
+#define ORPHANS_MS 7000u	/* a worker without a weird leaves within 5 s */
 
 static void usage(FILE *to)
 {
@@ -260,7 +262,7 @@ static int load(struct weird *w)
 }
 
 /* An instance that answers has the name; a socket without one behind it is taken over. */
-static int refuse_second(const struct weird *w)
+static int refuse_second(struct weird *w)
 {
 	const char *address = w->gen->s.options.control;
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -275,6 +277,7 @@ static int refuse_second(const struct weird *w)
 	if (fd < 0)
 		return 0;
 	r = connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	w->was_killed = r && errno == ECONNREFUSED;
 	if (r == 0 || errno == EAGAIN) {
 		if (r == 0)
 			getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
@@ -285,6 +288,22 @@ static int refuse_second(const struct weird *w)
 	}
 	close(fd);
 	return 0;
+}
+
+static void warn_limits(const struct weird *w)
+{
+	AUTO(buf) struct buf text;
+	struct region_plan plan;
+	struct slice rest;
+
+	buf_init(&text, 0);
+	generation_plan(&w->gen->s, &plan);
+	limits_warn(&w->gen->s.options, region_size(&plan), &text);
+	for (rest = buf_slice(&text); rest.n;) {
+		struct slice line = slice_cut(&rest, '\n');
+
+		log_warn("%.*s", SLICE_ARG(line));
+	}
 }
 
 static void warn_backlog(unsigned backlog)
@@ -308,7 +327,8 @@ static int open_sockets(struct weird *w, struct err *e)
 	struct listen_how how = {.owner = o->socket_owner,
 				 .group = o->socket_group,
 				 .mode = o->socket_mode,
-				 .backlog = (int)o->backlog};
+				 .backlog = (int)o->backlog,
+				 .patience_ms = w->was_killed ? ORPHANS_MS : 0};
 
 	for (unsigned i = 0; i < o->listen.n; i++) {
 		if (listen_open(&w->listeners[i], o->listen.v[i], &how, e))
@@ -389,6 +409,9 @@ static int start(struct weird *w, struct err *e)
 	w->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (w->null_fd < 0)
 		return err_set(e, E_io, "/dev/null: %s", strerror(errno));
+	if (limits_check_files(o, e) || limits_check_threads(o, e))
+		return -E_config;
+	warn_limits(w);
 	if (find_programs(w, e) || open_sockets(w, e) || make_region(w, e))
 		return -E_io;
 	if (control_open(w, e))

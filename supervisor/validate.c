@@ -22,6 +22,7 @@
 #include "lib/ctl/heritage.h"
 #include "lib/json/jr.h"
 #include "lib/shm/metrics.h"
+#include "supervisor/limits.h"
 #include "supervisor/listen.h"
 #include "supervisor/spawn.h"
 #include "supervisor/table.h"
@@ -62,12 +63,14 @@ static int check_addresses(const struct options *o)
 	int bad = 0;
 
 	for (unsigned i = 0; i < o->listen.n; i++)
-		if (listen_check(o->listen.v[i], &e))
+		if (listen_check(o->listen.v[i], &e) || listen_check_place(o->listen.v[i], &e))
 			bad += fprintf(stderr, "listen: %s\n", e.text) > 0;
-	if (listen_check(o->control, &e))
+	if (listen_check(o->control, &e) || listen_check_place(o->control, &e))
 		bad += fprintf(stderr, "control: %s\n", e.text) > 0;
-	if (o->status[0] && listen_check(o->status, &e))
+	if (o->status[0] && (listen_check(o->status, &e) || listen_check_place(o->status, &e)))
 		bad += fprintf(stderr, "status: %s\n", e.text) > 0;
+	if (limits_check_files(o, &e))
+		bad += fprintf(stderr, "%s\n", e.text) > 0;
 	if (listen_check_owner(o->socket_owner, o->socket_group, &e))
 		bad += fprintf(stderr, "%s\n", e.text) > 0;
 	return bad;
@@ -99,7 +102,21 @@ static size_t memory_of(const struct snapshot *s)
 	return region_size(&plan);
 }
 
-/* It is all touched at the start, so that it cannot be missing later. */
+static void note_limits(const struct snapshot *s, struct buf *out)
+{
+	AUTO(buf) struct buf text;
+	struct slice rest;
+
+	buf_init(&text, 0);
+	limits_warn(&s->options, memory_of(s), &text);
+	for (rest = buf_slice(&text); rest.n;) {
+		struct slice line = slice_cut(&rest, '\n');
+
+		buf_addf(out, "warning: %.*s\n", SLICE_ARG(line));
+	}
+}
+
+/* It is all taken at the start, so that it cannot be missing later. */
 static void note_memory(const struct snapshot *s, struct buf *out)
 {
 	double size = (double)memory_of(s), has = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
@@ -242,6 +259,7 @@ int validate_test(const char *conf_path, int is_offline)
 	if (!code) {
 		note_memory(&s, &notes);
 		note_folders(&s.options, &notes);
+		note_limits(&s, &notes);
 		snapshot_notes(&s, &notes);
 		print(&notes, stdout);
 		if (!is_offline)

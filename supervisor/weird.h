@@ -110,6 +110,7 @@ struct weird {
 	enum stopping stopping;
 	uv_timer_t stop_timer;
 	unsigned stop_stage;
+	int was_killed;		/* the one before: its control socket is there and nobody behind it */
 	int is_announced;		/* READY=1 was said */
 	int exit_code;
 	uint64_t started_ns;

@@ -644,6 +644,15 @@ int front_is_forbidden(const struct front *f)
 	return is_outward && !f->peers.n;
 }
 
+/* The number stays taken: descriptor 0 must not become something else. */
+void front_unlisten(struct front *f)
+{
+	front_accept(f, 0);
+	for (unsigned i = 0; i < f->n_listeners; i++)
+		(void)!dup3(f->reserve_fd, f->listeners[i].fd, O_CLOEXEC);
+	f->n_listeners = 0;
+}
+
 void front_accept(struct front *f, int on)
 {
 	if (on && (f->is_draining || f->now_ns < f->paused_until_ns))

@@ -106,6 +106,8 @@ int front_init(struct front *f, uv_loop_t *loop, struct wheel *wheel);
 int front_listen(struct front *f, int fd);
 /* Is a listener open to other hosts, and nobody there allowed? */
 int front_is_forbidden(const struct front *f);
+/* For good: a listener that nobody else has refuses connections from now on. */
+void front_unlisten(struct front *f);
 /* Poll the listeners, or leave new connections to others. */
 void front_accept(struct front *f, int on);
 /* Take over a connected descriptor of which these bytes of a request were read by another process; none: it is idle. */

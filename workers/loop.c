@@ -419,6 +419,7 @@ static void on_channel(uv_poll_t *h, int status, int events)
 		log_warn("the supervisor is gone, draining");
 		uv_poll_stop(&w->channel);
 		w->is_orphan = 1;
+		front_unlisten(&w->front);	/* the next weird needs the place */
 		worker_drain(w);
 		return;
 	}

@@ -167,6 +167,7 @@ static int make_cache(struct region *r)
 		return 0;
 	madvise(mem, size, MADV_HUGEPAGE); /* advice: it is right without */
 	cache_format(mem, size);
+	madvise(mem, size, MADV_DONTNEED);	/* out of the map again, not out of the memfd */
 	return getrandom(secret, sizeof(r->h->cache_secret), 0) == sizeof(r->h->cache_secret) ? 0 : -1;
 }
 
@@ -183,7 +184,8 @@ int region_create(struct region *r, const struct region_plan *plan, struct err *
 	r->fd = memfd_create("weir", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (r->fd < 0)
 		return err_set(e, E_io, "memfd_create: %s", strerror(errno));
-	/* All pages now: memory that is short later would be a SIGBUS in the middle of a request. */
+	/* All pages now: memory that is short later would be a SIGBUS in the middle of a request. They are the memfd's and not
+	 * mapped: what a process has mapped the OOM killer counts as its own, and weird is to be the last it takes. */
 	do {
 		rc = fallocate(r->fd, 0, 0, (off_t)r->size);
 	} while (rc && errno == EINTR);
@@ -195,7 +197,7 @@ int region_create(struct region *r, const struct region_plan *plan, struct err *
 		rc = err_set(e, E_io, "sealing shared memory: %s", strerror(errno));
 		goto out;
 	}
-	at = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, 0);
+	at = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
 	if (at == MAP_FAILED) {
 		rc = err_set(e, E_no_memory, "mapping %zu bytes of shared memory: %s", r->size,
 			     strerror(errno));

@@ -118,7 +118,7 @@ struct region {
 
 /* Bytes that a region of this plan takes, 0 when the plan is out of bounds; for weird -t. */
 size_t region_size(const struct region_plan *plan);
-/* A new, sealed (SHRINK, GROW), touched memfd, CLOEXEC. 0 or -id with e; r->h is NULL then. */
+/* A new, sealed (SHRINK, GROW) memfd with all its pages, CLOEXEC. 0 or -id with e; r->h is NULL then. */
 int region_create(struct region *r, const struct region_plan *plan, struct err *e) MUST_USE;
 /* Map fd and validate seals, magic, hash, size and every offset: the memory is untrusted input.
  * 0 or -id with e; fd becomes the region's only when it returns 0. */
