@@ -133,6 +133,7 @@ int db_verify_result(struct db_conn *c, struct db_entry *e, struct db_query *q)
 	return 1;
 }
 
+/* 0: nothing is known. */
 static uint64_t sum_of(const struct db_pool *p, const struct shape *shared)
 {
 	uint64_t sum = 0, variant = 0;
@@ -153,8 +154,13 @@ void db_verify_publish(struct db_pool *p)
 	for (unsigned i = 0; i < p->n_stmts; i++) {
 		struct shape *shared = p->stmts[i].shared;
 
-		if (shared && shared != last)
-			atomic_store(&shared->sum, sum_of(p, shared));
+		if (shared && shared != last) {
+			uint64_t sum = sum_of(p, shared);
+
+			/* what is refused has no shape of its own: its older answers may stand in for it */
+			if (sum)
+				atomic_store(&shared->sum, sum);
+		}
 		last = shared;
 	}
 }
