@@ -21,7 +21,7 @@ workers_weir_worker_LDADD = $(WORKER_LIBS) $(WORKER_LINK) $(JEMALLOC_LIBS)
 sbin_PROGRAMS += workers/weir-monitor
 workers_weir_monitor_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)
 workers_weir_monitor_SOURCES = workers/front.c workers/front.h %D%/keeper.c %D%/keeper.h workers/wheel.c workers/wheel.h workers/threads.c workers/threads.h workers/peers.c workers/peers.h \
-	%D%/monitor/main.c %D%/monitor/monitor.h %D%/monitor/status.c %D%/monitor/watch.c \
+	%D%/monitor/main.c %D%/monitor/monitor.h %D%/monitor/status.c %D%/monitor/watch.c %D%/monitor/scarce.c \
 	%D%/monitor/events.c %D%/monitor/listener.c %D%/monitor/nonce.c %D%/monitor/configure.c \
 	%D%/monitor/orphans.c %D%/monitor/slot.c %D%/monitor/tier.c
 workers_weir_monitor_LDADD = $(WORKER_LIBS) $(WORKER_LINK)

@@ -322,6 +322,7 @@ struct db_probe {
 	const struct opts_database *opts;
 	/* out */
 	int is_up, is_standby;
+	int is_full;		/* the server has no connection left for this session */
 	unsigned server_version, max_connections;
 	uint64_t lag_ms, took_us;
 	uint64_t xmax;		/* the next transaction's id, about */

@@ -118,6 +118,11 @@ int db_conn_is_idle(const struct db_conn *c)
 	       !c->is_admin_shutdown;
 }
 
+int db_conn_is_over(const struct db_conn *c)
+{
+	return c->state == DB_C_OPEN && c->n_fifo == 0 && !c->want_write;
+}
+
 int db_conn_is_sound(struct db_conn *c)
 {
 	/* reads the notices, too */
@@ -793,6 +798,10 @@ void db_conn_close(struct db_conn *c, uint64_t now_ns)
 	struct db_pool *p = c->pool;
 	struct db_entry *first_query = NULL;
 	int was_lost = c->n_fifo > 0;
+	/* a backend that said goodbye has left, and one that hears ours in peace leaves at once; another one may still be
+	 * ending its statement */
+	int is_over = !c->opened_ns || c->is_admin_shutdown ||
+		      (c->state == DB_C_OPEN && !was_lost && PQstatus(c->pg) == CONNECTION_OK);
 
 	if (c->state != DB_C_CONNECTING && c->state != DB_C_CLOSING)
 		p->conf.ops->unwatch(p->conf.ctx, c);
@@ -821,8 +830,7 @@ void db_conn_close(struct db_conn *c, uint64_t now_ns)
 	if (c->pg)
 		PQfinish(c->pg);
 	PQclear(c->prep_error);
-	/* a backend that said goodbye has left; another one may still be ending its statement */
-	slots_set(p->conf.region, p->conf.db, c->slot, c->opened_ns && !c->is_admin_shutdown ? SLOT_ZOMBIE : SLOT_FREE);
+	slots_set(p->conf.region, p->conf.db, c->slot, is_over ? SLOT_FREE : SLOT_ZOMBIE);
 	list_del(&c->node);
 	p->n_conns--;
 	if (c->lane == LANE_EXPRESS)

@@ -235,6 +235,7 @@ struct attempt {
 	int is_replication;
 	uint64_t deadline_ns;
 	char *error;			/* [256]; of all that failed, as far as there is room */
+	enum db_refusal *why;
 };
 
 static void add_error(const struct attempt *a, const char *text)
@@ -256,10 +257,12 @@ static uint64_t share_of(const struct attempt *a, unsigned n_left)
 static PGconn *try_place(const struct attempt *a, const struct place *at, unsigned n_left)
 {
 	PGconn *pg = start(a->o, a->sslmode, a->is_replication, at);
-	char error[256] = "";
+	char error[256] = "", sqlstate[6] = "";
 
-	if (pg && db_drive(pg, share_of(a, n_left), error) == 0)
+	if (pg && db_drive(pg, share_of(a, n_left), error, sqlstate) == 0)
 		return pg;
+	if (strcmp(sqlstate, "53300") == 0)
+		*a->why = DB_REFUSED_FULL;
 	add_error(a, pg ? error : "out of memory");
 	PQfinish(pg);
 	return NULL;
@@ -335,10 +338,16 @@ static void hide(const struct opts_database *o, char error[256])
 	PQconninfoFree(all);
 }
 
-static PGconn *reach(const struct opts_database *o, int is_replication, uint64_t deadline_ns, char error[256],
-		     int *ret_is_config_error)
+int db_become_exclusive(PGconn *pg, uint64_t deadline_ns, char error[256])
 {
-	struct attempt a = {.o = o, .is_replication = is_replication, .deadline_ns = deadline_ns, .error = error};
+	return run(pg, "RESET default_transaction_read_only; RESET statement_timeout", deadline_ns, error);
+}
+
+static PGconn *reach(const struct opts_database *o, int is_replication, uint64_t deadline_ns, char error[256],
+		     enum db_refusal *ret_why)
+{
+	struct attempt a = {.o = o, .is_replication = is_replication, .deadline_ns = deadline_ns, .error = error,
+			    .why = ret_why};
 	PQconninfoOption *all;
 	PGconn *pg = NULL;
 	int rule;
@@ -348,7 +357,7 @@ static PGconn *reach(const struct opts_database *o, int is_replication, uint64_t
 	all = rule < 0 ? NULL : options_of(o);
 	if (all)	/* of a service file's words, too */
 		rule = tls_rule(all, o, error);
-	*ret_is_config_error = rule < 0;
+	*ret_why = rule < 0 ? DB_REFUSED_CONFIG : DB_REFUSED_NOT;
 	if (rule >= 0) {
 		/* libpq prefers standbys among the hosts it was given, which are one at a time here */
 		int prefers = strcmp(option(all, "target_session_attrs"), "prefer-standby") == 0;
@@ -370,9 +379,9 @@ uint64_t db_connect_deadline(const struct opts_database *o)
 }
 
 PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, uint64_t deadline_ns, char error[256],
-		   int *ret_is_config_error)
+		   enum db_refusal *ret_why)
 {
-	PGconn *pg = reach(o, 0, deadline_ns, error, ret_is_config_error);
+	PGconn *pg = reach(o, 0, deadline_ns, error, ret_why);
 
 	if (pg)
 		error[0] = 0;
@@ -383,7 +392,7 @@ PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, uint64_t 
 	return pg;
 }
 
-PGconn *db_connect_replication(const struct opts_database *o, uint64_t deadline_ns, char error[256], int *ret_is_config_error)
+PGconn *db_connect_replication(const struct opts_database *o, uint64_t deadline_ns, char error[256], enum db_refusal *ret_why)
 {
-	return reach(o, 1, deadline_ns, error, ret_is_config_error);
+	return reach(o, 1, deadline_ns, error, ret_why);
 }

@@ -52,7 +52,7 @@ void db_job_cancel(struct db_pool *p)
 
 void db_job_run(struct db_job *job)
 {
-	int is_config_error = 0;
+	enum db_refusal why = DB_REFUSED_NOT;
 
 	if (job->kind == DB_J_CANCEL) {
 		run_cancel(job);
@@ -62,8 +62,12 @@ void db_job_run(struct db_job *job)
 	if (job->is_lent)
 		(void)!PQexitPipelineMode(job->pg);
 	else
-		job->pg = db_connect(job->opts, job->lane, db_connect_deadline(job->opts), job->error, &is_config_error);
-	job->is_config_error = is_config_error;
+		job->pg = db_connect(job->opts, job->lane, db_connect_deadline(job->opts), job->error, &why);
+	job->why = why;
+	if (job->becomes_exclusive && db_become_exclusive(job->pg, db_connect_deadline(job->opts), job->error)) {
+		PQfinish(job->pg);
+		job->pg = NULL;
+	}
 	if (job->pg && job->n_describe &&
 	    db_describe(job->pg, job->opts, job->describe, job->n_describe,
 			db_describe_deadline(job->opts, job->n_describe), job->error)) {

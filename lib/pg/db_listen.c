@@ -61,13 +61,13 @@ static int is_standby(PGconn *pg)
 
 int db_listen_open(struct db_listen *l)
 {
-	int is_config_error;
+	enum db_refusal why;
 
 	if (l->opts->pooler) {
 		snprintf(l->error, sizeof(l->error), "a transaction pooler passes no NOTIFY on");
 		return -1;
 	}
-	l->conn = db_connect(l->opts, LANE_EXCLUSIVE, db_connect_deadline(l->opts), l->error, &is_config_error);
+	l->conn = db_connect(l->opts, LANE_EXCLUSIVE, db_connect_deadline(l->opts), l->error, &why);
 	if (!l->conn)
 		return -1;
 	if (is_standby(l->conn)) {

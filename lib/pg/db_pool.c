@@ -260,8 +260,8 @@ struct db_query *db_pool_next_done(struct db_pool *p)
 /* Room on an express connection for one more statement. */
 static int has_room(const struct db_conn *c, uint64_t now_ns)
 {
-	return c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining && !c->is_admin_shutdown &&
-	       !c->want_write && c->n_syncs < c->window && c->n_fifo < DB_EXPRESS_STATEMENTS &&
+	return c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining && !c->is_converting &&
+	       !c->is_admin_shutdown && !c->want_write && c->n_syncs < c->window && c->n_fifo < DB_EXPRESS_STATEMENTS &&
 	       c->work_us <= DB_LANE_WORK_US && (c->n_fifo == 0 || now_ns < c->progress_ns + DB_HEAD_SLOW_NS);
 }
 
@@ -272,7 +272,7 @@ static int lanes_are_stuck(const struct db_pool *p, uint64_t now_ns)
 	{
 		const struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
 
-		if (c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining && !c->is_admin_shutdown &&
+		if (c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining && !c->is_converting && !c->is_admin_shutdown &&
 		    (c->n_fifo == 0 || now_ns < c->progress_ns + DB_HEAD_SLOW_NS))
 			return 0;
 	}
@@ -557,8 +557,11 @@ static int connect_one(struct db_pool *p, enum slot_lane lane, int with_describe
 
 	if (slot < 0) {
 		atomic_store_explicit(&db_state(p)->wanted, 1, memory_order_relaxed);
+		if (lane == LANE_EXCLUSIVE)
+			db_scarce_slotless(p, p->now_ns);
 		return -1;
 	}
+	p->slotless_ns = 0;
 	job = calloc(1, sizeof(*job));
 	if (!job)
 		abort();
@@ -575,7 +578,7 @@ static int connect_one(struct db_pool *p, enum slot_lane lane, int with_describe
 	return 0;
 }
 
-/* Describe again over an idle connection: lent to the job, taken back by db_job_done. */
+/* Describe again, or change the lane, over an idle connection: lent to the job, taken back by db_job_done. */
 static void lend_one(struct db_pool *p, struct db_conn *c)
 {
 	struct db_job *job = calloc(1, sizeof(*job));
@@ -592,6 +595,7 @@ static void lend_one(struct db_pool *p, struct db_conn *c)
 	job->conn = c;
 	job->pg = c->pg;
 	job->is_lent = 1;
+	job->becomes_exclusive = c->is_converting;
 	c->pg = NULL;		/* the job's until it is done */
 	describe_into(p, job);
 	p->n_connecting++;
@@ -619,8 +623,19 @@ static void maintain(struct db_pool *p, uint64_t now_ns)
 	struct db_conn *idle;
 	unsigned express = express_of(p), n_replace = 0, n_idle = 0;
 
-	if (p->is_draining)
+	/* who leaves opens nothing that nobody waits for */
+	if (p->is_draining && !p->n_waiting)
 		return;
+	if (p->is_described && p->wants_describe && now_ns >= p->describe_ns && !p->is_describing &&
+	    (idle = pick_lent(p))) {
+		lend_one(p, idle);
+		return;
+	}
+	idle = p->is_describing ? NULL : db_scarce_convert(p, now_ns);
+	if (idle) {
+		lend_one(p, idle);
+		return;
+	}
 	if (now_ns < p->retry_ns) {
 		/* weir-monitor has seen the database again: do not wait for the backoff */
 		if (p->failures && atomic_load_explicit(&db_state(p)->up, memory_order_relaxed) == 1 &&
@@ -630,14 +645,9 @@ static void maintain(struct db_pool *p, uint64_t now_ns)
 		else
 			return;
 	}
-	if ((!p->is_described || (p->wants_describe && now_ns >= p->describe_ns)) && !p->is_describing) {
-		idle = p->is_described ? pick_lent(p) : NULL;
-		if (idle)
-			lend_one(p, idle);
-		else if (!p->is_described || p->wants_describe > 1)
-			connect_one(p, p->n_express < express ? LANE_EXPRESS : LANE_EXCLUSIVE, 1);
-		if (idle || !p->is_described || p->wants_describe > 1)
-			return;
+	if ((!p->is_described || (p->wants_describe > 1 && now_ns >= p->describe_ns)) && !p->is_describing) {
+		connect_one(p, p->n_express < express ? LANE_EXPRESS : LANE_EXCLUSIVE, 1);
+		return;
 	}
 	if (!p->is_described)
 		return;
@@ -654,7 +664,11 @@ static void maintain(struct db_pool *p, uint64_t now_ns)
 	}
 	if (p->n_connecting >= DB_MAX_CONNECTING)
 		return;
-	if (p->n_express < express + (n_replace ? 1 : 0))
+	if (n_idle == 0 && !list_is_empty(&p->q_exclusive) && (p->n_exclusive == 0 || p->is_draining))
+		connect_one(p, LANE_EXCLUSIVE, 0);
+	else if (p->is_draining)
+		return;
+	else if (p->n_express < express + (n_replace ? 1 : 0))
 		connect_one(p, LANE_EXPRESS, 0);
 	else if (p->n_exclusive < warm_exclusive(p) ||
 		 (n_idle == 0 && !list_is_empty(&p->q_exclusive)))
@@ -694,6 +708,7 @@ static void retire(struct db_pool *p, uint64_t now_ns)
 	const struct opts_database *o = p->conf.opts;
 	uint64_t idle = o->idle_timeout * CLOCK_MS;
 	int wanted = (int)atomic_load_explicit(&db_state(p)->wanted, memory_order_relaxed);
+	int has_more = wanted && p->n_conns > db_scarce_share(p);
 	unsigned open_express = 0;
 
 	LIST_FOR(l, &p->conns)
@@ -722,12 +737,16 @@ static void retire(struct db_pool *p, uint64_t now_ns)
 			continue;
 		if (now_ns > c->expires_ns || (is_spare && now_ns - c->idle_ns > idle)) {
 			db_conn_close(c, now_ns);
-		} else if (wanted && p->n_exclusive > 1 && now_ns - c->idle_ns > 100 * CLOCK_MS) {
+		} else if (wanted && p->n_exclusive > 1 &&
+			   (has_more || now_ns - c->idle_ns > 100 * CLOCK_MS)) {
 			atomic_store_explicit(&db_state(p)->wanted, 0, memory_order_relaxed);
 			wanted = 0;
 			db_conn_close(c, now_ns);
 		}
 	}
+	/* under load none is idle when it is looked at: then the next one that is */
+	if (wanted && has_more && p->n_exclusive > 1)
+		db_scarce_leave_one(p);
 }
 
 void db_pool_tick(struct db_pool *p, uint64_t now_ns)
@@ -736,13 +755,16 @@ void db_pool_tick(struct db_pool *p, uint64_t now_ns)
 	LIST_FOR_SAFE(l, next, &p->conns)
 		db_conn_tick(LIST_ENTRY(l, struct db_conn, node), now_ns);
 	retire(p, now_ns);
+	db_scarce_yield(p, now_ns);
 	maintain(p, now_ns);
+	/* all but one, with the exclusive lane's first in the list: requests may still come over what is not handed over yet */
 	if (p->is_draining)
 		LIST_FOR_SAFE(l, next, &p->conns)
 		{
 			struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
 
-			if (db_conn_is_idle(c) && p->n_waiting == 0)
+			if (db_conn_is_idle(c) && p->n_waiting == 0 && p->n_conns > 1 &&
+			    (c->lane == LANE_EXPRESS || p->n_exclusive > 1))
 				db_conn_close(c, now_ns);
 		}
 }
@@ -837,12 +859,12 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 static void connect_failed(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 {
 	uint64_t wait_ms = 50ull << (p->failures < 6 ? p->failures : 6);
+	int is_full = job->why == DB_REFUSED_FULL;
 
-	p->failures++;
 	snprintf(p->why, sizeof(p->why), "%s", job->error);
 	if (wait_ms > 2000)
 		wait_ms = 2000;
-	if (job->is_config_error)
+	if (job->why == DB_REFUSED_CONFIG)
 		wait_ms = 30000;
 	else if (wait_ms > 500 && !has_open(p))
 		wait_ms = 500;	/* the service is to be back within a second of the database */
@@ -853,7 +875,11 @@ static void connect_failed(struct db_pool *p, struct db_job *job, uint64_t now_n
 	}
 	metric_add(&p->conf.metrics->db_connects_failed, 1);
 	db_conn_close(job->conn, now_ns);
-	if (!has_open(p))
+	if (is_full)
+		db_scarce_refused(p, now_ns);
+	if (!is_full || db_scarce_is_hopeless(p, now_ns))
+		p->failures++;
+	if (p->failures && !has_open(p))
 		fail_waiting(p, E_db_down, now_ns);
 }
 
@@ -874,8 +900,11 @@ void db_job_done(struct db_job *job, uint64_t now_ns)
 			connect_failed(p, job, now_ns);
 		} else {
 			p->failures = 0;
-			p->retry_ns = 0;
+			job->conn->is_converting = 0;
+			db_scarce_over(p);
 			if (!job->is_lent) {
+				p->retry_ns = 0;
+				p->refusals = 0;
 				metric_add(&p->conf.metrics->db_connects_ok, 1);
 				histo_add(&p->conf.metrics->db_connect, job->took_ns);
 			}

@@ -93,6 +93,7 @@ struct db_conn {
 	int is_read;			/* the last db_conn_step left complete results */
 	int is_standby;			/* as it said when it was opened */
 	uint64_t tier_id;		/* db_state's when it was opened, or the first one since: the server it is of */
+	int is_converting;		/* db_scarce.c: it is to change its lane */
 	int want_write, is_admin_shutdown, is_draining, min_rtt_us;
 	void *watch;
 	struct db_job *job;		/* while connecting */
@@ -118,6 +119,10 @@ struct db_pool {
 	uint64_t now_ns;
 	uint64_t since_ns;		/* what is read now was not there before */
 	uint64_t retry_ns;		/* no connect before that */
+	/* db_scarce.c: when the server last had no connection left, how often in a row; since when this worker has none; since
+	 * when the budget has no slot */
+	uint64_t full_ns, starved_ns, slotless_ns;
+	unsigned refusals;
 	unsigned failures;		/* connects in a row */
 	uint64_t express_off_until_ns, given_up_ns;
 	uint64_t read_only_ns;		/* when sessions were last replaced, since they take no writes */
@@ -125,6 +130,9 @@ struct db_pool {
 	char why[256];
 	uint32_t rng;
 };
+
+/* Why there is no session: what is configured cannot lead to one; or the server has no connection left for us. */
+enum db_refusal { DB_REFUSED_NOT, DB_REFUSED_CONFIG, DB_REFUSED_FULL };
 
 enum db_job_kind { DB_J_CONNECT, DB_J_CANCEL };
 struct db_job {
@@ -141,7 +149,8 @@ struct db_job {
 	PGconn *pg;
 	int is_lent;			/* pg is a connection of the pool, not a new one */
 	int failed;			/* not connected */
-	int is_config_error;
+	int becomes_exclusive;		/* is_lent, of the express lane until now */
+	enum db_refusal why;
 	char error[256];
 	uint64_t took_ns;
 	uint64_t started_ns;
@@ -155,10 +164,10 @@ void db_hide(const char *conninfo, int is_parse_error, char *text, size_t room);
 /* db_connect.c: blocks until the deadline at most: name look-up, TLS, authentication, session settings. A usable
  * session for the lane, non-blocking, or NULL with error. */
 PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, uint64_t deadline_ns, char error[256],
-		   int *ret_is_config_error);
+		   enum db_refusal *ret_why);
 /* The same for the replication protocol, without any session setting. */
 PGconn *db_connect_replication(const struct opts_database *o, uint64_t deadline_ns, char error[256],
-			       int *ret_is_config_error);
+			       enum db_refusal *ret_why);
 /* When an attempt that begins now is to be over. */
 uint64_t db_connect_deadline(const struct opts_database *o);
 /* db_within.c: libpq's blocking calls, but with an end. pg is non-blocking. */
@@ -171,8 +180,10 @@ PGresult *db_exec_until(PGconn *pg, const char *sql, const char *const *values, 
 PGresult *db_exec_within(PGconn *pg, const char *sql, const char *const *values, int n, int timeout_ms);
 /* Why it is not what was wanted. */
 void db_say(PGconn *pg, const PGresult *res, char *error, size_t n);
-/* PQconnectPoll until it is connected. 0, or -1 with error. */
-int db_drive(PGconn *pg, uint64_t deadline_ns, char error[256]) MUST_USE;
+/* PQconnectPoll until it is connected. 0, or -1 with error, and its SQLSTATE if the server gave one. */
+int db_drive(PGconn *pg, uint64_t deadline_ns, char error[256], char ret_sqlstate[6]) MUST_USE;
+/* db_connect.c: a session of the express lane, as one of the exclusive lane is. 0, or -1 with error. */
+int db_become_exclusive(PGconn *pg, uint64_t deadline_ns, char error[256]) MUST_USE;
 /* Bytes at the socket that libpq has not read. */
 unsigned db_unread(PGconn *pg);
 /* A session of weir-monitor's: told apart from workers' in pg_stat_activity. */
@@ -260,6 +271,26 @@ int db_settle_error(struct db_conn *c, struct db_entry *e, struct db_query *q, c
 int db_guard_hit(struct db_conn *c, struct db_entry *e, uint64_t now_ns);
 /* Run q once more, or fail it. */
 void db_again(struct db_pool *p, struct db_query *q, int exclusive, enum err_id or_else, uint64_t now_ns);
+/* It is draining, and nothing is under way on it. */
+int db_conn_is_over(const struct db_conn *c);
+
+/* db_scarce.c */
+/* An attempt to connect was refused for want of connections. */
+void db_scarce_refused(struct db_pool *p, uint64_t now_ns);
+/* There was none for so long that the database counts as away. */
+int db_scarce_is_hopeless(const struct db_pool *p, uint64_t now_ns);
+/* There is a connection. */
+void db_scarce_over(struct db_pool *p);
+/* The budget had no slot. */
+void db_scarce_slotless(struct db_pool *p, uint64_t now_ns);
+/* An express connection that is to be lent to a job that makes it an exclusive one; NULL: none, or not needed. */
+struct db_conn *db_scarce_convert(struct db_pool *p, uint64_t now_ns);
+/* Connections that are this worker's part of the budget. */
+unsigned db_scarce_share(const struct db_pool *p);
+/* An exclusive one is closed when its request ends, for whoever waits for a slot. */
+void db_scarce_leave_one(struct db_pool *p);
+/* Give one up for a worker that has none. */
+void db_scarce_yield(struct db_pool *p, uint64_t now_ns);
 
 /* db_pool.c */
 void db_finish(struct db_pool *p, struct db_query *q, uint64_t now_ns);

@@ -66,13 +66,13 @@ static void take_notifies(struct db_probe *p)
 
 static PGconn *probe_conn(struct db_probe *p)
 {
-	int is_config_error;
+	enum db_refusal why = DB_REFUSED_NOT;
 
 	if (p->conn && PQstatus(p->conn) != CONNECTION_OK)
 		db_probe_close(p);
 	if (!p->conn) {
 		p->conn = db_connect(p->opts, LANE_EXCLUSIVE, db_connect_deadline(p->opts), p->error,
-				     &is_config_error);
+				     &why);
 		if (p->conn) {
 			PQsetNoticeReceiver(p->conn, drop_notice, NULL);
 			/* Refused on a standby; through a pooler it would stay with a server that others use, too.
@@ -86,6 +86,7 @@ static PGconn *probe_conn(struct db_probe *p)
 			}
 		}
 	}
+	p->is_full = why == DB_REFUSED_FULL;
 	return p->conn;
 }
 

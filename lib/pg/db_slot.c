@@ -130,10 +130,10 @@ static int begin(struct db_slot *s)
 
 int db_slot_open(struct db_slot *s)
 {
-	int is_config_error;
+	enum db_refusal why;
 
 	s->confirmed = 0;
-	s->conn = db_connect_replication(s->opts, db_connect_deadline(s->opts), s->error, &is_config_error);
+	s->conn = db_connect_replication(s->opts, db_connect_deadline(s->opts), s->error, &why);
 	if (!s->conn)
 		return -1;
 	PQsetNoticeReceiver(s->conn, drop_notice, NULL);

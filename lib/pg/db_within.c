@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "lib/base/clock.h"
@@ -100,13 +101,36 @@ void db_say(PGconn *pg, const PGresult *res, char *error, size_t n)
 		snprintf(error, n, "no answer within connect_timeout");
 }
 
-int db_drive(PGconn *pg, uint64_t deadline_ns, char error[256])
+/* "… FATAL:  53300: sorry, …\nLOCATION:  InitProcess, proc.c:353": while a session is made, libpq shows an SQLSTATE only
+ * in a text that was asked to be verbose. Code and place are taken out of it again. */
+static void take_error(PGconn *pg, char error[256], char ret_sqlstate[6])
+{
+	char text[1024], *line, *code;
+
+	snprintf(text, sizeof(text), "%s", PQerrorMessage(pg));
+	while ((line = strrchr(text, '\n')) && (!line[1] || strstr(line, ".c:")))
+		*line = 0;
+	for (code = strstr(text, ":  "); code; code = strstr(code + 1, ":  ")) {
+		size_t n = strspn(code + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+		if (n != 5 || code[8] != ':')
+			continue;
+		memcpy(ret_sqlstate, code + 3, 5);
+		ret_sqlstate[5] = 0;
+		memmove(code + 2, code + 9, strlen(code + 9) + 1);
+		break;
+	}
+	db_one_line(error, 256, text);
+}
+
+int db_drive(PGconn *pg, uint64_t deadline_ns, char error[256], char ret_sqlstate[6])
 {
 	PostgresPollingStatusType want = PGRES_POLLING_WRITING;
 
+	PQsetErrorVerbosity(pg, PQERRORS_VERBOSE);
 	while (want != PGRES_POLLING_OK) {
 		if (want == PGRES_POLLING_FAILED || PQstatus(pg) == CONNECTION_BAD) {
-			db_one_line(error, 256, PQerrorMessage(pg));
+			take_error(pg, error, ret_sqlstate);
 			return -1;
 		}
 		if (await(PQsocket(pg), want == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ns) <= 0) {
@@ -115,6 +139,7 @@ int db_drive(PGconn *pg, uint64_t deadline_ns, char error[256])
 		}
 		want = PQconnectPoll(pg);
 	}
+	PQsetErrorVerbosity(pg, PQERRORS_DEFAULT);
 	/* from here on nothing of it blocks, its goodbye neither */
 	if (PQsetnonblocking(pg, 1) == 0)
 		return 0;

@@ -131,6 +131,23 @@ void slots_set(const struct region *r, unsigned db, unsigned slot, enum slot_use
 	atomic_store(&s->ctl, word(owner, use, SLOT_LANE(ctl), gen));
 }
 
+void slots_set_lane(const struct region *r, unsigned db, unsigned slot, enum slot_lane lane)
+{
+	struct slot *s = region_slot(r, db, slot);
+	uint64_t ctl = atomic_load(&s->ctl);
+
+	check(SLOT_OWNER(ctl));
+	atomic_store(&s->ctl, word(SLOT_OWNER(ctl), SLOT_USE(ctl), lane, SLOT_GEN(ctl)));
+}
+
+unsigned slots_open(const struct region *r, unsigned db)
+{
+	unsigned counts[7][2];
+
+	slots_count(r, db, counts);
+	return counts[SLOT_IDLE][0] + counts[SLOT_IDLE][1] + counts[SLOT_BUSY][0] + counts[SLOT_BUSY][1];
+}
+
 void slots_set_backend(const struct region *r, unsigned db, unsigned slot, uint32_t pid)
 {
 	atomic_store_explicit(&region_slot(r, db, slot)->backend_pid, pid, memory_order_release);

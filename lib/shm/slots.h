@@ -72,6 +72,7 @@ struct db_state {
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t generation;	/* raised when a connection was lost: others validate */
 	_Atomic uint32_t wanted;		/* somebody waits for a slot */
 	_Atomic uint32_t dates;			/* enum db_dates of the latest session */
+	_Atomic uint32_t starved;		/* number + 1 of a worker that has no connection because the server gives none */
 	uint32_t n_slots, n_warm;		/* pool_max, pool_min */
 };
 
@@ -126,6 +127,10 @@ uint32_t slots_cancel_claim(const struct region *r, unsigned db, unsigned slot, 
 void slots_cancel_done(const struct region *r, unsigned db, unsigned slot, uint32_t gen);
 /* weird's: release what a dead worker held (as ZOMBIE); returns how many. */
 unsigned slots_release_dead(const struct region *r, unsigned number, uint64_t now_ns);
+/* The owner's: its connection serves another lane now. */
+void slots_set_lane(const struct region *r, unsigned db, unsigned slot, enum slot_lane lane);
+/* Connections that serve. */
+unsigned slots_open(const struct region *r, unsigned db);
 /* weird's tick (a lone worker's too): ZOMBIE slots older than a second become free. */
 void slots_sweep(const struct region *r, uint64_t now_ns);
 /* Count by use and lane, for metrics: counts[use][lane]. */

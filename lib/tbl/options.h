@@ -47,7 +47,7 @@ OPT_workers(uint, max_connections, "max_connections", "20000", "16", "1000000", 
 
 OPT_database(str, conninfo, "conninfo", "", "", "", OPT_F_RELOAD | OPT_F_SECRET, "libpq connection string or URI.")
 OPT_database(uint, pool_min, "pool_min", "5", "1", "1000", OPT_F_RELOAD, "Connections kept warm, for the whole instance.")
-OPT_database(uint, pool_max, "pool_max", "20", "1", "1000", OPT_F_RESTART, "Most connections at a time, for the whole instance; weir-monitor has up to 3 of its own besides.")
+OPT_database(uint, pool_max, "pool_max", "20", "1", "1000", OPT_F_RESTART, "Most connections at a time, for the whole instance; weir-monitor has up to 3 of its own besides. Where the server grants fewer, what it grants serves: lanes are merged, workers take turns, and weir-monitor goes without.")
 OPT_database(msec, idle_timeout, "idle_timeout", "5min", "1s", "1d", OPT_F_RELOAD, "Connections above pool_min are closed after being idle for so long.")
 OPT_database(msec, max_lifetime, "max_lifetime", "30min", "1s", "7d", OPT_F_RELOAD, "Connections are replaced at this age, less up to a tenth.")
 OPT_database(msec, connect_timeout, "connect_timeout", "2s", "10ms", "1min", OPT_F_RELOAD, "Longest time one connection attempt may take in all: name look-up, TLS, authentication, session settings; of several hosts or addresses each gets its share. Describing the statements may take as long again, and 10 ms more for each.")

@@ -152,7 +152,7 @@ void listeners_tick(struct monitor_db *d, uint64_t now_ns)
 	for (unsigned i = 0; i < d->n_listeners; i++) {
 		struct listener *l = &d->listeners[i];
 
-		if (l->is_connecting || l->poll || now_ns < l->next_ns)
+		if (l->is_connecting || l->poll || now_ns < l->next_ns || scarce_is(d, now_ns))
 			continue;
 		find_way(l, i);
 		l->is_connecting = 1;

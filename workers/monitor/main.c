@@ -22,7 +22,7 @@
 #include "workers/threads.h"
 
 #define TICK_MS 50
-#define MONITOR_JOBS 4u	/* of a database: a probe, a cancel, two of its readers of events */
+#define MONITOR_JOBS 6u	/* of a database: a probe, a cancel, its readers of events */
 
 void monitor_wants_reload(struct monitor *m)
 {
@@ -46,6 +46,7 @@ static void on_timer(uv_timer_t *t)
 	log_set_level((enum log_level)atomic_load(&m->region.h->log_level));
 	configure_tick(m);
 	orphans_tick(m, now);
+	scarce_tick(m, now);
 	watch_tick(m, now);
 	events_tick(m, now);
 	watch_cancels(m);

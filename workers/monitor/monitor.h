@@ -56,6 +56,11 @@ struct monitor_db {
 	struct db_probe probe, cancel;
 	int is_probing, is_cancelling;
 	uint64_t next_probe_ns;
+	/* scarce.c: without sessions until then, how often in a row; when a worker last had one */
+	struct {
+		uint64_t until_ns, served_ns;
+		unsigned n;
+	} scarce;
 	const struct opts_database *opts;	/* of held; the sessions' own settings */
 	struct configuration *held;	/* configure.c */
 	struct listener listeners[OPTIONS_MAX_LIST];
@@ -97,6 +102,10 @@ struct monitor {
 
 /* status.c: the ops of the status socket. */
 extern const struct front_ops status_ops;
+/* scarce.c: the server has no connection left. Before the other ticks. */
+void scarce_tick(struct monitor *m, uint64_t now_ns);
+void scarce_refused(struct monitor_db *d, uint64_t now_ns);
+int scarce_is(const struct monitor_db *d, uint64_t now_ns);
 /* watch.c: probes and cancels. */
 void watch_tick(struct monitor *m, uint64_t now_ns);
 void watch_cancels(struct monitor *m);

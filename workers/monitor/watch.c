@@ -60,7 +60,10 @@ static void on_probe_done(uv_work_t *w, int status)
 	d->is_probing = 0;
 	if (status == UV_ECANCELED)
 		return;
-	publish(d, now);
+	if (d->probe.is_full)
+		scarce_refused(d, now);
+	else
+		publish(d, now);
 	orphans_answer(d);
 	tier_answer(d);
 	nonce_answer(d, now);
@@ -75,7 +78,7 @@ void watch_tick(struct monitor *m, uint64_t now_ns)
 	for (unsigned i = 0; i < m->snapshot.options.n_databases; i++) {
 		struct monitor_db *d = &m->dbs[i];
 
-		if (d->is_probing || now_ns < d->next_probe_ns)
+		if (d->is_probing || now_ns < d->next_probe_ns || scarce_is(d, now_ns))
 			continue;
 		d->is_probing = 1;
 		orphans_ask(d, now_ns);
