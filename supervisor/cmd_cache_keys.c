@@ -17,6 +17,7 @@
 #include "supervisor/table.h"
 #include "supervisor/weird.h"
 
+#define MARK_MS 60000u	/* longer than what is under way takes to reach memcached */
 #define KEYS_MAX 1000u	/* entries that `cache keys` lists */
 
 static const struct table_col key_cols[] = {
@@ -256,6 +257,24 @@ void cmd_cache_get(struct call *c, struct cache *cache)
 	table_done(&t);
 }
 
+/* A worker may be about to put into memcached what was read before: with such a snapshot it is not believed here. */
+static void mark(const struct region *r, struct cache *cache, const uint64_t h[2])
+{
+	struct cache_meta m = {.created_ms = clock_boot_ms()};
+	char text[CACHE_MARK_KEY];
+	struct cache_key key;
+
+	for (unsigned i = 0; i < r->plan.n_databases; i++) {
+		uint64_t xmin = atomic_load(&region_db(r, i)->tier_xmin);
+
+		m.xmin = xmin > m.xmin ? xmin : m.xmin;
+	}
+	m.soft_ms = m.hard_ms = m.created_ms + MARK_MS;
+	m.endpoint = UINT32_MAX;
+	cache_mark_key(cache, h, text, &key);
+	(void)cache_put(cache, CACHE_NEGATIVE, &key, &m, NULL, 0, m.created_ms);
+}
+
 void cmd_cache_drop(struct call *c, struct cache *cache)
 {
 	struct purge_queue *q = &region_tier(&c->w->region)->purges;
@@ -274,13 +293,15 @@ void cmd_cache_drop(struct call *c, struct cache *cache)
 		snprintf(c->text, sizeof(c->text), "%u keys wait for memcached already; nothing was purged", PURGE_MAX_KEYS);
 		return;
 	}
-	if (!has_tier)
+	if (has_tier)
+		mark(&c->w->region, cache, h);
+	else
 		cmd_cache_forget_tier(c);
 	for (int z = 0; z < CACHE_ZONES; z++) {
 		is_there |= cache_find_hash(cache, (enum cache_zone)z, h, &text, &meta, &bytes) == CACHE_FOUND;
 		buf_clear(&text);
 		/* what is being made of it just now is not to be kept, whether it is there or not */
-		cache_void(cache, (enum cache_zone)z, h, NULL);
+		(void)cache_void(cache, (enum cache_zone)z, h, NULL);
 	}
 	/* it may be in memcached alone */
 	if (!is_there && !has_tier)

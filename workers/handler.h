@@ -6,6 +6,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/shm/cache.h"
 #include "lib/shm/stamps.h"
 
 struct worker;
@@ -19,6 +20,7 @@ struct handler_seen {
 	uint64_t h[2];
 	struct stamp_set set;
 	uint64_t ms;		/* boot clock */
+	struct cache_epoch epoch;
 	int is_quiet;		/* no write was under way */
 };
 

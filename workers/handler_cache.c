@@ -40,7 +40,7 @@ static struct handler_seen *seen(struct weir_request *r, const struct cache_key 
 	if (c->n_seen == ARRAY_LEN(c->seen))
 		return NULL;
 	s = &c->seen[c->n_seen++];
-	*s = (struct handler_seen){.h = {key->h[0], key->h[1]}, .ms = clock_boot_ms()};
+	*s = (struct handler_seen){.h = {key->h[0], key->h[1]}, .ms = clock_boot_ms(), .epoch = cache_epoch_of(&c->w->cache, key->h)};
 	s->is_quiet = stamps_add(stamps, &s->set, key->text) == 0 && stamps_load(stamps, &s->set);
 	return s;
 }
@@ -97,7 +97,10 @@ int weir_cache_put(struct weir_request *r, const void *key, size_t key_n, const 
 	meta.stamps = s->set;
 	meta.created_ms = s->ms;
 	meta.soft_ms = meta.hard_ms = now + (uint64_t)((ttl < 3e7 ? ttl : 3e7) * 1e3);
-	return cache_put(&c->w->cache, CACHE_DATA, &k, &meta, &piece, 1, now) ? -1 : 0;
+	if (cache_put_since(&c->w->cache, CACHE_DATA, &k, &meta, &piece, 1, now, &s->epoch))
+		return -1;
+	s->epoch = cache_epoch_of(&c->w->cache, k.h);	/* it may be put again */
+	return 0;
 }
 
 void weir_cache_drop(struct weir_request *r, const void *key, size_t key_n)

@@ -87,9 +87,12 @@ static void on_gone(struct front_conn *c, enum err_id reason)
 		req_run(r);
 		return;
 	}
-	req_abandon_query(r);
 	r->conn = NULL;
 	c->req = NULL;
+	/* others wait for what it asked: it goes on for them */
+	if (cache_is_awaited(r))
+		return;
+	req_abandon_query(r);
 	r->step = STEP_account;
 	req_run(r);
 }

@@ -52,6 +52,8 @@ static void on_deadline(struct wheel_timer *t)
 	struct req *r = CONTAINER_OF(t, struct req, timer);
 
 	if (r->is_following) {
+		if (cache_follow_on(r))
+			return;
 		/* it takes too long: ask the database ourselves */
 		cache_unfollow(r);
 		r->step = STEP_admit;

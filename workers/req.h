@@ -97,6 +97,11 @@ struct req {
 	enum http_coding accepts;	/* of the run's codings; when is_accept_read */
 	enum http_coding coding;	/* of the body, or of what a 304 is about */
 	uint64_t fill_ms;		/* boot clock, when the stamps were loaded */
+	uint64_t first_ms;		/* cache_first_ms then */
+	struct cache_epoch epoch;	/* of the key, then */
+	uint64_t arrived_ns;		/* when it first missed; 0: it has not */
+	unsigned char is_waiting;	/* it follows, but not for that flight's answer */
+	unsigned char is_told, is_handed;	/* its error, its answer, is that of somebody else's query */
 	enum req_fwd fwd;
 	enum req_layer layer;
 	enum err_id rescued;		/* the error that a stale answer stands in for */
@@ -167,6 +172,8 @@ int reply_is_private(const struct endpoint *ep);
 void admit_again(struct req *r);
 /* step_cache.c */
 void cache_unfollow(struct req *r);
+/* Half of a follower's time is over: does it wait on? As long as the owner's loop turns, the answer is nearer than its own would be. */
+int cache_follow_on(struct req *r);
 /* May an entry be believed: it was made after the last purge, and its tags have not moved? */
 int cache_holds(const struct req *r, const struct cache_meta *m);
 /* … and is it neither past its time nor made before a soft purge? */
@@ -174,8 +181,14 @@ int cache_is_fresh(const struct req *r, const struct cache_meta *m);
 /* The reply is out: may this request make the answer anew, for nobody? Then it owns the key's flight. Not taken
  * before: who reads slowly would keep it from others. */
 int cache_begin_refresh(struct req *r);
+/* Is r at the database, or at memcached, for others than its client, too? */
+int cache_is_awaited(const struct req *r);
 /* An entry that is made now is later than every purge that is seen by now: the least it may be dated. */
 uint64_t cache_first_ms(const struct req *r);
+/* What must be equal for r's answer to be another request's, too. */
+uint64_t cache_share_digest(const struct req *r);
+/* May an answer that is made now be kept at all? Not while weird or weir-monitor cannot tell whose writes are under way. */
+int cache_may_keep(const struct req *r);
 /* step_store.c: store a new answer (or a 404); end its flight. */
 void cache_store(struct req *r);
 void cache_land(struct req *r, enum flight_end end);

@@ -8,11 +8,13 @@
 #include "lib/base/clock.h"
 #include "lib/http/http_cc.h"
 #include "workers/cachekey.h"
+#include "workers/hand.h"
 #include "workers/variant.h"
 #include "workers/worker.h"
 
 #define FOLLOW_MIN_NS (100 * CLOCK_MS)
 #define XFETCH_BETA 1.0
+#define BEAT_OLD_NS (700 * CLOCK_MS)	/* of a worker that hangs, or is stopped: it beats every 250 ms */
 
 static uint64_t remaining_ns(const struct req *r)
 {
@@ -65,16 +67,23 @@ uint64_t cache_first_ms(const struct req *r)
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		last = at(all[i]) > last ? at(all[i]) : last;
-	return last + 1;
+	return last == REGION_UNSETTLED ? last : last + 1;
+}
+
+int cache_may_keep(const struct req *r)
+{
+	return at(&r->run->shared->purged_ms) != REGION_UNSETTLED && (!r->stamps.n || floor_ms(r) != REGION_UNSETTLED);
 }
 
 /* What is made from now on is later than every purge that is seen by now, in the same millisecond too. */
 static void begin_fill(struct req *r)
 {
 	const _Atomic uint64_t *soft[] = {&r->w->region.h->softened_ms, &r->run->shared->softened_ms};
-	uint64_t first = cache_first_ms(r);
+	uint64_t first = r->first_ms = cache_first_ms(r);
 
-	r->fill_ms = first > r->w->boot_ms ? first : r->w->boot_ms;
+	/* of what may not be kept now nothing is believed later: it is dated before the end of that */
+	r->fill_ms = first > r->w->boot_ms && first != REGION_UNSETTLED ? first : r->w->boot_ms;
+	r->epoch = cache_epoch_of(&r->w->cache, r->key.h);
 	for (size_t i = 0; i < ARRAY_LEN(soft); i++)
 		if (at(soft[i]) >= r->fill_ms)
 			r->fill_ms = at(soft[i]) + 1;
@@ -98,21 +107,41 @@ static int load_stamps(struct req *r, struct stamp_set *ret)
 	return stamps_load(&r->w->stamps, ret);
 }
 
+/* All that must be equal for an answer to be another request's, too: stamps, and that nobody has made the key void since,
+ * by a purge or by an answer that is not kept. */
+uint64_t cache_share_digest(const struct req *r)
+{
+	uint64_t h = stamps_digest(&r->stamps);
+
+	h = (h ^ r->first_ms) * 0x9e3779b97f4a7c15ull;
+	for (int z = 0; z < CACHE_ZONES; z++)
+		h = (h ^ h >> 32 ^ r->epoch.of[z]) * 0xbf58476d1ce4e5b9ull;
+	return h ^ h >> 29;
+}
+
+/* begin_fill was called. */
+static enum flight_role join(struct req *r, int can_follow, unsigned *ret_error)
+{
+	struct flight_ask ask = {.h = r->key.h, .digest = cache_share_digest(r), .quiet = r->is_quiet, .can_follow = can_follow,
+				 .number = r->w->number, .now_ns = clock_mono_ns(), .now_ms = r->w->boot_ms};
+
+	if (!r->arrived_ns)
+		r->arrived_ns = ask.now_ns;
+	ask.arrived_ns = r->arrived_ns;
+	return flight_join(&r->w->flights, &ask, &r->flight, ret_error);
+}
+
 int cache_begin_refresh(struct req *r)
 {
 	struct cache *cache = &r->w->cache;
-	struct stamp_set set;
-	int quiet = load_stamps(r, &set);
 	struct cache_meta now;
 	unsigned error;
 
 	r->w->boot_ms = clock_boot_ms();
-	if (flight_join(&r->w->flights, r->key.h, stamps_digest(&set), quiet, 0, r->w->number, r->w->boot_ms,
-			&r->flight, &error) != FLIGHT_OWN)
-		return 0;
-	r->stamps = set;
 	begin_fill(r);
-	r->is_quiet = (unsigned char)quiet;
+	r->is_quiet = (unsigned char)load_stamps(r, &r->stamps);
+	if (join(r, 0, &error) != FLIGHT_OWN)
+		return 0;
 	r->has_flight = 1;
 	/* who flew before us may have landed since we looked */
 	if ((cache_get(cache, CACHE_DATA, &r->key, r->w->boot_ms, &now, NULL) == CACHE_FOUND ||
@@ -121,6 +150,11 @@ int cache_begin_refresh(struct req *r)
 		return 1;
 	cache_land(r, FLIGHT_ABANDONED);
 	return 0;
+}
+
+int cache_is_awaited(const struct req *r)
+{
+	return r->has_flight && !r->is_replying && flight_is_awaited(&r->w->flights, r->flight);
 }
 
 /* What there is of the key, whatever its age, in the coding that the client takes. */
@@ -204,38 +238,63 @@ static enum step_result fly(struct req *r)
 	return r->only_cached ? absent(r) : STEP_NEXT;
 }
 
+static void start_waiting(struct req *r)
+{
+	uint64_t left = remaining_ns(r);
+
+	wheel_start(&r->w->wheel, &r->timer, r->w->front.now_ns + (left / 2 > FOLLOW_MIN_NS ? left / 2 : left));
+}
+
 static enum step_result miss(struct req *r)
 {
-	uint64_t wait;
 	unsigned error = 0;
 	enum flight_role role;
 
 	buf_clear(&r->out);
 	begin_fill(r);
 	r->is_quiet = (unsigned char)load_stamps(r, &r->stamps);
-	role = flight_join(&r->w->flights, r->key.h, stamps_digest(&r->stamps), r->is_quiet,
-			   !r->asks_anew && !r->only_cached, r->w->number, r->w->boot_ms, &r->flight, &error);
+	role = join(r, !r->asks_anew && !r->only_cached, &error);
 	if (r->only_cached && role != FLIGHT_OWN)
 		return absent(r);
 	switch (role) {
 	case FLIGHT_OWN:
 		return fly(r);
 	case FLIGHT_FOLLOW:
+	case FLIGHT_WAIT:
 		if (r->w->n_followers >= WORKER_MAX_FOLLOWERS)
 			return req_fail(r, E_overloaded, NULL);
-		wait = remaining_ns(r) / 2;
+		r->is_waiting = role == FLIGHT_WAIT;
 		r->is_following = r->is_collapsed = 1;
 		list_add_tail(&r->w->followers, &r->follow_node);
 		r->w->n_followers++;
-		wheel_start(&r->w->wheel, &r->timer, r->w->front.now_ns + (wait > FOLLOW_MIN_NS ? wait : FOLLOW_MIN_NS));
+		start_waiting(r);
 		metric_add(&r->run->metrics->cache_collapsed, 1);
 		return STEP_WAIT;
 	case FLIGHT_FAILED:
+		r->is_told = 1;
 		return req_fail(r, (enum err_id)error, NULL);
 	case FLIGHT_PASS:
 		break;
 	}
 	return STEP_NEXT;
+}
+
+int cache_follow_on(struct req *r)
+{
+	const struct worker *w = r->w;
+	int owner = flight_owner(&w->flights, r->flight);
+	uint64_t beat;
+
+	/* who only waits for its end still has a query of his own before him */
+	if (r->is_waiting || owner < 0 || remaining_ns(r) <= CLOCK_MS)
+		return 0;
+	if (!w->is_alone && owner != (int)w->number) {
+		beat = atomic_load(&region_board(&w->region, (unsigned)owner)->heartbeat_ns);
+		if (w->front.now_ns > beat && w->front.now_ns - beat > BEAT_OLD_NS)
+			return 0;
+	}
+	start_waiting(r);
+	return 1;
 }
 
 void cache_unfollow(struct req *r)
@@ -258,9 +317,18 @@ static enum step_result woken(struct req *r)
 	if (view == FLIGHT_RUNNING)
 		return STEP_WAIT;
 	cache_unfollow(r);
-	if (view == FLIGHT_ENDED && end == FLIGHT_ERROR)
+	r->w->boot_ms = clock_boot_ms();
+	if (r->is_waiting)
+		return look(r) ? STEP_DONE : miss(r);
+	if (view == FLIGHT_ENDED && end == FLIGHT_ERROR) {
+		r->is_told = 1;
 		return req_fail(r, (enum err_id)error, NULL);
-	if (view == FLIGHT_ENDED && end != FLIGHT_STORED && end != FLIGHT_ABANDONED) {
+	}
+	/* another flight may be in the place of the one that left it */
+	if ((view == FLIGHT_VOID || end == FLIGHT_HANDED) && hand_take(r))
+		return STEP_DONE;
+	if (view == FLIGHT_ENDED && (end == FLIGHT_UNCACHEABLE || end == FLIGHT_TOO_BIG)) {
+		begin_fill(r);
 		r->is_quiet = (unsigned char)stamps_load(&r->w->stamps, &r->stamps);
 		return STEP_NEXT;
 	}

@@ -93,7 +93,7 @@ static void write_success(struct req *r)
 	} else {
 		if (r->lines_n)
 			buf_add(&r->head, r->out.p, r->lines_n);
-		else if (ep && !r->layer && reply_lines(r, &r->head))
+		else if (ep && !r->layer && !r->is_handed && reply_lines(r, &r->head))
 			return;
 		if (r->has_key)
 			reply_cache_head(r);

@@ -8,7 +8,9 @@
 #include "lib/base/clock.h"
 #include "lib/ctl/heritage.h"
 #include "lib/shm/digest.h"
+#include "workers/hand.h"
 #include "workers/include.h"
+#include "workers/older.h"
 #include "workers/worker.h"
 
 #define ERROR_KEEP_MS 1000u
@@ -37,12 +39,15 @@ static void wake(struct worker *w, const uint64_t mask[2])
 
 static void land(struct req *r, enum flight_end end, uint64_t keep_ms)
 {
+	struct flight_outcome o = {.end = end, .error = (unsigned)r->error, .quiet = r->is_quiet, .keep_ms = keep_ms,
+				   .now_ms = r->w->boot_ms};
 	uint64_t mask[2] = {0, 0};
 
 	if (!r->has_flight)
 		return;
 	r->has_flight = 0;
-	flight_finish(&r->w->flights, r->flight, r->w->number, end, (unsigned)r->error, keep_ms, r->w->boot_ms, mask);
+	o.digest = cache_share_digest(r);
+	flight_finish(&r->w->flights, r->flight, r->w->number, &o, mask);
 	if (mask[0] | mask[1])
 		wake(r->w, mask);
 }
@@ -81,20 +86,50 @@ static int describe(struct req *r, enum cache_zone *ret_zone)
 	return 1;
 }
 
+/* Put it where it belongs; how its flight ends. ret_keep_ms: for how long that is told. */
+static enum flight_end keep(struct req *r, enum cache_zone zone, const struct slice pieces[2], uint64_t *ret_keep_ms)
+{
+	struct cache *c = &r->w->cache;
+	int rc;
+
+	/* written to while it was made: true, but not to be kept; what was kept before is void anyhow */
+	if (!r->is_quiet || !cache_may_keep(r) || !stamps_hold(&r->w->stamps, &r->stamps))
+		return hand_over(r, pieces) ? FLIGHT_HANDED : FLIGHT_ABANDONED;
+	rc = cache_put_since(c, zone, &r->key, &r->meta, pieces, 2, r->w->boot_ms, &r->epoch);
+	if (rc == 0) {
+		if (r->run->codings)
+			cache_drop_variants(c, &r->key);
+		older_void_other(r, zone == CACHE_NEGATIVE);
+		if (zone == CACHE_DATA)
+			tier_fill(r, pieces);
+		return FLIGHT_STORED;
+	}
+	/* what came between may be older than what somebody is told now */
+	if (rc != CACHE_LATE || r->conn || r->is_part || cache_is_awaited(r))
+		older_void(r, r->meta.etag);
+	if (rc == CACHE_BUSY)
+		*ret_keep_ms = BUSY_KEEP_MS;
+	if (rc == CACHE_LATE)
+		return hand_over(r, pieces) ? FLIGHT_HANDED : FLIGHT_ABANDONED;
+	return rc == CACHE_TOO_BIG ? FLIGHT_TOO_BIG : FLIGHT_UNCACHEABLE;
+}
+
 void cache_store(struct req *r)
 {
-	enum flight_end end = FLIGHT_UNCACHEABLE;
+	uint64_t keep_ms = PASS_KEEP_MS;
+	enum flight_end end;
 	enum cache_zone zone;
 	struct slice pieces[2];
 	struct buf lines;
-	int rc = 0;
 
-	if (!r->has_key || r->layer)
+	if (!r->has_key || r->layer || r->is_told)
 		return;
 	r->w->boot_ms = clock_boot_ms();
 	buf_init(&lines, 0);
 	if (!describe(r, &zone)) {
-		cache_land(r, r->error ? FLIGHT_ABANDONED : end);
+		older_void(r, NULL);
+		/* a 404 that is not kept is one for those who have waited for it */
+		land(r, r->n_parts ? FLIGHT_ABANDONED : r->error ? FLIGHT_ERROR : FLIGHT_UNCACHEABLE, r->error ? 0 : PASS_KEEP_MS);
 		return;
 	}
 	if (!r->error && reply_lines(r, &lines)) {
@@ -106,19 +141,10 @@ void cache_store(struct req *r)
 	pieces[1] = buf_slice(&r->out);
 	digest_128(pieces[1], r->meta.etag);
 	r->has_made = 1;
-	if (!r->is_quiet || !stamps_hold(&r->w->stamps, &r->stamps))
-		end = FLIGHT_ABANDONED;	/* written to while it was made: true, but not to be kept */
-	else if ((rc = cache_put(&r->w->cache, zone, &r->key, &r->meta, pieces, 2, r->w->boot_ms)) == 0)
-		end = FLIGHT_STORED;
-	else if (rc == CACHE_TOO_BIG)
-		end = FLIGHT_TOO_BIG;
-	if (end == FLIGHT_STORED && r->run->codings)
-		cache_drop_variants(&r->w->cache, &r->key);
-	if (end == FLIGHT_STORED && zone == CACHE_DATA)
-		tier_fill(r, pieces);
+	end = keep(r, zone, pieces, &keep_ms);
 	r->is_stored = end == FLIGHT_STORED;
 	buf_done(&lines);
-	land(r, end, rc == CACHE_BUSY ? BUSY_KEEP_MS : PASS_KEEP_MS);
+	land(r, end, keep_ms);
 }
 
 enum step_result step_store(struct req *r)
@@ -167,13 +193,36 @@ int cache_is_condition_met(struct req *r)
 	return 1;
 }
 
+/* The statement had most of the time that the endpoint gives it: another one would end no better. */
+static int was_slow(const struct req *r)
+{
+	uint64_t now = clock_mono_ns();
+
+	return r->q.sent_ns && now > r->q.sent_ns && now - r->q.sent_ns > r->run->timeout_ns / 4 * 3;
+}
+
+/* How an error ends its flight. Whose time or place ran out says nothing to the others: they ask for themselves, one of them for all. */
+static void land_error(struct req *r)
+{
+	uint64_t ttl_ms = r->run->ep->cache.ttl_ms;
+	int is_own = r->error == E_timeout || (r->error == E_unavailable && !r->q.sqlstate[0]) || r->error == E_overloaded ||
+		     r->error == E_not_cached;
+
+	if (older_is_answer(r->error))
+		older_void(r, NULL);
+	if ((is_own && !was_slow(r)) || (r->n_parts && older_is_answer(r->error)))
+		cache_land(r, FLIGHT_ABANDONED);
+	else
+		land(r, FLIGHT_ERROR, ttl_ms < ERROR_KEEP_MS ? ttl_ms : ERROR_KEEP_MS);
+}
+
 void cache_settle(struct req *r)
 {
 	if (!r->layer && r->error == E_no_row) {
 		cache_store(r);
 	} else if (!r->layer && r->error) {
 		/* also when an older answer stands in: who waits finds it for himself, and does not try again */
-		cache_land(r, FLIGHT_ERROR);
+		land_error(r);
 		rescue(r);
 	}
 	cache_land(r, FLIGHT_ABANDONED);

@@ -12,6 +12,7 @@
 #include "lib/pg/db_listen.h"
 #include "lib/shm/digest.h"
 #include "workers/cachekey.h"
+#include "workers/older.h"
 #include "workers/worker.h"
 
 #define WAIT_MOST_NS (20 * CLOCK_MS)
@@ -85,7 +86,7 @@ static int is_believed(struct req *r, const struct mc_value *v)
 		goto refused;
 	why = &w->metrics->tier_refused_purged;
 	if (purge_waits(q) || purge_waits_key(q, r->key.h) || v->xmin < at(&s->purged_xid) ||
-	    v->xmin < at(&r->run->shared->purged_xid))
+	    v->xmin < at(&r->run->shared->purged_xid) || !older_allows(r, v->xmin))
 		goto refused;
 	if (!r->stamps.n)
 		return 1;
@@ -133,7 +134,7 @@ static int adopt(struct req *r, const struct mc_value *v)
 	m->endpoint = r->run->ep->metric;
 	m->head_n = v->head_n;
 	m->stamps = r->stamps;
-	(void)cache_put(&w->cache, CACHE_DATA, &r->key, m, &body, 1, w->boot_ms);
+	(void)cache_put_since(&w->cache, CACHE_DATA, &r->key, m, &body, 1, w->boot_ms, &r->epoch);
 	buf_clear(&r->out);
 	buf_add(&r->out, body.p, body.n);
 	r->lines_n = v->head_n;
@@ -250,6 +251,20 @@ void tier_fill(struct req *r, const struct slice pieces[2])
 	if (mc_value_encode(&t->value, &v, t->seed) == 0)
 		(void)mc_set(t->mc, &key, buf_slice(&t->value), (unsigned)((last + 999) / 1000));
 	worker_buf_give(w, &body);
+}
+
+static void on_older_deleted(void *arg, enum mc_result result, struct slice value)
+{
+	(void)arg;
+	(void)result;	/* when it failed, the mark stands for it */
+	(void)value;
+}
+
+void tier_delete(struct req *r)
+{
+	struct mc_key key = key_of(r->tier_id, r->key.place, r->key.h);
+
+	mc_delete(r->w->tier->mc, &key, on_older_deleted, NULL);
 }
 
 /* ---- keys that an operator purged ---- */

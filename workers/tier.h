@@ -30,6 +30,8 @@ int tier_ask(struct req *r);
 /* No more time: r goes on without. */
 void tier_late(struct req *r);
 void tier_forget(struct req *r);
+/* What is there of r's key is older than r's answer. */
+void tier_delete(struct req *r);
 /* The answer of r->meta in pieces, headers first. */
 void tier_fill(struct req *r, const struct slice pieces[2]);
 

@@ -105,10 +105,11 @@ static int is_current(struct worker *w, const struct job *j)
 
 static void finish_flight(struct worker *w, struct flight_ref flight, enum flight_end end)
 {
+	struct flight_outcome o = {.end = end, .now_ms = w->boot_ms};
 	uint64_t mask[2];
 
 	/* nobody follows */
-	flight_finish(&w->flights, flight, w->number, end, 0, 0, w->boot_ms, mask);
+	flight_finish(&w->flights, flight, w->number, &o, mask);
 }
 
 static void on_done(uv_work_t *uv, int status)
@@ -119,6 +120,8 @@ static void on_done(uv_work_t *uv, int status)
 	enum flight_end end = FLIGHT_ABANDONED;
 	char room[CACHE_MAX_KEY];
 	struct cache_key key;
+	struct cache_epoch since;
+	int has_key;
 
 	(void)status;
 	w->n_jobs--;
@@ -128,8 +131,12 @@ static void on_done(uv_work_t *uv, int status)
 	j->meta.flags = j->rc ? FLAG_NOT_WORTH : 0;
 	if (j->rc)
 		pieces[0].n = pieces[1].n = j->meta.head_n = 0;
-	if (is_current(w, j) && cache_variant_key(&w->cache, &j->key, j->coding, room, &key) == 0 &&
-	    cache_put(&w->cache, CACHE_DATA, &key, &j->meta, pieces, 2, w->boot_ms) == 0) {
+	memset(&since, 0, sizeof(since));
+	has_key = cache_variant_key(&w->cache, &j->key, j->coding, room, &key) == 0;
+	if (has_key)
+		since = cache_epoch_of(&w->cache, key.h);	/* before the answer is looked for: it is made void first */
+	if (has_key && is_current(w, j) &&
+	    cache_put_since(&w->cache, CACHE_DATA, &key, &j->meta, pieces, 2, w->boot_ms, &since) == 0) {
 		end = FLIGHT_STORED;
 		metric_add(&j->run->metrics->cache_variants, 1);
 	}
@@ -148,9 +155,10 @@ static int may_fly(struct req *r, struct flight_ref *ret)
 	struct cache_key key;
 	struct cache_meta there;
 	unsigned error;
+	struct flight_ask ask = {.h = key.h, .digest = stamps_digest(&set), .quiet = 1, .number = w->number, .now_ms = w->boot_ms};
 
 	if (!stamps_hold(&w->stamps, &set) || cache_variant_key(&w->cache, &r->key, r->accepts, room, &key) ||
-	    flight_join(&w->flights, key.h, stamps_digest(&set), 1, 0, w->number, w->boot_ms, ret, &error) != FLIGHT_OWN)
+	    flight_join(&w->flights, &ask, ret, &error) != FLIGHT_OWN)
 		return 0;
 	if (cache_get(&w->cache, CACHE_DATA, &key, w->boot_ms, &there, NULL) == CACHE_MISS ||
 	    there.created_ms != r->meta.created_ms)

@@ -31,8 +31,8 @@ static unsigned shards_for(uint64_t bytes, uint64_t each, unsigned least, unsign
 
 static void lay_out_shard(struct cache_layout *l)
 {
-	/* a block, its link, 3/2 slots with their tags, a ghost */
-	size_t per_block = CACHE_BLOCK + sizeof(uint32_t) + (sizeof(uint32_t) + sizeof(struct cache_slot)) * 3 / 2 +
+	/* a block, its link, 3/2 slots with their tags and epochs, a ghost */
+	size_t per_block = CACHE_BLOCK + sizeof(uint32_t) + (2 * sizeof(uint32_t) + sizeof(struct cache_slot)) * 3 / 2 +
 			   sizeof(struct cache_ghost);
 	size_t fixed = sizeof(struct cache_shard) + 64 * sizeof(uint32_t) + CACHE_BLOCK;
 	size_t at;
@@ -52,6 +52,8 @@ static void lay_out_shard(struct cache_layout *l)
 	at = align_up(at, sizeof(struct cache_ghost));
 	l->off_ghosts = at;
 	at += l->n_ghosts * sizeof(struct cache_ghost);
+	l->off_epochs = at;
+	at += l->n_slots * sizeof(uint32_t);
 	l->off_blocks = align_up(at, CACHE_BLOCK);
 	check(l->off_blocks + (size_t)l->n_blocks * CACHE_BLOCK <= l->shard_bytes);
 }
@@ -367,10 +369,18 @@ static int store(struct cache_view *v, const struct cache_key *key, struct cache
 	return 0;
 }
 
+/* Under the lock, which who makes void takes behind counting it: what is not seen here he meets. */
+static int is_late(struct cache_view *v, const struct cache_key *key, const struct cache_epoch *since)
+{
+	struct cache_entry e;
+
+	return atomic_load(cache_epoch_at(v->c, v->zone, key->h)) != since->of[v->zone] ||
+	       (cache_find(v, key, &e) != CACHE_NO_SLOT && e.version > since->version[v->zone]);
+}
+
 int cache_put_since(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta,
 		    const struct slice *pieces, unsigned n_pieces, uint64_t now_ms, const struct cache_epoch *since)
 {
-	_Atomic uint32_t *epoch;
 	struct cache_view v;
 	struct cache_entry e;
 	size_t body_n = 0, n;
@@ -394,15 +404,9 @@ int cache_put_since(struct cache *c, enum cache_zone zone, const struct cache_ke
 	entry_of(key, meta, body_n, &e);
 	if (cache_lock(c, zone, cache_shard_of(c, zone, key->h), &v))
 		return CACHE_BUSY;
-	/* under the lock, which who makes void takes behind raising it: what he does not see he meets */
-	epoch = &v.s->epoch[cache_epoch_index(key->h)];
-	if (since && atomic_load(epoch) != since->of[zone]) {
-		rc = CACHE_LATE;
-	} else {
-		rc = store(&v, key, &e, meta, pieces, n_pieces, (uint32_t)((n + CACHE_BLOCK - 1) / CACHE_BLOCK), now_ms);
-		/* one who began before may have read less */
-		atomic_fetch_add(epoch, 1);
-	}
+	rc = since && is_late(&v, key, since)
+		 ? CACHE_LATE
+		 : store(&v, key, &e, meta, pieces, n_pieces, (uint32_t)((n + CACHE_BLOCK - 1) / CACHE_BLOCK), now_ms);
 	cache_unlock(&v);
 	if (rc == 0)
 		c->counts.stores++;

@@ -69,7 +69,7 @@ struct cache_layout {
 	unsigned n_shards, shift;	/* h[0] >> shift = the shard */
 	uint32_t n_blocks, n_slots, n_ghosts;	/* of a shard */
 	uint32_t max_blocks;		/* of an entry */
-	size_t off_slots, off_next, off_ghosts, off_blocks;	/* in the shard; the tags follow its head */
+	size_t off_slots, off_next, off_ghosts, off_epochs, off_blocks;	/* in the shard; the tags follow its head */
 };
 
 struct cache {
@@ -101,16 +101,19 @@ void cache_hash(const struct cache *c, struct cache_key *key);
 int cache_variant_key(const struct cache *c, const struct cache_key *key, unsigned coding, char *room,
 		      struct cache_key *ret) MUST_USE;
 
-/* When what is kept under a key was last made void or replaced, by whatever counts as that: whoever begins to make an answer
- * notes it, and what he made is stored only if it has not moved (cache_put_since). Keys share counters: one that moves for
- * another costs a store. One number for each zone. */
+/* When an answer began to be made: what is made void since, or stored by somebody else, is newer (cache_put_since). Voids are
+ * counted, by counters that keys share: one that moves for another key costs a store. For each zone. */
 struct cache_epoch {
-	uint32_t of[CACHE_ZONES];
+	uint32_t of[CACHE_ZONES];		/* voids */
+	uint64_t version[CACHE_ZONES];		/* of the shard's last entry */
 };
 struct cache_epoch cache_epoch_of(const struct cache *c, const uint64_t h[2]);
 /* Forget what is kept under the hash in this zone, in every coding, and let nobody store there what he began to make before
- * now. but: an entity tag; an entry that has it stays. */
-void cache_void(struct cache *c, enum cache_zone zone, const uint64_t h[2], const uint8_t *but);
+ * now. but: an entity tag; an entry that has it stays. The epoch until then. */
+uint32_t cache_void(struct cache *c, enum cache_zone zone, const uint64_t h[2], const uint8_t *but);
+/* The key of a mark about what is kept elsewhere under the hash: an entry without a body in the negative zone, of use by its xmin. */
+#define CACHE_MARK_KEY 24u
+void cache_mark_key(const struct cache *c, const uint64_t h[2], char text[CACHE_MARK_KEY], struct cache_key *ret);
 /* Of the answer's other codings alone. */
 void cache_drop_variants(struct cache *c, const struct cache_key *key);
 
@@ -125,7 +128,8 @@ enum cache_found cache_get(struct cache *c, enum cache_zone zone, const struct c
 #define CACHE_BUSY (-2)
 int cache_put(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta,
 	      const struct slice *pieces, unsigned n_pieces, uint64_t now_ms);
-/* The same of what began to be made at that epoch; CACHE_LATE: it has moved since, nothing was stored. */
+/* The same of what began to be made at that epoch; CACHE_LATE: the key was made void since, or somebody else's answer, which may
+ * be newer, was stored; nothing was stored. */
 #define CACHE_LATE (-3)
 int cache_put_since(struct cache *c, enum cache_zone zone, const struct cache_key *key, const struct cache_meta *meta,
 		    const struct slice *pieces, unsigned n_pieces, uint64_t now_ms, const struct cache_epoch *since);

@@ -1,6 +1,8 @@
 /* cache_priv: what lies in a shard, for cache*.c alone.
  *
- *   head (mutex, version, queues, free list) · tags · slots · next · ghosts · blocks
+ *   head (mutex, version, queues, free list) · tags · slots · next · ghosts · epochs · blocks
+ *
+ * An epoch is the number of voids of the keys that share it, as many as slots; raised with or without the lock, never set back.
  *
  * An entry is a slot of the index and a chain of blocks; slot numbers never change while it lives. The first
  * block begins with struct cache_entry and the stamps, then come key and body without a gap. Links are
@@ -21,7 +23,6 @@
 #define CACHE_WINDOW 32u	/* slots that a key may be in, from its home on */
 #define CACHE_GHOST_WAYS 4u
 #define CACHE_HEAD 4096u
-#define CACHE_EPOCHS 256u	/* of a shard */
 
 enum cache_queue_id { CACHE_SMALL, CACHE_MAIN, CACHE_QUEUES };
 
@@ -60,7 +61,6 @@ struct cache_shard {
 	uint32_t ghost_clock;
 	_Atomic uint64_t blocks_used, entries, small_entries, oldest_created_ms;
 	_Atomic uint64_t evicted, expired, wiped;
-	_Atomic uint32_t epoch[CACHE_EPOCHS];	/* of the keys that share one; raised, never set back, with or without the lock */
 };
 
 struct cache_entry {
@@ -122,11 +122,7 @@ static inline unsigned cache_shard_of(const struct cache *c, enum cache_zone zon
 {
 	return (unsigned)(h[0] >> c->zone[zone].shift);
 }
-/* In a shard; by bits that choose neither shard nor slot. */
-static inline unsigned cache_epoch_index(const uint64_t h[2])
-{
-	return (unsigned)(h[1] >> 24) % CACHE_EPOCHS;
-}
+_Atomic uint32_t *cache_epoch_at(const struct cache *c, enum cache_zone zone, const uint64_t h[2]);
 /* The hash of the key in another coding. */
 void cache_variant_hash(const struct cache *c, const uint64_t h[2], unsigned coding, uint64_t ret[2]);
 /* The slot of a hash, whatever its text, or CACHE_NO_SLOT; its header, checked, in e. */

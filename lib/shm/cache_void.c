@@ -12,25 +12,35 @@ static struct cache_shard *shard_at(const struct cache *c, enum cache_zone zone,
 	return (void *)(c->mem + l->off + cache_shard_of(c, zone, h) * l->shard_bytes);
 }
 
+_Atomic uint32_t *cache_epoch_at(const struct cache *c, enum cache_zone zone, const uint64_t h[2])
+{
+	const struct cache_layout *l = &c->zone[zone];
+	_Atomic uint32_t *all = (void *)((unsigned char *)shard_at(c, zone, h) + l->off_epochs);
+
+	return all + ((h[1] >> 32) * l->n_slots >> 32);
+}
+
 struct cache_epoch cache_epoch_of(const struct cache *c, const uint64_t h[2])
 {
 	struct cache_epoch e;
 
-	for (int z = 0; z < CACHE_ZONES; z++)
-		e.of[z] = atomic_load(&shard_at(c, (enum cache_zone)z, h)->epoch[cache_epoch_index(h)]);
+	for (int z = 0; z < CACHE_ZONES; z++) {
+		e.of[z] = atomic_load(cache_epoch_at(c, (enum cache_zone)z, h));
+		e.version[z] = __atomic_load_n(&shard_at(c, (enum cache_zone)z, h)->version, __ATOMIC_ACQUIRE);
+	}
 	return e;
 }
 
-static void void_one(struct cache *c, enum cache_zone zone, const uint64_t h[2], const uint8_t *but)
+static uint32_t void_one(struct cache *c, enum cache_zone zone, const uint64_t h[2], const uint8_t *but)
 {
 	struct cache_view v;
 	struct cache_entry e;
-	uint32_t slot;
+	uint32_t slot, before;
 
 	/* first: who stores meanwhile is seen below, or sees this. A shard that is busy is left as it is. */
-	atomic_fetch_add(&shard_at(c, zone, h)->epoch[cache_epoch_index(h)], 1);
+	before = atomic_fetch_add(cache_epoch_at(c, zone, h), 1);
 	if (cache_lock(c, zone, cache_shard_of(c, zone, h), &v))
-		return;
+		return before;
 	while ((slot = cache_find_h(&v, h, &e)) != CACHE_NO_SLOT) {
 		if (but && memcmp(e.etag, but, sizeof(e.etag)) == 0)
 			break;
@@ -38,6 +48,7 @@ static void void_one(struct cache *c, enum cache_zone zone, const uint64_t h[2],
 		c->counts.dropped++;
 	}
 	cache_unlock(&v);
+	return before;
 }
 
 static void void_codings(struct cache *c, const uint64_t h[2], const uint8_t *but)
@@ -46,20 +57,30 @@ static void void_codings(struct cache *c, const uint64_t h[2], const uint8_t *bu
 
 	for (unsigned coding = 1; coding < CACHE_CODINGS; coding++) {
 		cache_variant_hash(c, h, coding, other);
-		void_one(c, CACHE_DATA, other, but);
+		(void)void_one(c, CACHE_DATA, other, but);
 	}
 }
 
-void cache_void(struct cache *c, enum cache_zone zone, const uint64_t h[2], const uint8_t *but)
+uint32_t cache_void(struct cache *c, enum cache_zone zone, const uint64_t h[2], const uint8_t *but)
 {
-	void_one(c, zone, h, but);
+	uint32_t before = void_one(c, zone, h, but);
+
 	if (zone == CACHE_DATA)
 		void_codings(c, h, but);
+	return before;
 }
 
 void cache_drop_variants(struct cache *c, const struct cache_key *key)
 {
 	void_codings(c, key->h, NULL);
+}
+
+void cache_mark_key(const struct cache *c, const uint64_t h[2], char text[CACHE_MARK_KEY], struct cache_key *ret)
+{
+	memcpy(text, "the mark", 8);
+	memcpy(text + 8, h, 16);
+	*ret = (struct cache_key){.text = slice_of(text, CACHE_MARK_KEY)};
+	cache_hash(c, ret);
 }
 
 enum cache_found cache_find_hash(struct cache *c, enum cache_zone zone, const uint64_t h[2], struct buf *text,

@@ -104,69 +104,83 @@ static struct sight sight_of(const struct flights *f, uint32_t index, const uint
 	return s;
 }
 
+/* What is kept of stamps: those of a flight under an intent equal nobody's. */
+static uint64_t digest_of(uint64_t digest, int quiet)
+{
+	return quiet ? digest | 1 : 0;
+}
+
 /* Become the owner; 0, or -1: somebody was faster. */
-static int claim(const struct flights *f, const struct sight *s, const uint64_t h[2], uint64_t digest, unsigned number,
-		 struct flight_ref *ret)
+static int claim(const struct flights *f, const struct sight *s, const struct flight_ask *ask, struct flight_ref *ret)
 {
 	uint64_t was = s->ctl;
-	uint64_t mine = pack(SEQ(was) + 1, tag_of(h), incarnation_of(f, number), number, BUSY, 0);
+	uint64_t mine = pack(SEQ(was) + 1, tag_of(ask->h), incarnation_of(f, ask->number), ask->number, BUSY, 0);
 
 	if (!atomic_compare_exchange_strong(&s->x->ctl, &was, mine))
 		return -1;
-	atomic_store(&s->x->h[0], h[0]);
-	atomic_store(&s->x->h[1], h[1]);
-	atomic_store(&s->x->digest, digest);
-	atomic_store(&s->x->until_ms, 0);
+	atomic_store(&s->x->h[0], ask->h[0]);
+	atomic_store(&s->x->h[1], ask->h[1]);
+	atomic_store(&s->x->digest, digest_of(ask->digest, ask->quiet));
+	atomic_store(&s->x->until_ms, ask->now_ns);
 	atomic_store(&s->x->ctl, with_state(mine, RUNNING, 0));
 	*ret = (struct flight_ref){(uint32_t)(s->x - f->v), SEQ(mine)};
 	return 0;
 }
 
-/* A flight of the key: follow it, be told its end, replace it, or pass. -1: it changed meanwhile, or (then
- * *ret_usable) it is to be replaced. */
-static int meet(const struct flights *f, const struct sight *s, uint64_t digest, int quiet, int can_follow,
-		unsigned number, struct flight_ref *ret, unsigned *ret_error, int *ret_usable)
+/* -1: it changed meanwhile. */
+static int wait_for(const struct sight *s, unsigned number, enum flight_role role, const struct flights *f, struct flight_ref *ret)
 {
-	uint64_t theirs = atomic_load(&s->x->digest);
-	unsigned error = atomic_load(&s->x->error);
-
-	if (atomic_load(&s->x->ctl) != s->ctl)
-		return -1;
-	if (STATE(s->ctl) == ENDED && END(s->ctl) == FLIGHT_ERROR && can_follow) {
-		*ret_error = error;
-		return FLIGHT_FAILED;
-	}
-	if (STATE(s->ctl) != RUNNING || !quiet)
-		return FLIGHT_PASS;
-	if (theirs != digest) {
-		*ret_usable = 1;
-		return -1;
-	}
-	if (!can_follow)
-		return FLIGHT_PASS;
 	add_to_mask(s->x, number);
 	if (atomic_load(&s->x->ctl) != s->ctl)
 		return -1;
 	*ret = (struct flight_ref){(uint32_t)(s->x - f->v), SEQ(s->ctl)};
-	return FLIGHT_FOLLOW;
+	return (int)role;
 }
 
-enum flight_role flight_join(const struct flights *f, const uint64_t h[2], uint64_t digest, int quiet, int can_follow,
-			     unsigned number, uint64_t now_ms, struct flight_ref *ret, unsigned *ret_error)
+/* A flight of the key: follow it, be told its end, replace it, or pass. -1: it changed meanwhile, or (then
+ * *ret_usable) it is to be replaced. */
+static int meet(const struct flights *f, const struct sight *s, const struct flight_ask *ask, struct flight_ref *ret,
+		unsigned *ret_error, int *ret_usable)
 {
+	uint64_t theirs = atomic_load(&s->x->digest), begun_ns = atomic_load(&s->x->until_ms);
+	unsigned error = atomic_load(&s->x->error);
+	int is_same;
+
+	if (atomic_load(&s->x->ctl) != s->ctl)
+		return -1;
+	is_same = ask->quiet && theirs == digest_of(ask->digest, ask->quiet);
+	if (STATE(s->ctl) == ENDED && END(s->ctl) == FLIGHT_ERROR && ask->can_follow) {
+		*ret_error = error;
+		*ret_usable = !is_same;
+		return is_same ? (int)FLIGHT_FAILED : -1;
+	}
+	if (STATE(s->ctl) != RUNNING)
+		return FLIGHT_PASS;
+	if (is_same || begun_ns > ask->arrived_ns)
+		return ask->can_follow ? wait_for(s, ask->number, FLIGHT_FOLLOW, f, ret) : (int)FLIGHT_PASS;
+	if (!ask->quiet && !theirs)
+		return wait_for(s, ask->number, FLIGHT_WAIT, f, ret);
+	*ret_usable = 1;
+	return -1;
+}
+
+enum flight_role flight_join(const struct flights *f, const struct flight_ask *ask, struct flight_ref *ret, unsigned *ret_error)
+{
+	if (!ask->quiet && !ask->can_follow)
+		return FLIGHT_PASS;
 	for (unsigned tries = 0; f->n && tries < RETRIES; tries++) {
 		struct sight place = {.x = NULL};
 		int role = -1, is_moving = 0;
 
 		for (uint32_t i = 0; i < WINDOW; i++) {
-			struct sight s = sight_of(f, (uint32_t)(h[0] + i) & (f->n - 1), h, now_ms);
+			struct sight s = sight_of(f, (uint32_t)(ask->h[0] + i) & (f->n - 1), ask->h, ask->now_ms);
 			int usable = 0;
 
 			if (s.kind == USABLE && !place.x)
 				place = s;
 			if (s.kind != MATCH)
 				continue;
-			role = meet(f, &s, digest, quiet, can_follow, number, ret, ret_error, &usable);
+			role = meet(f, &s, ask, ret, ret_error, &usable);
 			if (role >= 0)
 				return (enum flight_role)role;
 			is_moving = !usable;
@@ -175,28 +189,42 @@ enum flight_role flight_join(const struct flights *f, const uint64_t h[2], uint6
 		}
 		if (is_moving)
 			continue;
-		if (!quiet || !place.x)
+		if (!place.x)
 			return FLIGHT_PASS;
-		if (claim(f, &place, h, digest, number, ret) == 0)
+		if (claim(f, &place, ask, ret) == 0)
 			return FLIGHT_OWN;
 	}
 	return FLIGHT_PASS;
 }
 
-void flight_finish(const struct flights *f, struct flight_ref ref, unsigned number, enum flight_end end, unsigned error,
-		   uint64_t keep_ms, uint64_t now_ms, uint64_t mask[2])
+int flight_owner(const struct flights *f, struct flight_ref ref)
+{
+	uint64_t ctl = atomic_load(&f->v[ref.index & (f->n - 1)].ctl);
+
+	return SEQ(ctl) == ref.seq && STATE(ctl) == RUNNING ? (int)NUMBER(ctl) : -1;
+}
+
+int flight_is_awaited(const struct flights *f, struct flight_ref ref)
+{
+	struct flight *x = &f->v[ref.index & (f->n - 1)];
+
+	return SEQ(atomic_load(&x->ctl)) == ref.seq && (atomic_load(&x->mask[0]) | atomic_load(&x->mask[1])) != 0;
+}
+
+void flight_finish(const struct flights *f, struct flight_ref ref, unsigned number, const struct flight_outcome *o, uint64_t mask[2])
 {
 	struct flight *x = &f->v[ref.index & (f->n - 1)];
 	uint64_t ctl = atomic_load(&x->ctl);
-	int is_kept = end == FLIGHT_ERROR || end == FLIGHT_UNCACHEABLE || end == FLIGHT_TOO_BIG;
+	int is_kept = o->end == FLIGHT_ERROR || o->end == FLIGHT_UNCACHEABLE || o->end == FLIGHT_TOO_BIG;
 
 	mask[0] = mask[1] = 0;
 	if (SEQ(ctl) != ref.seq || STATE(ctl) != RUNNING || NUMBER(ctl) != number ||
 	    !atomic_compare_exchange_strong(&x->ctl, &ctl, with_state(ctl, BUSY, 0)))
 		return;
-	atomic_store(&x->error, error);
-	atomic_store(&x->until_ms, is_kept ? now_ms + keep_ms : 0);
-	atomic_store(&x->ctl, with_state(ctl, ENDED, end));
+	atomic_store(&x->error, o->error);
+	atomic_store(&x->digest, digest_of(o->digest, o->quiet));
+	atomic_store(&x->until_ms, is_kept ? o->now_ms + o->keep_ms : 0);
+	atomic_store(&x->ctl, with_state(ctl, ENDED, o->end));
 	take_mask(x, mask);
 }
 

@@ -37,6 +37,9 @@ struct region_plan {
 	uint64_t n_flights;		/* a power of two ≥ 8, or 0 */
 };
 
+/* For purged_ms and cache_floor_ms: until it is known whose writes are under way, nothing is believed, and nothing that is made. */
+#define REGION_UNSETTLED UINT64_MAX
+
 /* One endpoint's row in the directory. Written by weird at load and reload; read by all.
  * A row is never given to another endpoint while the region lives. */
 struct region_endpoint {

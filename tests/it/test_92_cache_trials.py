@@ -1,18 +1,28 @@
 """What trials of the cache from outside found (issue 7): each kind with a test of its own."""
 
+import datetime
+import json
 import threading
 import time
 
-import psycopg2
 import pytest
 
 from weirtest.base import wait_for
 from weirtest.fcgi import Connection
+from weirtest.memcached import Memcached
 from weirtest.weir import Site, Weird
 
 from test_61_cache import is_hit, queries, status_of
 
 JSON = [("Content-Type", "application/json")]
+
+
+@pytest.fixture
+def nodes():
+    made = [Memcached()]
+    yield made
+    for m in made:
+        m.close()
 
 
 @pytest.fixture
@@ -113,3 +123,329 @@ def test_an_entry_is_looked_up_by_its_key_without_a_look_at_the_others(start, db
     assert weird.ctl("cache purge key " + entries["identity"]).ok
     assert weird.ctl("cache get " + entries["gzip"]).severity == 3
     assert not is_hit(weird.get("/large", headers=zip))
+
+
+# ---- 6: an error is an answer ----
+
+ERRORS = """
+CREATE TABLE item (id int PRIMARY KEY, v int NOT NULL);
+INSERT INTO item SELECT i, 0 FROM generate_series(1, 100) i;
+CREATE FUNCTION judge(v int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(1);
+  IF v = -1 THEN RAISE 'refused' USING ERRCODE = 'P0001'; END IF;
+  IF v = -2 THEN RAISE 'not yours' USING ERRCODE = '42501'; END IF;
+  IF v = -3 THEN RAISE 'conflict' USING ERRCODE = '23505'; END IF;
+  IF v = -4 THEN RAISE 'broken' USING ERRCODE = '58000'; END IF;
+  IF v = -5 THEN RAISE 'odd' USING ERRCODE = 'XX000'; END IF;
+  RETURN v;
+END $$;
+"""
+
+ERROR_ENDPOINTS = {
+    "get": "-- @route GET /item/{id}\n-- @returns row\n-- @cache 1h tags item:{id}\n-- @timeout 9s\n"
+           "SELECT id, judge(v) AS v FROM item WHERE id = :id::int AND v > -9",
+    "negative": "-- @route GET /negative/{id}\n-- @returns row\n-- @cache 1h negative 1h tags item:{id}\n-- @timeout 9s\n"
+                "SELECT id, judge(v) AS v FROM item WHERE id = :id::int AND v > -9",
+    "set": "-- @route PATCH /item/{id}\n-- @returns none\n-- @param v\n-- @invalidates item:{id}\n"
+           "UPDATE item SET v = :v::int WHERE id = :id::int",
+    "hold": "-- @route POST /item/{id}\n-- @returns none\n-- @invalidates item:{id}\n-- @timeout 9s\n"
+            "SELECT judge(0) FROM item WHERE id = :id::int FOR UPDATE",
+}
+
+
+def patch(weird, item, v):
+    reply = weird.get(f"/item/{item}", "PATCH", headers=JSON, body=b'{"v": %d}' % v)
+    assert reply.status == 204, reply
+
+
+@pytest.mark.parametrize("kind", ["get", "negative"])
+def test_an_error_obeys_the_tags_like_any_answer(start, db, kind):
+    """7.6: 4xx, 404 and 5xx that a flight shares or keeps are void once a write has been acknowledged."""
+    db.sql(ERRORS)
+    weird = start(db.conninfo, ERROR_ENDPOINTS)
+    path = "/negative" if kind == "negative" else "/item"
+    for item, (v, status) in enumerate([(-1, 422), (-2, 403), (-3, 409), (-4, 503), (-5, 500), (-9, 404)], 1):
+        for _ in range(3):
+            patch(weird, item, v)
+            before = queries(weird, kind)
+            assert [weird.get(f"{path}/{item}").status for _ in range(4)] == [status] * 4
+            patch(weird, item, 7)
+            reply = weird.get(f"{path}/{item}")
+            assert reply.status == 200 and reply.body == b'{"id":%d,"v":7}' % item, (v, reply)
+            # it is still shared: who fails is not asked again and again
+            if v != -9 or kind == "negative":
+                wait_for(lambda b=before: queries(weird, kind) >= b + 2, 5, "queries to be counted")
+                assert queries(weird, kind) == before + 2, v
+
+
+class Held:
+    """While it is held, judge() does not end: the statement has its snapshot, and waits."""
+
+    def __init__(self, db):
+        self.db = db
+
+    def __enter__(self):
+        self.conn = self.db.connect()
+        self.conn.cursor().execute("SELECT pg_advisory_lock(1)")
+        return self
+
+    def waiting(self):
+        return int(self.db.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
+                                 "(SELECT oid FROM pg_database WHERE datname = current_database())"))
+
+    def wait_for(self, n, what="queries to be held"):
+        wait_for(lambda: self.waiting() >= n, 10, what)
+
+    def open(self):
+        self.conn.close()
+
+    def __exit__(self, *_):
+        self.conn.close()
+
+
+class Asked:
+    """Requests under way, each in a thread of its own."""
+
+    def __init__(self, weird, path, n=1, **more):
+        self.replies = []
+        self.threads = [threading.Thread(target=lambda: self.replies.append(weird.get(path, **more))) for _ in range(n)]
+        for t in self.threads:
+            t.start()
+
+    def wait(self):
+        for t in self.threads:
+            t.join()
+        return self.replies
+
+
+def in_flight(weird):
+    return sum(row["in_flight"] for row in weird.workers())
+
+
+def test_who_comes_behind_a_write_is_not_told_of_an_error_before_it(start, db):
+    """7.6: a query under way that will fail has no follower who came behind the write."""
+    db.sql(ERRORS)
+    weird = start(db.conninfo, ERROR_ENDPOINTS)
+    db.sql("UPDATE item SET v = -1 WHERE id = 1")
+    with Held(db) as held:
+        old = Asked(weird, "/item/1")
+        held.wait_for(1)
+        patch(weird, 1, 7)
+        new = Asked(weird, "/item/1", 3)
+        held.wait_for(2, "a query of its own for those who came later")
+        held.open()
+        assert [r.body for r in new.wait()] == [b'{"id":1,"v":7}'] * 3
+        assert [r.status for r in old.wait()] == [422]
+
+
+# ---- 10: a newer answer that is not kept leaves no older one ----
+
+OLDER = ERRORS + """
+CREATE TABLE pad (id int PRIMARY KEY, n int);
+INSERT INTO pad VALUES (1, 10);
+"""
+
+OLDER_ENDPOINTS = {
+    "stale": "-- @route GET /stale/{id}\n-- @returns row\n-- @cache 200ms stale 1h stale-if-error 1h\n"
+             "SELECT id, judge(v) AS v FROM item WHERE id = :id::int",
+    "error": "-- @route GET /error/{id}\n-- @returns row\n-- @cache 200ms stale-if-error 1h\n"
+             "SELECT id, judge(v) AS v FROM item WHERE id = :id::int",
+    "negative": "-- @route GET /negative/{id}\n-- @returns row\n-- @cache 1s stale 1h stale-if-error 1h negative 200ms\n"
+                "SELECT id, judge(v) AS v FROM item WHERE id = :id::int",
+    "long": "-- @route GET /long/{id}\n-- @returns row\n-- @cache 1h\nSELECT id, judge(v) AS v FROM item WHERE id = :id::int",
+    "pad": "-- @route GET /pad\n-- @returns row\n-- @cache 200ms stale 1h stale-if-error 1h\n"
+           "SELECT n, repeat('x', n) AS x FROM pad WHERE id = 1",
+}
+NOW = [("Cache-Control", "no-cache")]
+
+
+def test_a_row_that_is_gone_stays_gone(start, db):
+    """7.10: after a 404 neither stale nor stale-if-error brings the old row back; after a 5xx it does."""
+    db.sql(OLDER)
+    weird = start(db.conninfo, OLDER_ENDPOINTS, {"cache": {"obey_no_cache": True}})
+    for kind in ("stale", "error", "negative"):
+        for v, status in ((-9, 404), (-1, 422), (-2, 403)):
+            db.sql("DELETE FROM item; INSERT INTO item SELECT i, 0 FROM generate_series(1, 100) i")
+            path = f"/{kind}/{-v}"
+            wait_for(lambda p=path: weird.get(p, headers=NOW).status == 200 and weird.get(p).status == 200, 5, "a first answer")
+            if v == -9:
+                db.sql("DELETE FROM item WHERE id = 9")
+            else:
+                db.sql("UPDATE item SET v = %s", (v,))
+            wait_for(lambda p=path, s=status: weird.get(p).status == s, 5, f"{status} to be seen on {path}")
+            assert [weird.get(path).status for _ in range(3)] == [status] * 3, path
+            db.sql("INSERT INTO item VALUES (9, -4) ON CONFLICT DO NOTHING; UPDATE item SET v = -4")
+            # what was seen last is gone, too: nothing stands in for it
+            wait_for(lambda p=path: weird.get(p).status == 503, 5, "the database's failure")
+            assert [weird.get(path).status for _ in range(3)] == [503] * 3, path
+    db.sql("UPDATE item SET v = 0")
+    assert weird.get("/error/50").status == 200
+    db.sql("UPDATE item SET v = -4")
+    wait_for(lambda: "fwd=stale" in status_of(weird.get("/error/50")), 5, "the old answer to stand in")
+    assert weird.get("/error/50").status == 200
+
+
+def test_an_answer_that_outgrows_the_cache_takes_the_old_one_along(start, db):
+    """7.10: the same where the newer answer is too large to be kept."""
+    db.sql(OLDER)
+    weird = start(db.conninfo, OLDER_ENDPOINTS, {"cache": {"memory": "4MiB"}})
+    assert weird.get("/pad").body.startswith(b'{"n":10,')
+    db.sql("UPDATE pad SET n = 600000")
+    wait_for(lambda: len(weird.get("/pad").body) > 600000, 5, "the large answer")
+    assert [len(weird.get("/pad").body) > 600000 for _ in range(3)] == [True] * 3
+    db.sql("ALTER TABLE pad RENAME TO gone")
+    assert [weird.get("/pad").status for _ in range(3)] == [500] * 3
+
+
+def test_who_was_told_the_truth_on_demand_is_not_told_less_later(start, db):
+    """7.10: no-cache where it is obeyed: what it saw others see, too, kept or not."""
+    db.sql(OLDER)
+    weird = start(db.conninfo, OLDER_ENDPOINTS, {"cache": {"obey_no_cache": True}})
+    for v, status in ((5, 200), (-1, 422), (-9, 404)):
+        db.sql("DELETE FROM item; INSERT INTO item SELECT i, 0 FROM generate_series(1, 100) i")
+        assert weird.get("/long/1", headers=NOW).body == b'{"id":1,"v":0}'
+        assert weird.get("/long/1").body == b'{"id":1,"v":0}'
+        db.sql("DELETE FROM item" if v == -9 else f"UPDATE item SET v = {v}")
+        assert weird.get("/long/1").body == b'{"id":1,"v":0}'
+        seen = weird.get("/long/1", headers=NOW)
+        assert seen.status == status
+        assert weird.get("/long/1").status == status
+        # also one that was being made meanwhile, and read less
+        db.sql("DELETE FROM item; INSERT INTO item SELECT i, 0 FROM generate_series(1, 100) i")
+        if v != -9:
+            continue
+        with Held(db) as held:
+            old = Asked(weird, "/long/2")
+            held.wait_for(1)
+            db.sql("DELETE FROM item")
+            assert weird.get("/long/2", headers=NOW).status == 404
+            held.open()
+            assert old.wait()[0].status == 200
+        assert weird.get("/long/2").status == 404
+
+
+def test_memcached_does_not_bring_back_what_is_gone(db, nodes, start):
+    """7.10: the second tier is not believed when a newer answer was seen, whether its deletion has arrived or not."""
+    db.sql(OLDER)
+    weird = start(db.conninfo, OLDER_ENDPOINTS, {"cache": {"obey_no_cache": True, "servers": [m.server for m in nodes],
+                                                            "secret": "a secret of some length"}}, listening=False)
+    wait_for(lambda: weird.ctl("cache", json=True).json["l2"]["databases"] == 1, 10, "weir-monitor's first look")
+
+    for gone in (True, False):      # is memcached there when the newer answer comes?
+        db.sql("DELETE FROM item; INSERT INTO item SELECT i, 0 FROM generate_series(1, 100) i")
+        nodes[0].flush()
+        wait_for(lambda: weird.get("/long/1", headers=NOW).status == 200 and nodes[0].keys(), 10, "the answer in memcached")
+        old = {k: nodes[0].get(k) for k in nodes[0].keys()}
+        db.sql("DELETE FROM item")
+        assert weird.get("/long/1", headers=NOW).status == 404
+        if gone:
+            wait_for(lambda: not nodes[0].keys(), 5, "it to be deleted")
+        else:
+            for key, value in old.items():      # as if the deletion had not arrived
+                nodes[0].set(key, value)
+        assert [weird.get("/long/1").status for _ in range(5)] == [404] * 5
+
+
+# ---- 11: a purge and what was begun before it ----
+
+def test_a_refresh_under_way_does_not_store_what_was_read_before_a_purge(start, db):
+    """7.11: purge key, endpoint and all; of what has a tag, purge tag: a query that was under way is not kept."""
+    db.sql(ERRORS)
+    weird = start(db.conninfo, {
+        "get": "-- @route GET /item/{id}\n-- @returns row\n-- @cache 200ms stale 1h tags item:{id}\n-- @timeout 9s\n"
+               "SELECT id, judge(v) AS v FROM item WHERE id = :id::int"})
+    for n, what in enumerate(("key", "tag", "endpoint", "all", "key")):
+        item, path = n + 1, f"/item/{n + 1}"
+        assert weird.get(path).body == b'{"id":%d,"v":0}' % item
+        words = {"key": lambda: weird.ctl("cache keys get", json=True).json["entries"], "tag": lambda: f"item:{item}",
+                 "endpoint": lambda: "get", "all": lambda: ""}[what]()
+        if what == "key":
+            words = next(e["key"] for e in words if weird.ctl("cache get " + e["key"], json=True).json["content"].startswith('{"id":%d,' % item))
+        wait_for(lambda p=path: "ttl=-" in status_of(weird.get(p)) and in_flight(weird) == 0, 5, "it to be stale")
+        with Held(db) as held:
+            assert wait_for(lambda p=path: weird.get(p).status == 200 and held.waiting(), 5, "a refresh under way")
+            db.sql("UPDATE item SET v = 1 WHERE id = %s", (item,))
+            assert weird.ctl(f"cache purge {what} {words}".strip()).ok
+            held.open()
+        seen = [weird.get(path).body for _ in range(6)]
+        assert seen == [b'{"id":%d,"v":1}' % item] * 6, (what, seen)
+
+
+# ---- 21: one flight for all, whoever leaves, whoever writes ----
+
+def test_those_who_leave_do_not_take_the_query_along(start, db):
+    """7.21: six clients ask for a 0.8 s query and leave after 0.3 s, again and again: nobody else is the worse for it."""
+    weird = start(db.conninfo, {"slow": "-- @route GET /slow\n-- @returns value\n-- @cache 1s\n-- @timeout 1500ms\n"
+                                        "SELECT 1 FROM pg_sleep(0.8)"}, {"workers": {"min": 2, "max": 2}}, listening=False)
+    until = time.monotonic() + 5
+    seen = []
+
+    def rude():
+        while time.monotonic() < until:
+            with Connection(weird.listen) as c:
+                c.send_request("/slow")
+                time.sleep(0.3)
+
+    def honest():
+        for _ in range(4):
+            began = time.monotonic()
+            reply = weird.get("/slow")
+            seen.append((reply.status, time.monotonic() - began))
+            time.sleep(0.2)
+    threads = [threading.Thread(target=rude) for _ in range(6)] + [threading.Thread(target=honest) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert [status for status, _ in seen] == [200] * 12, seen
+
+
+def test_a_query_that_nobody_waits_for_is_still_cancelled(start, db):
+    """7.21: the other side of it: the last one who leaves takes it along."""
+    weird = start(db.conninfo, {"slow": "-- @route GET /slow\n-- @returns value\n-- @cache 1s\n-- @timeout 9s\n"
+                                        "SELECT 1 FROM pg_sleep(8)"}, listening=False)
+
+    def running():
+        return int(db.value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(8)%' "
+                            "AND pid <> pg_backend_pid()"))
+    with Connection(weird.listen) as c:
+        c.send_request("/slow")
+        wait_for(lambda: running() == 1, 5, "the query to run")
+    wait_for(lambda: running() == 0, 4, "it to be cancelled")
+
+
+def test_while_a_write_is_open_its_readers_share_their_queries(start, db):
+    """7.21: 40 clients under an open write cost a few queries, none of them older than what was there before it came."""
+    db.sql(ERRORS)
+    db.sql("ALTER TABLE item ADD n serial")
+    weird = start(db.conninfo, {
+        **ERROR_ENDPOINTS,
+        "read": "-- @route GET /read/{id}\n-- @returns row\n-- @cache 1h tags item:{id}\n-- @timeout 9s\n"
+                "SELECT id, v, clock_timestamp() AS at FROM item, pg_sleep(0.1) WHERE id = :id::int"}, {"workers": {"min": 2, "max": 2}})
+    assert weird.get("/read/1").status == 200
+    with Held(db) as held:
+        write = Asked(weird, "/item/1", method="POST")
+        held.wait_for(1, "the write to be open")
+        before = queries(weird, "read")
+        bad = []
+
+        def client():
+            for _ in range(3):
+                now = db_now()
+                reply = weird.get("/read/1")
+                if reply.status != 200 or json.loads(reply.body)["at"] < now:
+                    bad.append((now, reply))
+
+        def db_now():
+            return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
+        threads = [threading.Thread(target=client) for _ in range(40)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert not bad, bad[:3]
+        cost = queries(weird, "read") - before
+        held.open()
+        write.wait()
+    assert cost <= 20, cost

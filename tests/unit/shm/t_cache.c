@@ -333,7 +333,7 @@ Test(cache, the_expired_go_before_anybody_else)
 	char key[32];
 	unsigned kept = 0;
 
-	open_cache(&h, MIB);
+	open_cache(&h, MIB + MIB / 8);
 	for (unsigned i = 0; i < 600; i++) {
 		snprintf(key, sizeof(key), "old %u", i);
 		cr_assert(put(&h, CACHE_DATA, key, SLICE("o"), 1, 10) == 0);
@@ -347,7 +347,7 @@ Test(cache, the_expired_go_before_anybody_else)
 		kept += get(&h, CACHE_DATA, key, 30) == CACHE_FOUND;
 	}
 	/* a full window of the index may cost a few */
-	cr_expect(kept == 1400 && h.c.counts.expired > 100 && h.c.counts.evicted < 5, "%u, %llu expired, %llu evicted",
+	cr_expect(kept >= 1398 && h.c.counts.expired > 100 && h.c.counts.evicted < 5, "%u, %llu expired, %llu evicted",
 		  kept, (unsigned long long)h.c.counts.expired, (unsigned long long)h.c.counts.evicted);
 	close_cache(&h);
 }
@@ -568,7 +568,7 @@ Test(cache, what_was_begun_before_a_key_was_made_void_is_not_stored)
 	struct here h;
 	struct cache_key k, other;
 	struct cache_meta m = {.created_ms = 1, .soft_ms = 10, .hard_ms = 20, .etag = "etag"}, found;
-	struct cache_epoch then;
+	struct cache_epoch then, first;
 	char room[CACHE_MAX_KEY];
 	struct slice body = SLICE("x");
 	struct buf text;
@@ -578,6 +578,10 @@ Test(cache, what_was_begun_before_a_key_was_made_void_is_not_stored)
 	buf_init(&text, 0);
 	k = key_of(&h, "a");
 	cr_assert(cache_variant_key(&h.c, &k, 1, room, &other) == 0);
+	first = cache_epoch_of(&h.c, k.h);
+	cr_assert(put(&h, CACHE_DATA, "another one", body, 1, 20) == 0);
+	then = cache_epoch_of(&h.c, k.h);
+	cr_expect(then.of[0] == first.of[0] && then.of[1] == first.of[1], "a store is no void");
 	for (int z = 0; z < CACHE_ZONES; z++) {
 		then = cache_epoch_of(&h.c, k.h);
 		cr_expect(cache_put_since(&h.c, z, &k, &m, &body, 1, 1, &then) == 0);

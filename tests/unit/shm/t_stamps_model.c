@@ -24,7 +24,9 @@ enum op { SET = 1, BUMP, SEND, WAIT, DEL, CLEAR, REPLY };
 #define COMMIT SEND, WAIT
 
 enum order { NO_STAMPS, INTENT_FIRST, GENERATION_FIRST };
-enum join { ALONE, ANY, SAME_GENERATION, SAME_AND_QUIET };
+/* UNQUIET: any that began under an intent, too. OR_LATER: SAME_AND_QUIET, or one that began after the reader did, whatever the
+ * stamps; while one runs that began under an intent before, it waits for its end. */
+enum join { ALONE, ANY, SAME_GENERATION, SAME_AND_QUIET, UNQUIET, OR_LATER };
 
 struct config {
 	const char *name;
@@ -56,12 +58,14 @@ struct reader {
 	uint8_t at, reads, acked, seen;		/* the last two: when it began */
 	uint8_t value, gen, intent, quiet;	/* of what it holds; loads */
 	uint8_t has_flight, seq;
+	uint8_t later;				/* the flight began after it did */
 };
 
 struct state {
 	uint8_t db, gen, intent, acked, seen;
 	uint8_t has_entry, entry_value, entry_gen;
 	uint8_t flight, flight_seq, flight_gen, flight_value;	/* 0 none, 1 running, 2 ended */
+	uint8_t flight_quiet;
 	uint8_t monitor, epoch, epoch_then;
 	uint8_t open[2];			/* a worker's open writes */
 	struct writer w[N_WRITERS];
@@ -280,16 +284,22 @@ static void join(const struct config *c, struct state *s, struct reader *r)
 {
 	int is_running = s->flight == 1, is_same = s->flight_gen == r->gen;
 
+	if (c->join >= UNQUIET)
+		is_same = is_same && r->quiet && s->flight_quiet;
 	r->at = QUERY;
 	/* a flight begins without an intent, or it is none */
 	if (c->join == ALONE || (c->join == SAME_AND_QUIET && !r->quiet))
 		return;
-	if (is_running && (c->join == ANY || is_same)) {
+	if (is_running && (c->join == ANY || is_same || (c->join == OR_LATER && r->later) ||
+			   (c->join == UNQUIET && !r->quiet && !s->flight_quiet))) {
 		r->at = FOLLOW;
 		r->seq = s->flight_seq;
 		return;
 	}
 	s->flight = 1;
+	s->flight_quiet = r->quiet;
+	for (int i = 0; i < N_READERS && c->join == OR_LATER; i++)
+		s->r[i].later = s->r[i].at != BEGIN && s->r[i].at != DONE;
 	s->flight_seq = (uint8_t)((s->flight_seq + 1) & 7);
 	s->flight_gen = r->gen;
 	s->flight_value = 0;
@@ -321,6 +331,8 @@ static void forget(struct state *s, struct reader *r)
 		r->intent = 0;
 	if (r->at == LOAD_1 || r->at == LAND || r->at == ANSWER || r->at == FOLLOW)
 		r->gen = r->quiet = 0;
+	if (r->at == ANSWER)
+		r->later = 0;
 	if (r->at == STORE)
 		r->quiet = 0;
 	if (r->at == ANSWER)
@@ -328,7 +340,7 @@ static void forget(struct state *s, struct reader *r)
 	for (int i = 0; i < N_READERS; i++)
 		is_followed |= s->r[i].at == FOLLOW;
 	if (s->flight == 2 && !is_followed)
-		s->flight = s->flight_gen = s->flight_value = 0;
+		s->flight = s->flight_gen = s->flight_value = s->flight_quiet = 0;
 }
 
 static void reader_step(struct search *x, const struct state *from, int i)
@@ -372,6 +384,15 @@ static void reader_step(struct search *x, const struct state *from, int i)
 		r->at = JOIN;
 		break;
 	case JOIN:
+		if (c->join == OR_LATER && !r->quiet && !r->later && s.flight == 1 && !s.flight_quiet)
+			return;			/* it waits for its end */
+		if (c->join == OR_LATER && !r->quiet) {
+			struct state again = s;	/* it has waited, and looks once more */
+
+			again.r[i].at = LOAD_1;
+			forget(&again, &again.r[i]);
+			push(x, &again);
+		}
 		if (c->join != ALONE) {	/* there may be no slot for a flight */
 			struct state alone = s;
 
@@ -409,7 +430,8 @@ static void reader_step(struct search *x, const struct state *from, int i)
 		break;
 	case FOLLOW:
 		if (s.flight_seq != r->seq) {
-			*r = (struct reader){.at = COPY, .reads = r->reads, .acked = r->acked, .seen = r->seen};
+			*r = (struct reader){.at = COPY, .reads = r->reads, .acked = r->acked, .seen = r->seen,
+					    .later = r->later};
 		} else if (s.flight == 2) {
 			r->value = s.flight_value;
 			r->at = ANSWER;
@@ -547,6 +569,10 @@ Test(stamps_model, who_may_follow_a_flight, .timeout = 300)
 	    {"one with equal generations", OURS, INTENT_FIRST, SAME_GENERATION, 1, {2, 2}, .faults = SEEN},
 	    {"equal generations and no intent", OURS, INTENT_FIRST, SAME_AND_QUIET, 1, {2, 2}, .faults = 0},
 	    {"the same, two writers", OURS, INTENT_FIRST, SAME_AND_QUIET, 2, {1, 1}, .may_abort = 1},
+	    {"any that began under an intent", OURS, INTENT_FIRST, UNQUIET, 1, {2, 2}, .faults = SEEN},
+	    {"or one that began later", OURS, INTENT_FIRST, OR_LATER, 1, {2, 2}, .faults = 0},
+	    {"the same, two writers", OURS, INTENT_FIRST, OR_LATER, 2, {1, 1}, .may_abort = 1},
+	    {"the same, a writer dies", OURS, INTENT_FIRST, OR_LATER, 1, {1, 2}, .may_die = 1},
 	};
 
 	judge(all, sizeof(all) / sizeof(all[0]));
