@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/json/jw.h"
+#include "workers/reqid.h"
 #include "workers/worker.h"
 
 #define ACCESS_MAX (1u << 20)
@@ -45,7 +46,7 @@ static void lost(struct worker *w, size_t lines)
 
 void access_line(struct worker *w, const struct req *r)
 {
-	char when[32];
+	char when[32], id[REQID_ROOM];
 	struct jw j;
 
 	if (w->access.n > ACCESS_MAX) {
@@ -57,6 +58,12 @@ void access_line(struct worker *w, const struct req *r)
 	jw_object(&j);
 	jw_key(&j, "time");
 	jw_str(&j, when);
+	jw_key(&j, "request");
+	jw_slice(&j, slice_of(id, reqid_put(r, id)));
+	if (r->trace_id.n) {
+		jw_key(&j, "trace");
+		jw_slice(&j, r->trace_id);
+	}
 	jw_key(&j, "remote");
 	jw_visible(&j, r->remote_addr);
 	jw_key(&j, "user");

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "workers/handler.h"
+#include "workers/reqid.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -196,11 +197,12 @@ static enum step_result take_answer(struct req *r)
 {
 	struct weir_request *x = r->handling;
 	enum step_result rc = STEP_DONE;
+	char id[REQID_ROOM];
 
 	wheel_stop(&r->w->wheel, &r->timer);
 	r->handling = NULL;
 	if (!x->is_done) {
-		log_error("handler %s returned without an answer, %s %s", x->ep->handler, x->method, x->path);
+		log_error("request %s: handler %s returned without an answer, %s %s", reqid_text(r, id), x->ep->handler, x->method, x->path);
 		rc = req_fail(r, E_internal, NULL);
 	} else {
 		r->status = x->status;
@@ -346,8 +348,8 @@ int weir_add_header(struct weir_request *r, const char *name, const char *value)
 	if (!is_field_name(n) || !http_value_is_safe(v) || http_field_is_hop(n) || slice_ieq(n, SLICE("Content-Length")) ||
 	    slice_ieq(n, SLICE("Status")))
 		return -1;
-	/* with room for Status, Content-Length and the empty line */
-	if (r->head.n + n.n + v.n + 4 + 160 > RESPONSE_MAX_HEAD)
+	/* with room for Status, Content-Length, Cache-Control, X-Request-Id and the empty line */
+	if (r->head.n + n.n + v.n + 4 + 384 > RESPONSE_MAX_HEAD)
 		return -1;
 	buf_add(&r->head, n.p, n.n);
 	buf_adds(&r->head, ": ");

@@ -336,6 +336,7 @@ static int serve(struct worker *w, const struct args *a)
 {
 	struct err e = {0};
 	char text[1024];
+	uint64_t start;
 	int rc;
 
 	w->fcgi = fcgi_req_new(&e);	/* before our signal handlers */
@@ -349,8 +350,10 @@ static int serve(struct worker *w, const struct args *a)
 	list_init(&w->reqs);
 	list_init(&w->free_reqs);
 	buf_init(&w->access, 0);
-	if (getrandom(&w->boot_id, sizeof(w->boot_id), 0) < 0)
-		w->boot_id = clock_wall_us();
+	if (getrandom(&start, sizeof(start), 0) < 0)
+		start = (uint64_t)clock_wall_us();
+	snprintf(text, sizeof(text), "%016llx-", (unsigned long long)start);
+	memcpy(w->id_prefix, text, sizeof(w->id_prefix));
 	if (make_auth(w))
 		return EXIT_CONFIG;
 	if (worker_setup(w, &e)) {

@@ -3,13 +3,14 @@
 #include "workers/problem.h"
 
 #include "lib/json/jw.h"
+#include "workers/reqid.h"
 #include "workers/worker.h"
 
 void problem_write(const struct req *r, struct buf *out)
 {
 	const struct err_row *row = err_row(r->error);
 	struct jw w;
-	char text[64];
+	char text[64 + REQID_ROOM], id[REQID_ROOM];
 
 	jw_init(&w, out);
 	jw_object(&w);
@@ -27,8 +28,7 @@ void problem_write(const struct req *r, struct buf *out)
 	jw_key(&w, "code");
 	jw_str(&w, row->code);
 	jw_key(&w, "instance");
-	snprintf(text, sizeof(text), "urn:weir:request:%016llx-%llx", (unsigned long long)r->w->boot_id,
-		 (unsigned long long)r->number);
+	snprintf(text, sizeof(text), "urn:weir:request:%s", reqid_text(r, id));
 	jw_str(&w, text);
 	jw_key(&w, "retryable");
 	jw_bool(&w, row->is_retryable && (!r->run || r->run->ep->method == HTTP_GET || row->status == 503));

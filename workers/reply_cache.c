@@ -132,8 +132,10 @@ void reply_prepare_plain(struct endpoint_run *run, struct arena *a)
 	AUTO(buf) struct buf b;
 
 	run->is_ones = is_ones(run->ep);
-	for (unsigned i = 0; i < run->ep->n_headers; i++)
+	for (unsigned i = 0; i < run->ep->n_headers; i++) {
 		run->says_cache_control |= strcasecmp(run->ep->headers[i].name, "Cache-Control") == 0;
+		run->says_request_id |= strcasecmp(run->ep->headers[i].name, "X-Request-Id") == 0;
+	}
 	buf_init(&b, 0);
 	if (run->ep->method == HTTP_GET)
 		add_header_names(run->ep, &b);
@@ -146,11 +148,8 @@ void reply_prepare_plain(struct endpoint_run *run, struct arena *a)
 	run->vary = keep(a, b.p, b.n);
 }
 
-/* Has a handler written such a line? */
-static int has_cache_control(struct slice lines)
+int reply_has_line(struct slice lines, struct slice name)
 {
-	static const struct slice name = {"Cache-Control:", 14};
-
 	while (lines.n) {
 		struct slice line = slice_cut(&lines, '\n');
 
@@ -169,7 +168,7 @@ void reply_plain_head(struct req *r)
 		buf_adds(&r->head, is_one ? "Cache-Control: private, no-store\r\n" : "Cache-Control: no-store\r\n");
 	else if (!run && r->method != HTTP_OPTIONS)
 		buf_adds(&r->head, "Cache-Control: no-store\r\n");	/* our own figures */
-	else if (is_one && !(run && run->says_cache_control) && !has_cache_control(buf_slice(&r->handler_head)))
+	else if (is_one && !(run && run->says_cache_control) && !reply_has_line(buf_slice(&r->handler_head), SLICE("Cache-Control:")))
 		buf_adds(&r->head, "Cache-Control: private, no-store\r\n");
 	if (run && run->vary.n)
 		buf_add(&r->head, run->vary.p, run->vary.n);

@@ -138,6 +138,8 @@ struct req *req_new_part(struct req *whole)
 	r->params = whole->params;
 	r->n_params = whole->n_params;
 	r->cookie = whole->cookie;
+	r->request_id = whole->request_id;
+	r->trace_id = whole->trace_id;
 	r->id = whole->id;
 	r->user = whole->user;
 	r->is_body_done = 1;

@@ -64,7 +64,8 @@ struct req {
 	enum http_method method;
 	int is_head;
 	struct slice method_text, uri, path, query;
-	struct slice content_type, cookie, accept, accept_encoding, if_match, if_none_match, cache_control, remote_addr, request_id;
+	struct slice content_type, cookie, accept, accept_encoding, if_match, if_none_match, cache_control, remote_addr;
+	struct slice request_id, trace_id;	/* of the client, and fit to be repeated: reqid.h */
 	int64_t content_length;		/* -1: not announced */
 	struct http_pair *pairs;
 	unsigned n_pairs;
@@ -160,6 +161,8 @@ void req_free(struct req *r);
 int reply_lines(struct req *r, struct buf *out);
 /* reply_cache.c: Cache-Control, ETag, Age, Cache-Status and Vary of a cached endpoint's answer. */
 void reply_cache_head(struct req *r);
+/* Is there a line of this name (with its ':') among those of a handler? */
+int reply_has_line(struct slice lines, struct slice name);
 /* Cache-Control and Vary of any other answer, errors, too. */
 void reply_plain_head(struct req *r);
 /* What reply_plain_head needs to know of an endpoint, in the arena. */

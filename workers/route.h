@@ -28,7 +28,7 @@ struct endpoint_run {
 	struct include_plan *plans;	/* by @include; include_prepare */
 	/* of an answer that the cache has no part in; reply_prepare_plain */
 	int is_ones;			/* made for one caller: no cache outside may store it */
-	int says_cache_control;		/* by @header */
+	int says_cache_control, says_request_id;	/* by @header */
 	struct slice vary;		/* a line or nothing */
 	/* of a cached endpoint; reply_prepare */
 	int is_private;			/* no cache outside may show it to others, nor its tags */

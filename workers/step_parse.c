@@ -5,9 +5,10 @@
 
 #include "lib/base/num.h"
 #include "lib/http/target.h"
+#include "workers/reqid.h"
 
 enum wanted { W_PATH_INFO, W_URI, W_ADDR, W_ACCEPT, W_COOKIE, W_SCRIPT, W_QUERY, W_TYPE, W_IF_MATCH, W_METHOD, W_LENGTH,
-	      W_REQUEST_ID, W_IF_NONE_MATCH, W_CACHE_CONTROL, W_ACCEPT_ENCODING, W_COUNT };
+	      W_TRACEPARENT, W_REQUEST_ID, W_IF_NONE_MATCH, W_CACHE_CONTROL, W_ACCEPT_ENCODING, W_COUNT };
 
 /* By length, so that most of the parameters that nobody wants cost one look into `first`. */
 static const struct slice names[W_COUNT] = {
@@ -22,6 +23,7 @@ static const struct slice names[W_COUNT] = {
     [W_IF_MATCH] = {"HTTP_IF_MATCH", 13},
     [W_METHOD] = {"REQUEST_METHOD", 14},
     [W_LENGTH] = {"CONTENT_LENGTH", 14},
+    [W_TRACEPARENT] = {"HTTP_TRACEPARENT", 16},
     [W_REQUEST_ID] = {"HTTP_X_REQUEST_ID", 17},
     [W_IF_NONE_MATCH] = {"HTTP_IF_NONE_MATCH", 18},
     [W_CACHE_CONTROL] = {"HTTP_CACHE_CONTROL", 18},
@@ -31,7 +33,7 @@ static const struct slice names[W_COUNT] = {
 #define LONGEST 20u
 static const unsigned char first[LONGEST + 1] = {
     W_COUNT, W_COUNT, W_COUNT,	W_COUNT, W_COUNT,  W_COUNT, W_COUNT, W_COUNT,	   W_COUNT,	   W_PATH_INFO,
-    W_COUNT, W_URI,   W_QUERY, W_IF_MATCH, W_METHOD, W_COUNT, W_COUNT, W_REQUEST_ID, W_IF_NONE_MATCH, W_COUNT,
+    W_COUNT, W_URI,   W_QUERY, W_IF_MATCH, W_METHOD, W_COUNT, W_TRACEPARENT, W_REQUEST_ID, W_IF_NONE_MATCH, W_COUNT,
     W_ACCEPT_ENCODING};
 
 enum step_result step_parse(struct req *r)
@@ -66,7 +68,8 @@ enum step_result step_parse(struct req *r)
 	r->if_none_match = got[W_IF_NONE_MATCH];
 	r->if_match = got[W_IF_MATCH];
 	r->cache_control = got[W_CACHE_CONTROL];
-	r->request_id = got[W_REQUEST_ID];
+	if (got[W_REQUEST_ID].n | got[W_TRACEPARENT].n)
+		reqid_take(r, got[W_REQUEST_ID], got[W_TRACEPARENT]);
 	if (!got[W_METHOD].n)
 		return req_fail(r, E_bad_request, "REQUEST_METHOD is missing.");
 	rc = http_target(&(struct http_target_in){.uri = got[W_URI], .script = got[W_SCRIPT], .info = got[W_PATH_INFO],

@@ -6,6 +6,7 @@
 #include "lib/base/log.h"
 #include "lib/base/utf8.h"
 #include "workers/include.h"
+#include "workers/reqid.h"
 #include "workers/worker.h"
 
 /* Nothing vouches for it: a SQL_ASCII database sends what was once stored, and a server can say of itself what it likes. An
@@ -13,6 +14,7 @@
 static int check_text(struct req *r)
 {
 	struct buf whole;
+	char id[REQID_ROOM];
 
 	if (likely(utf8_is_valid(buf_slice(&r->out))))
 		return 0;
@@ -22,7 +24,7 @@ static int check_text(struct req *r)
 		req_fail(r, E_sql, NULL);
 		return -1;
 	}
-	log_warn("endpoint=%s: %s; replaced in the answer to a write", r->run->ep->id, r->q.text);
+	log_warn("request %s endpoint=%s: %s; replaced in the answer to a write", reqid_text(r, id), r->run->ep->id, r->q.text);
 	buf_init(&whole, 0);
 	utf8_replace(&whole, buf_slice(&r->out));
 	buf_done(&r->out);

@@ -4,6 +4,7 @@
 #include "workers/condition.h"
 #include "workers/groups.h"
 #include "workers/problem.h"
+#include "workers/reqid.h"
 #include "workers/variant.h"
 #include "workers/worker.h"
 
@@ -63,6 +64,23 @@ int reply_lines(struct req *r, struct buf *out)
 	return 0;
 }
 
+static void add_request_id(struct req *r)
+{
+	static const char name[] = "X-Request-Id: ";
+	char *at;
+
+	if (r->run && (r->run->says_request_id ||
+		       (r->handler_head.n && reply_has_line(buf_slice(&r->handler_head), SLICE("X-Request-Id:")))))
+		return;
+	check(buf_reserve(&r->head, sizeof(name) + REQID_ROOM + 2) == 0);
+	at = r->head.p + r->head.n;
+	memcpy(at, name, sizeof(name) - 1);
+	at += sizeof(name) - 1;
+	at += reqid_put(r, at);
+	memcpy(at, "\r\n", 2);
+	r->head.n = (size_t)(at + 2 - r->head.p);
+}
+
 /* Behind all other lines: HAProxy makes a 302 of any status that stands before a Location. */
 static void add_status(struct req *r)
 {
@@ -111,6 +129,7 @@ static void write_success(struct req *r)
 			buf_adds(&r->head, "\r\n");
 		}
 	}
+	add_request_id(r);
 	add_status(r);
 	buf_adds(&r->head, "\r\n");
 	if (r->head.n > RESPONSE_MAX_HEAD) {
@@ -163,6 +182,7 @@ static void write_problem(struct req *r)
 	} else {
 		reply_plain_head(r);
 	}
+	add_request_id(r);
 	add_status(r);
 	buf_adds(&r->head, "\r\n");
 }

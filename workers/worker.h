@@ -69,7 +69,8 @@ struct worker {
 	uint64_t turn_ns, polled_ns;		/* when the last turn began and ended */
 	uint64_t busy_ns, last_beat_ns, last_tick_ns, longest_turn_ns, timer_due_ns, bodies_bytes;
 	uint64_t beat_busy_ns, told_busy;
-	uint64_t boot_id, requests;
+	uint64_t requests;
+	char id_prefix[17];		/* of request ids: drawn at the start, and a '-' */
 	unsigned number;
 	int is_alone;			/* no supervisor */
 	int is_strict;			/* a reload's first: it ends when a statement is refused */
