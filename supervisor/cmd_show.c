@@ -253,7 +253,7 @@ void cmd_info(struct call *c)
 static const struct table_col worker_cols[] = {
 	{"name", "process", CELL_TEXT},
 	{"kind", NULL, CELL_TEXT},
-	{"number", "no", CELL_COUNT},
+	{"number", NULL, CELL_COUNT},
 	{"pid", "pid", CELL_COUNT},
 	{"state", "state", CELL_TEXT},
 	{"degraded", "degraded", CELL_BOOL},

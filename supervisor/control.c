@@ -27,7 +27,6 @@
 #define STUCK_NS (10 * CLOCK_S)
 #define UNREAD_MAX (1u << 20)
 #define REPLY_MAX (64u << 20)
-#define OPERATORS "weir-adm"
 
 struct client {
 	struct list all;
@@ -190,9 +189,10 @@ static int take_line(struct client *c)
 
 	if (!nl) {
 		if (c->n_in > CTL_LINE_MAX) {
-			ctl_reply(&c->out, CTL_FAILED,
-				  CTL_SAYS_USAGE "a line is longer than " STRINGIFY(CTL_LINE_MAX) " bytes",
-				  (struct slice){0});
+			char why[80];
+
+			snprintf(why, sizeof(why), CTL_SAYS_USAGE "a line is longer than %u bytes", CTL_LINE_MAX);
+			ctl_reply(&c->out, CTL_FAILED, why, (struct slice){0});
 			c->is_eof = 1;
 			c->n_in = 0;
 		}
@@ -381,10 +381,24 @@ unsigned control_clients(const struct weird *w)
 	return w->control ? w->control->n : 0;
 }
 
+/* May this process give a file to the group? */
+static int is_ours(gid_t group)
+{
+	gid_t groups[256];
+	int n = getgroups((int)ARRAY_LEN(groups), groups);
+
+	if (geteuid() == 0 || getegid() == group)
+		return 1;
+	for (int i = 0; i < n; i++)
+		if (groups[i] == group)
+			return 1;
+	return 0;
+}
+
 int control_open(struct weird *w, struct err *e)
 {
 	const struct options *o = &w->gen->s.options;
-	const struct group *gr = getgrnam(OPERATORS);
+	const struct group *gr = o->control_group[0] ? getgrnam(o->control_group) : NULL;
 	struct listen_how how = {.mode = o->control_mode, .backlog = 128};
 	struct control *k = calloc(1, sizeof(*k));
 	int r;
@@ -392,9 +406,12 @@ int control_open(struct weird *w, struct err *e)
 	check(k);
 	list_init(&k->clients);
 	k->operators = gr ? gr->gr_gid : (gid_t)-1;
-	/* The group of operators owns the socket where weird may say so. */
-	if (gr && (geteuid() == 0 || is_in_group(-1, &(struct ucred){.gid = getegid()}, gr->gr_gid)))
-		how.group = OPERATORS;
+	/* Without it they may not even connect. The default group need not be there, or be ours to give. */
+	if (gr && is_ours(gr->gr_gid))
+		how.group = o->control_group;
+	else if (gr)
+		log_warn("control socket: only root and the user of weird reach it: that user is not in the group %s (control_group)",
+			 o->control_group);
 	r = listen_open(&k->listener, o->control, &how, e);
 	if (r) {
 		free(k);

@@ -39,11 +39,6 @@ void generation_unref(struct generation **gp)
 	free(g);
 }
 
-static void route_text(const struct endpoint *ep, char *out, size_t n)
-{
-	snprintf(out, n, "%s %s", http_method_name(ep->method), ep->path);
-}
-
 void generation_plan(const struct snapshot *s, struct region_plan *plan)
 {
 	const struct options *o = &s->options;
@@ -67,13 +62,15 @@ int generation_seal(struct generation *g, struct region *r, uint32_t number, str
 {
 	const struct endpoints *eps = &g->s.endpoints;
 	unsigned *rows = calloc(eps->n + 1, sizeof(*rows));
-	char route[sizeof(((struct region_endpoint *)NULL)->route)];
+	AUTO(buf) struct buf route;
 	int row;
 
 	check(rows);
+	buf_init(&route, 0);
 	for (unsigned i = 0; i < eps->n; i++) {
-		route_text(eps->v[i], route, sizeof(route));
-		row = region_endpoint_find_or_add(r, route, eps->v[i]->id, eps->v[i]->database);
+		buf_clear(&route);
+		buf_addf(&route, "%s %s", http_method_name(eps->v[i]->method), eps->v[i]->path);
+		row = region_endpoint_find_or_add(r, buf_str(&route), eps->v[i]->id, eps->v[i]->database);
 		if (row < 0) {
 			free(rows);
 			return err_set(e, E_config,

@@ -69,6 +69,8 @@ static int check_addresses(const struct options *o)
 		bad += fprintf(stderr, "control: %s\n", e.text) > 0;
 	if (o->status[0] && (listen_check(o->status, &e) || listen_check_place(o->status, &e)))
 		bad += fprintf(stderr, "status: %s\n", e.text) > 0;
+	if (o->control_group[0] && strcmp(o->control_group, "weir-adm") && listen_check_owner(NULL, o->control_group, &e))
+		bad += fprintf(stderr, "control_group: there is no group '%s'\n", o->control_group) > 0;
 	if (limits_check_files(o, &e))
 		bad += fprintf(stderr, "%s\n", e.text) > 0;
 	if (listen_check_owner(o->socket_owner, o->socket_group, &e))

@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,6 +24,7 @@
 #include "lib/ctl/heritage.h"
 
 #define DEFAULT_SOCKET "/run/weir/control.sock"
+#define WIDTH 120u	/* of tables, where nothing says how wide */
 #define REPLY_MAX (256u << 20)
 #define WAIT_MAX_S (30u * 24 * 3600)
 
@@ -57,6 +61,34 @@ static int left_ms(const struct session *s)
 	return (int)((s->deadline_ns - now) / CLOCK_MS) + 1;
 }
 
+/* Who may connect, and what to do about it. */
+static void explain_refusal(const char *path)
+{
+	const struct passwd *me = getpwuid(geteuid());
+	const struct group *gr;
+	struct stat st;
+	int is_member = 0;
+
+	if (stat(path, &st)) {
+		fprintf(stderr, "weirctl: %s: a folder above it may not be entered by this user\n", path);
+		return;
+	}
+	gr = getgrgid(st.st_gid);
+	if (!gr || !(st.st_mode & S_IWGRP)) {
+		fprintf(stderr, "weirctl: %s is for user %u alone (mode %04o)\n", path, (unsigned)st.st_uid,
+			(unsigned)st.st_mode & 07777);
+		return;
+	}
+	for (char **m = gr->gr_mem; me && *m; m++)
+		is_member |= strcmp(*m, me->pw_name) == 0;
+	if (is_member)
+		fprintf(stderr, "weirctl: %s is for the group %s: %s is a member, but not in this login; log in again, or newgrp %s\n",
+			path, gr->gr_name, me->pw_name, gr->gr_name);
+	else
+		fprintf(stderr, "weirctl: %s is for the group %s, of which %s is no member (as root: usermod -aG %s %s)\n", path,
+			gr->gr_name, me ? me->pw_name : "this user", gr->gr_name, me ? me->pw_name : "USER");
+}
+
 static int session_open(struct session *s)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -71,8 +103,12 @@ static int session_open(struct session *s)
 	strcpy(sa.sun_path, path);
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&sa, sizeof(sa))) {
+		if (errno == EACCES || errno == EPERM) {
+			explain_refusal(path);
+			return EXIT_NOT_ALLOWED;
+		}
 		fprintf(stderr, "weirctl: no weird answers at %s: %s\n", path, strerror(errno));
-		return errno == EACCES || errno == EPERM ? EXIT_NOT_ALLOWED : EXIT_UNREACHABLE;
+		return EXIT_UNREACHABLE;
 	}
 	buf_init(&s->in, REPLY_MAX);
 	return 0;
@@ -161,12 +197,17 @@ static int send_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-/* Of what the answer is printed on; 0 when that is no terminal. */
+/* Of what the answer is printed on. A file or a pipe is read by people as well; programs ask for JSON. */
 static unsigned terminal_width(void)
 {
 	struct winsize size;
 
-	return isatty(1) && ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col <= CTL_WIDTH_MAX ? size.ws_col : 0;
+	const char *columns = getenv("COLUMNS");
+	uint64_t n;
+
+	if (isatty(1) && ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col)
+		return size.ws_col <= CTL_WIDTH_MAX ? size.ws_col : 0;
+	return columns && num_u64(slice_str(columns), &n) == 0 && n <= CTL_WIDTH_MAX ? (unsigned)n : WIDTH;
 }
 
 /* One command and its answer. */
@@ -286,6 +327,25 @@ static int carry_out_argv(struct session *s, char **argv, int n)
 	return ask(s, &cmd);
 }
 
+/* Nobody needs to run for that. */
+static int help(const char *word)
+{
+	enum cmd_id one = word ? dispatch_find(slice_str(word)) : CMD_COUNT;
+	AUTO(buf) struct buf out;
+
+	buf_init(&out, 0);
+	if (word && one == CMD_COUNT) {
+		const char *near = dispatch_nearest(slice_str(word));
+
+		fprintf(stderr, "weirctl: unknown command '%.64s', %s%s%s\n", word, near ? "did you mean '" : "try 'help",
+			near ? near : "", near ? "'?" : "'");
+		return EXIT_USAGE;
+	}
+	dispatch_help(one, &out);
+	fwrite(out.p, 1, out.n, stdout);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -325,6 +385,9 @@ int main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
+	if (!s.wants_json && optind < argc && argc - optind <= 2 && strcmp(argv[optind], "help") == 0 &&
+	    (argc - optind == 1 || argv[optind + 1][0] != '-'))
+		return help(argv[optind + 1]);
 	code = session_open(&s);
 	if (code)
 		return code;

@@ -80,7 +80,7 @@ void access_line(struct worker *w, const struct req *r)
 	jw_key(&j, "status");
 	jw_i64(&j, r->conn ? r->status : 499);
 	jw_key(&j, "bytes");
-	jw_u64(&j, r->out.n);
+	jw_u64(&j, req_body_n(r));
 	jw_key(&j, "us");
 	jw_u64(&j, (clock_mono_ns() - r->t0_ns) / 1000);
 	jw_key(&j, "db_us");

@@ -143,11 +143,12 @@ static int make_region(struct worker *w, struct err *e)
 		abort();
 	for (unsigned i = 0; i < w->snapshot.endpoints.n; i++) {
 		const struct endpoint *ep = w->snapshot.endpoints.v[i];
-		char route[256];
+		AUTO(buf) struct buf route;
 		int row;
 
-		snprintf(route, sizeof(route), "%s %s", http_method_name(ep->method), ep->path);
-		row = region_endpoint_find_or_add(&w->region, route, ep->id, ep->database);
+		buf_init(&route, 0);
+		buf_addf(&route, "%s %s", http_method_name(ep->method), ep->path);
+		row = region_endpoint_find_or_add(&w->region, buf_str(&route), ep->id, ep->database);
 		check(row >= 0);
 		rows[i] = (unsigned)row;
 	}

@@ -209,4 +209,10 @@ void req_fault(struct req *r, enum err_id id, const char *name, const char *sour
 #define STEP(id, sentence) enum step_result step_##id(struct req *r);
 #include "lib/tbl/steps.h"
 
+/* Bytes of the body that the client gets. */
+static inline size_t req_body_n(const struct req *r)
+{
+	return r->is_head || r->status == 204 || r->status == 304 || r->out.n < r->lines_n ? 0 : r->out.n - r->lines_n;
+}
+
 #endif

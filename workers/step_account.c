@@ -110,7 +110,7 @@ static void count(struct req *r, uint64_t now_ns)
 		   1);
 	if (r->body_bytes)
 		metric_add(&m->request_bytes, r->body_bytes);
-	metric_add(&m->response_bytes, r->out.n);
+	metric_add(&m->response_bytes, req_body_n(r));
 	histo_add(&m->duration, took);
 	count_query(r);
 	count_cache(r);

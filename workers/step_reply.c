@@ -211,9 +211,7 @@ enum step_result step_reply(struct req *r)
 	else if (r->has_key)
 		variant_consider(r);
 	check(r->head.n <= RESPONSE_MAX_HEAD);
-	body = slice_of(r->out.p + r->lines_n, r->out.n - r->lines_n);
-	if (r->is_head || r->status == 204 || r->status == 304)
-		body.n = 0;
+	body = slice_of(r->out.p + r->lines_n, req_body_n(r));
 	rc = front_send(r->conn, buf_slice(&r->head), body);
 	return rc == 0 ? STEP_WAIT : STEP_NEXT;
 }

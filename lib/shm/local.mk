@@ -8,3 +8,13 @@ lib_libshm_a_SOURCES = \
 	%D%/flight.c %D%/flight.h \
 	%D%/breaker.c %D%/breaker.h %D%/sick.c %D%/sick.h
 lib_libshm_a_SOURCES += %D%/said.c %D%/said.h
+
+# Whoever attaches compares it: another build's memory is not read, whatever differs in these.
+layout_headers = %D%/region.h %D%/board.h %D%/process.h %D%/histo.h %D%/metrics.h %D%/slots.h %D%/purge.h %D%/stamps.h \
+	%D%/flight.h %D%/breaker.h %D%/sick.h %D%/said.h %D%/cache_priv.h lib/tbl/metrics.h lib/tbl/states.h lib/tbl/steps.h
+EXTRA_DIST += %D%/layout_id.sh
+BUILT_SOURCES += %D%/layout_id.h
+CLEANFILES += %D%/layout_id.h
+%D%/layout_id.h: $(layout_headers) %D%/layout_id.sh
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && (cd $(srcdir) && sh %D%/layout_id.sh "$(CC)" $(layout_headers)) >$@.tmp && mv $@.tmp $@
+%D%/lib_libshm_a-region.$(OBJEXT) %D%/region.$(OBJEXT): %D%/layout_id.h

@@ -17,6 +17,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fdio.h"
 #include "lib/shm/cache.h"
+#include "lib/shm/layout_id.h"
 
 #define HEADER_SIZE 4096u
 #define PAGE 4096u
@@ -47,7 +48,7 @@ static uint64_t layout_hash(void)
 	    sizeof(struct stamp),	  sizeof(struct flight),	  CACHE_LAYOUT_VERSION,
 	    sizeof(struct region_tier),	  sizeof(struct sick),
 	};
-	uint64_t h = 0xcbf29ce484222325ull;
+	uint64_t h = 0xcbf29ce484222325ull ^ LAYOUT_ID;	/* sizes alone do not see two fields swapped */
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
 		h = (h ^ sizes[i]) * 0x100000001b3ull;

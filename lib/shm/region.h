@@ -133,7 +133,7 @@ void region_close(struct region *r);
 struct region_endpoint *region_endpoint(const struct region *r, unsigned i);
 /* Rows that have been used, ≤ plan.n_endpoints whatever the header says. */
 unsigned region_endpoints_used(const struct region *r);
-/* Row of this route, which becomes live: the live or removed one of that route, else a new one. A
+/* Row of this route, all of it, which becomes live: the live or removed one of that route, else a new one. A
  * removed one starts over with its express rights. -1 when full. weird only (or a lone worker). */
 int region_endpoint_find_or_add(struct region *r, const char *route, const char *id, unsigned database);
 struct board_row *region_board(const struct region *r, unsigned number);	/* n_numbers = monitor's row */

@@ -27,6 +27,7 @@ DEP_OPT(top, socket_owner, APART)
 DEP_OPT(top, socket_group, APART)
 DEP_OPT(top, socket_mode, APART)
 DEP_OPT(top, control_mode, APART)
+DEP_OPT(top, control_group, APART)
 DEP_OPT(top, backlog, APART)
 
 DEP_OPT(workers, min, APART)

@@ -35,6 +35,7 @@ OPT_top(str, socket_owner, "socket_owner", "", "", "", OPT_F_RESTART, "User that
 OPT_top(str, socket_group, "socket_group", "", "", "", OPT_F_RESTART, "Group of unix sockets; empty keeps the group of weird.")
 OPT_top(str, socket_mode, "socket_mode", "0660", "", "", OPT_F_RESTART, "Mode of the FastCGI and status sockets, octal.")
 OPT_top(str, control_mode, "control_mode", "0660", "", "", OPT_F_RESTART, "Mode of the control socket, octal.")
+OPT_top(str, control_group, "control_group", "weir-adm", "", "", OPT_F_RESTART, "Group of the control socket, whose members are operators. Where there is no such group, or weird's user is not in it, only root and that user reach the socket.")
 OPT_top(uint, backlog, "backlog", "1024", "1", "65535", OPT_F_RESTART, "Length of each listener's accept queue.")
 
 OPT_workers(uint, min, "min", "1", "1", "63", OPT_F_RELOAD, "Worker processes that always run.")
