@@ -501,6 +501,8 @@ static const char *lane_of(const struct endpoint *ep, const struct region_endpoi
 		return NULL;
 	if (!ep->may_express)
 		return "exclusive";
+	if (row->session_why[0])
+		return "exclusive (session)";
 	return names[EXPRESS_STATE(LOAD(row->express.ctl))];
 }
 
@@ -510,6 +512,7 @@ static void add_endpoint(struct table *t, const struct weird *w, const struct en
 	const struct region_endpoint *row = region_endpoint(&w->region, ep->metric);
 	struct histo_sum *all = calloc(2, sizeof(*all));
 	char why[SICK_WHY];
+	char session_why[sizeof(row->session_why)];
 	uint64_t s2 = 0, s3 = 0, s4 = 0, s5 = 0, rows = 0, bytes = 0, slow = 0, express = 0, excl = 0;
 
 	if (!all)
@@ -529,6 +532,7 @@ static void add_endpoint(struct table *t, const struct weird *w, const struct en
 		histo_merge(&all[0], &m->duration);
 		histo_merge(&all[1], &m->db_duration);
 	}
+	snprintf(session_why, sizeof(session_why), "%.127s", row->session_why);
 	table_text(t, ep->id);
 	table_text(t, row->route);
 	table_num(t, s2 + s3 + s4 + s5);
@@ -540,7 +544,7 @@ static void add_endpoint(struct table *t, const struct weird *w, const struct en
 	table_num(t, bytes);
 	table_num(t, slow);
 	table_text(t, lane_of(ep, row));
-	table_text(t, ep->may_express ? NULL : ep->lane_reason);
+	table_text(t, !ep->may_express ? ep->lane_reason : session_why[0] ? session_why : NULL);
 	table_num(t, express);
 	table_num(t, excl);
 	table_text(t, w->gen->s.options.databases[ep->database].name);

@@ -45,6 +45,8 @@ static struct db_stmt proto(const struct worker *w, const struct endpoint *ep, c
 	if (w->region.h) {
 		s.express = &region_endpoint(&w->region, ep->metric)->express;
 		s.shared = &region_endpoint(&w->region, ep->metric)->shape;
+		s.session_why = region_endpoint(&w->region, ep->metric)->session_why;
+		s.session_why[0] = 0;
 	}
 	return s;
 }

@@ -89,6 +89,10 @@ struct db_stmt {
 	int may_express;	/* statically */
 	int may_write;		/* not run again when its connection is lost */
 	int may_commit;		/* CALL, DO: a part of it may be committed although it failed */
+	char touches[128];		/* why its session must be reset behind it; "": it need not be */
+	char *session_why;		/* touches, for whoever wants to see it; NULL: nobody */
+	int is_unread;			/* its text is not understood, so nothing is looked up */
+	int reads_settings;		/* it may: then every run of it says whose it is, nobody's, too */
 	enum session_use session;	/* SESSION_ASK: what it reaches is looked up when it is described */
 	int is_time_bound;	/* names now() and kin: never shares a Sync */
 	struct shape *shared;	/* what the instance knows of the endpoint's statements; NULL: nothing */

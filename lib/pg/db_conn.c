@@ -115,7 +115,7 @@ void db_conn_opened(struct db_conn *c, PGconn *pg, uint64_t now_ns)
 int db_conn_is_idle(const struct db_conn *c)
 {
 	return c->state == DB_C_OPEN && c->n_fifo == 0 && !c->want_write && !c->is_draining &&
-	       !c->is_admin_shutdown;
+	       !c->is_admin_shutdown && !c->needs_reset;
 }
 
 int db_conn_is_over(const struct db_conn *c)
@@ -192,10 +192,13 @@ int db_conn_sync(struct db_conn *c)
 }
 
 /* A group of its own, with a Sync. */
-static void entry_alone(struct db_conn *c, enum db_entry_kind kind, unsigned stmt, uint64_t now_ns)
+struct db_entry *db_entry_alone(struct db_conn *c, enum db_entry_kind kind, unsigned stmt, uint64_t now_ns)
 {
-	entry_new(c, kind, stmt, now_ns)->has_sync = 1;
+	struct db_entry *e = entry_new(c, kind, stmt, now_ns);
+
+	e->has_sync = 1;
 	c->n_syncs++;
+	return e;
 }
 
 /* The name that stood for stmt until it was described anew: the server would keep it as long as the session. libpq has a
@@ -206,7 +209,7 @@ static int send_close(struct db_conn *c, unsigned stmt, uint64_t now_ns)
 
 	db_stmt_name(name, stmt, c->prepared[stmt]);
 	snprintf(sql, sizeof(sql), "DEALLOCATE %s", name);
-	entry_alone(c, DB_E_CLOSE, stmt, now_ns);
+	(void)db_entry_alone(c, DB_E_CLOSE, stmt, now_ns);
 	c->prepared[stmt] = 0;
 	return PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0) && put_sync(c->pg) ? 0 : -1;
 }
@@ -217,7 +220,7 @@ static int send_prepare(struct db_conn *c, unsigned stmt, uint64_t now_ns)
 
 	if (c->prepared[stmt] && send_close(c, stmt, now_ns))
 		return -1;
-	entry_alone(c, DB_E_PREPARE, stmt, now_ns);
+	(void)db_entry_alone(c, DB_E_PREPARE, stmt, now_ns);
 	if (!PQsendPrepare(c->pg, s->name, s->desc->sql, (int)s->desc->n_params, s->desc->oids) || !put_sync(c->pg))
 		return -1;
 	c->prepared[stmt] = s->serial;
@@ -256,10 +259,11 @@ static int send_settings(struct db_conn *c, const struct db_query *q, uint64_t n
 
 	if (c->lane == LANE_EXPRESS) {
 		const char *values[2] = {user, claims};
+		int is_asked = c->pool->stmts[q->stmt].reads_settings;	/* nobody's identity is told, too */
 
-		if (!q->user && !q->claims)
+		if (!q->user && !q->claims && !is_asked)
 			return 0;
-		return PQsendQueryPrepared(c->pg, q->claims ? DB_CLAIMS_STMT : DB_USER_STMT, q->claims ? 2 : 1, values,
+		return PQsendQueryPrepared(c->pg, q->claims || is_asked ? DB_CLAIMS_STMT : DB_USER_STMT, q->claims || is_asked ? 2 : 1, values,
 					   NULL, NULL, 0)
 			   ? 1
 			   : -1;
@@ -297,6 +301,13 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 	db_verify_want(c->pool, s, now_ns);
 	if (q->intent)
 		c->pool->conf.ops->intent_begin(c->pool->conf.ctx, q->intent);
+	if (s->touches[0]) {
+		if (c->has_sequences && db_reset_sequences(c, now_ns))
+			with_sync = -1;
+		c->is_touched = 1;
+	} else if (q->is_write || s->may_write) {
+		c->has_sequences = 1;
+	}
 	if (!pooler && c->prepared[q->stmt] != s->serial && send_prepare(c, q->stmt, now_ns))
 		with_sync = -1;
 	e = entry_new(c, DB_E_QUERY, q->stmt, now_ns);
@@ -402,6 +413,8 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 			c->prep_error_stmt = e->stmt;
 			e->result = NULL;
 		}
+	} else if (e->kind == DB_E_RESET) {
+		close = db_reset_settle(c, e, now_ns);
 	} else if (e->kind == DB_E_VERIFY) {
 		if (e->failed && c->lane == LANE_EXPRESS && db_error_class(e->result, "57014"))
 			close = db_guard_hit(c, e, now_ns);
@@ -450,6 +463,8 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 	if (c->n_fifo == 0) {
 		c->work_us = 0;
 		c->idle_ns = now_ns;
+		if (c->is_touched)
+			db_reset_want(c);
 		if (c->state == DB_C_OPEN)
 			slots_set(p->conf.region, p->conf.db, c->slot, SLOT_IDLE);
 		if (c->lane == LANE_EXCLUSIVE) {	/* reuse the latest first */
@@ -477,7 +492,18 @@ static void take_xid(struct db_entry *e, PGresult *res)
 /* That the server is to answer before the entry's Sync. */
 static unsigned n_statements(const struct db_entry *e)
 {
-	return e->kind == DB_E_VERIFY ? 3 : e->kind != DB_E_QUERY ? 1 : e->n_before + 1u + e->wants_xid;
+	switch ((enum db_entry_kind)e->kind) {
+	case DB_E_QUERY:
+		return e->n_before + 1u + e->wants_xid;
+	case DB_E_VERIFY:
+		return 3;
+	case DB_E_RESET:
+		return e->n_reset;
+	case DB_E_PREPARE:
+	case DB_E_CLOSE:
+		break;
+	}
+	return 1;
 }
 
 /* The request of e is told at once: its connection ends, but another run would meet the same. */
@@ -827,6 +853,7 @@ void db_conn_close(struct db_conn *c, uint64_t now_ns)
 			db_verify_over(p, e->stmt, NULL, now_ns);
 		entry_free(c, e);
 	}
+	db_reset_forget(c);
 	if (c->pg)
 		PQfinish(c->pg);
 	PQclear(c->prep_error);
@@ -895,6 +922,8 @@ void db_conn_tick(struct db_conn *c, uint64_t now_ns)
 	}
 	if (c->state != DB_C_OPEN)
 		return;
+	if (db_reset_hears(c) && !c->is_touched)
+		c->is_draining = 1;	/* nobody here listens: what else is left of whom? */
 	if (e && c->lane == LANE_EXPRESS && now_ns > c->progress_ns + guard + 500 * CLOCK_MS) {
 		close_silent(c, now_ns);
 		return;

@@ -194,30 +194,15 @@ static int prepare(PGconn *pg, const char *name, const char *sql, uint64_t deadl
 	return ok ? 0 : -1;
 }
 
-/* The session's constants. claims read '' from the start, not NULL. */
 static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane, uint64_t deadline_ns, char error[256])
 {
 	struct buf sql;
-	char *zone;
 	int rc = -1;
 
 	if (o->pooler)
 		return 0;
-	zone = PQescapeLiteral(pg, o->timezone, strlen(o->timezone));
-	if (!zone)
-		return -1;
 	buf_init(&sql, 0);
-	buf_addf(&sql, "SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = %s;"
-		       "SET bytea_output = 'hex'; SET extra_float_digits = 1;"
-		       "SET idle_in_transaction_session_timeout = '10s';"
-		       "SELECT set_config('request.user', '', false), set_config('request.jwt.claims', '', false);",
-		 zone);
-	if (PQserverVersion(pg) >= 140000)
-		buf_adds(&sql, "SET client_connection_check_interval = '500ms';");
-	if (lane == LANE_EXPRESS)
-		buf_addf(&sql, "SET default_transaction_read_only = on; SET statement_timeout = %llu;",
-			 (unsigned long long)o->express_guard);
-	PQfreemem(zone);
+	db_session_settings(o, pg, lane, &sql);
 	if (run(pg, buf_str(&sql), deadline_ns, error) == 0 &&
 	    prepare(pg, DB_CONFIG_STMT, DB_CONFIG_SQL, deadline_ns, error) == 0 &&
 	    prepare(pg, DB_USER_STMT, DB_USER_SQL, deadline_ns, error) == 0 &&

@@ -336,7 +336,7 @@ static int is_shareable(const struct db_pool *p, const struct db_query *q, const
 {
 	struct db_stmt *s = &p->stmts[q->stmt];
 
-	/* a request with settings never shares a Sync */
+	/* a request with settings never shares a Sync; that it is nobody's may be said in everybody's */
 	return (p->conf.opts->batch || q->group) && !p->conf.opts->pooler && !q->user && !q->claims && !q->wants_own_sync && !s->is_time_bound &&
 	       s->mean_us <= BATCH_WORK_US && (!s->failed_ns || now_ns - s->failed_ns > 60 * CLOCK_S) &&
 	       !is_measured(s, q, c, now_ns);
@@ -689,6 +689,8 @@ void db_pool_flush(struct db_pool *p, uint64_t now_ns)
 	uint64_t sent_ns;
 
 	p->now_ns = now_ns;
+	if (unlikely(p->n_resets))
+		db_reset_flush(p, now_ns);
 	if (p->n_waiting == 0 && p->n_verify == 0)
 		return;
 	/* the turn may have been a long one, which is none of the server's time */
@@ -847,6 +849,12 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 		}
 		db_desc_free(&to->desc);
 		to->desc = from->desc;
+		memcpy(to->touches, from->touches, sizeof(to->touches));
+		to->reads_settings = from->reads_settings;
+		if (to->touches[0])
+			to->may_express = 0;
+		if (to->touches[0] && to->session_why)
+			memcpy(to->session_why, to->touches, sizeof(to->touches));
 		to->verified_ns = now_ns;
 		db_stmt_renew(to, job->numbers[i]);
 	}

@@ -62,11 +62,13 @@ struct db_entry {
 	PGresult *result;		/* kept until the entry is settled */
 	void *intent;			/* of an abandoned write */
 	unsigned char is_settled;
+	unsigned char n_reset, is_whole_reset;	/* of DB_E_RESET: its statements; it is all of it */
 	unsigned char wants_xid;	/* a statement behind the query tells the transaction */
 	uint64_t xid;
 };
-/* DB_E_CLOSE: a prepared name goes; DB_E_VERIFY: the statement is parsed and described, and not run. */
-enum db_entry_kind { DB_E_PREPARE, DB_E_CLOSE, DB_E_QUERY, DB_E_VERIFY };
+/* DB_E_CLOSE: a prepared name goes; DB_E_VERIFY: the statement is parsed and described, and not run; DB_E_RESET: what may
+ * be left of others is put back. */
+enum db_entry_kind { DB_E_PREPARE, DB_E_CLOSE, DB_E_QUERY, DB_E_VERIFY, DB_E_RESET };
 
 struct db_conn {
 	struct list node;		/* in pool->conns */
@@ -90,6 +92,10 @@ struct db_conn {
 	uint64_t partial_bytes;		/* of a result that did not come at once */
 	int is_partial;			/* there is one: what is read is counted */
 	unsigned quiet;			/* reads in a row that ended no statement */
+	/* A statement may have touched the session; nobody is let on before its reset; sequences may have been used. */
+	unsigned char is_touched, needs_reset, has_sequences;
+	unsigned char is_reset_ready;	/* its statements are prepared */
+	unsigned n_reset;
 	int is_read;			/* the last db_conn_step left complete results */
 	int is_standby;			/* as it said when it was opened */
 	uint64_t tier_id;		/* db_state's when it was opened, or the first one since: the server it is of */
@@ -109,6 +115,7 @@ struct db_pool {
 	unsigned n_waiting, n_counted;	/* statements; requests, for queue_limit */
 	uint64_t last_group;		/* whose first statement was counted last */
 	struct list free_entries;
+	unsigned n_resets;		/* connections that wait for theirs to be sent */
 	int is_cancelling, wants_cancel;	/* a job is at it; something was asked since */
 	int is_described, is_draining, is_describing;
 	int wants_describe;		/* statements are stale; 2: somebody waits for one */
@@ -248,7 +255,25 @@ unsigned db_error_parameter(const struct db_query *q, const PGresult *res);
 enum db_result_kind { DB_R_RESULT, DB_R_ERROR, DB_R_ABORTED, DB_R_SYNC, DB_R_STRANGE };
 enum db_result_kind db_result_kind(const PGresult *res);
 
+/* db_reach.c: blocking. Sets touches and reads_settings of what is described. -1: the connection is of no use any more. */
+int db_reach(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts, unsigned n, char error[256]);
+/* db_reset.c */
+/* One SELECT that makes the session's constants; request.user and request.jwt.claims read '' from the start, not NULL. */
+void db_session_settings(const struct opts_database *o, PGconn *pg, enum slot_lane lane, struct buf *out);
+void db_reset_want(struct db_conn *c);
+void db_reset_forget(struct db_conn *c);
+/* In front of a statement that may ask for the session's sequences. 0, or -1: the connection is unusable. */
+int db_reset_sequences(struct db_conn *c, uint64_t now_ns);
+/* Send what is wanted, once per loop turn: behind the answers. */
+void db_reset_flush(struct db_pool *p, uint64_t now_ns);
+/* 1: the connection must be closed. */
+int db_reset_settle(struct db_conn *c, const struct db_entry *e, uint64_t now_ns);
+/* Forget notifications that came; 1 when there were any: somebody left a LISTEN. */
+int db_reset_hears(struct db_conn *c);
+
 /* db_conn.c */
+/* An entry that is a group of its own, with a Sync that the caller sends. */
+struct db_entry *db_entry_alone(struct db_conn *c, enum db_entry_kind kind, unsigned stmt, uint64_t now_ns);
 struct db_conn *db_conn_new(struct db_pool *p, enum slot_lane lane, unsigned slot);
 /* Which server it is of, once weir-monitor knows; when that is another one by now it is to be replaced. */
 void db_conn_place(struct db_conn *c, uint64_t now_ns);

@@ -56,6 +56,9 @@ struct region_endpoint {
 	struct express express;
 	struct shape shape;
 	struct sick sick;
+	/* Any worker's, when it describes the statement, and all write the same: why it has a connection to itself; "": it
+	 * need not. The last byte is 0 always. */
+	char session_why[128];
 	struct said said[SAID_KINDS];	/* any worker's */
 };
 

@@ -28,9 +28,9 @@ SELECT :nonce::text AS nonce, pg_sleep(:ms::int / 1000.0)::text AS slept""",
     "slowadd": "-- @route POST /slowadd\n-- @param k\n-- @timeout 10s\n-- @returns row\n"
                "INSERT INTO item (k) SELECT :k::int FROM pg_sleep(1) RETURNING k",
     "late": "-- @route POST /late\n-- @param k\n-- @returns none\nINSERT INTO late (k) VALUES (:k::int)",
-    "raise": "-- @route GET /raise\n-- @returns value\nSELECT refuse() AS x",
+    "raise": "-- @route GET /raise\n-- @session clean\n-- @returns value\nSELECT refuse() AS x",
     "items": "-- @route GET /items\nSELECT * FROM item ORDER BY k",
-    "sneaky": "-- @route GET /sneaky\n-- @returns value\nSELECT sneaky() AS x",
+    "sneaky": "-- @route GET /sneaky\n-- @session clean\n-- @returns value\nSELECT sneaky() AS x",
 }
 
 SCHEMA = """

@@ -136,6 +136,18 @@ def test_descriptions_are_good_while_others_use_the_unnamed_statement(own_pg, si
         bouncer.close()
 
 
+def test_what_cannot_be_reset_needs_its_authors_word(own_pg, bouncer, site):
+    """7.3: a SET that hides in a function would reach the pooler's next client."""
+    own_pg.sql("CREATE FUNCTION hidden() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW behind AS SELECT hidden() AS h", dbname="test")
+    texts = {"calls": "SELECT hidden() AS x", "reads": "SELECT h AS x FROM behind", "call": "SELECT 1 AS x"}
+    got = site(bouncer.conninfo("test"), {k: f"-- @route GET /{k}\n{v}" for k, v in texts.items()}, OPTIONS).weird("-t")
+    said = got.stdout + got.stderr
+    assert got.returncode != 0 and "calls.sql:2: it calls public.hidden(), and" in said and "say @session clean" in said
+    assert "reads.sql:2: what it reaches calls public.hidden()" in said and "call.sql" not in said
+    got = site(bouncer.conninfo("test"), {k: f"-- @route GET /{k}\n-- @session clean\n{v}" for k, v in texts.items()}, OPTIONS).weird("-t")
+    assert got.returncode == 0, got.stderr
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL])
 def test_the_pooler_is_restarted_under_load(worker, bouncer, sig):
     warm(worker)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from weirtest.base import PATIENCE
+from weirtest.base import PATIENCE, wait_for
 from weirtest.hostile import TRICKS, Hostile
 from weirtest.weir import LoneWorker, Site
 
@@ -135,3 +135,254 @@ def test_what_the_text_shows_is_refused_with_file_and_line(site):
     for i, reason in enumerate(REFUSED.values()):
         said = [line for line in (got.stdout + got.stderr).splitlines() if f"/e{i}.sql:4:" in line]
         assert said and reason in said[0], (i, reason, said)
+
+
+# ---- what stays in a session ----
+
+# each as the body of a function's EXECUTE, or several
+MISCHIEF = {
+    "user": "SELECT set_config('request.user', 'mallory', false)",
+    "claims": """SELECT set_config('request.jwt.claims', '{"sub":"mallory"}', false)""",
+    "path": "SELECT set_config('search_path', 'elsewhere, public', false)",
+    "set": "SET SESSION bytea_output = 'escape'",
+    "zone": "SET TimeZone = 'Asia/Tokyo'",
+    "dates": "SET DateStyle = 'German, DMY'",
+    "timeout": "SET statement_timeout = '1h'",
+    "readonly": "SET default_transaction_read_only = on",
+    "role": "SET ROLE other",
+    "authorization": "SET SESSION AUTHORIZATION other",
+    "temp": "CREATE TEMP TABLE shadowed AS SELECT 666 AS id",
+    "tempview": "CREATE TEMP VIEW shadowed AS SELECT 666 AS id",
+    "lock": "SELECT pg_advisory_lock(4711)",
+    "sharedlock": "SELECT pg_advisory_lock_shared(4712)",
+    "listen": "LISTEN noise",
+    "prepare": "PREPARE foreign_one AS SELECT 1",
+    "ours": "PREPARE w9_9 AS SELECT 666 AS id",
+    "cursor": "DECLARE held CURSOR WITH HOLD FOR SELECT 1",
+    "sequence": "SELECT nextval('numbers')",
+    "seed": "SELECT setseed(0.5)",
+}
+SCHEMA = """
+CREATE ROLE other; GRANT other TO weirs; CREATE SCHEMA elsewhere; CREATE SEQUENCE numbers;
+CREATE TABLE shadowed (id int); INSERT INTO shadowed VALUES (1); CREATE TABLE elsewhere.shadowed (id int);
+CREATE TABLE note (owner text, body text); INSERT INTO note SELECT u, u || '''s' FROM unnest('{alice,bob,mallory}'::text[]) u;
+ALTER TABLE note ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON note USING (owner = nullif(current_setting('request.user', true), ''));
+GRANT ALL ON ALL TABLES IN SCHEMA public, elsewhere TO weirs, other; GRANT USAGE ON SCHEMA elsewhere TO weirs, other;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO weirs, other; GRANT CREATE ON SCHEMA public TO weirs;
+CREATE FUNCTION mischief(what text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+""" + "\n".join(f"IF what = '{k}' THEN EXECUTE $x${v}$x$; END IF;" for k, v in MISCHIEF.items()) + """
+  RETURN current_setting('default_transaction_read_only'); END $$;
+-- the ways to a function that does not stand in the text; each of them makes the caller mallory
+CREATE FUNCTION evil() RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM set_config('request.user', 'mallory', false); RETURN 'x'; END $$;
+CREATE FUNCTION evil_sql() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT set_config('request.user', 'mallory', false) $$;
+CREATE FUNCTION evil_of(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM evil(); RETURN $1; END $$;
+CREATE FUNCTION evil_is(text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM evil(); RETURN true; END $$;
+CREATE FUNCTION evil_same(text, text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM evil(); RETURN true; END $$;
+CREATE FUNCTION evil_step(text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM evil(); RETURN $1; END $$;
+CREATE FUNCTION evil_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM evil(); RETURN new; END $$;
+CREATE FUNCTION evil_set() RETURNS SETOF int LANGUAGE plpgsql AS $$ BEGIN PERFORM evil(); RETURN NEXT 1; END $$;
+CREATE AGGREGATE evil_sum(text) (SFUNC = evil_step, STYPE = text, INITCOND = '');
+CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = evil_same);
+CREATE TYPE pair AS (a text);
+CREATE FUNCTION evil_cast(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM evil(); RETURN 1; END $$;
+CREATE CAST (pair AS int) WITH FUNCTION evil_cast(pair) AS IMPLICIT;
+CREATE DOMAIN checked AS text CHECK (evil_is(value));
+CREATE VIEW a_view AS SELECT id, evil() AS e FROM shadowed;
+CREATE VIEW on_view AS SELECT * FROM a_view;
+CREATE VIEW builtin_view AS SELECT set_config('request.user', 'mallory', false) AS e;
+CREATE MATERIALIZED VIEW fine_view AS SELECT id, evil() AS e FROM shadowed;
+CREATE TABLE policed (id int); INSERT INTO policed VALUES (1); ALTER TABLE policed ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON policed USING (evil_is('x'));
+CREATE TABLE policed2 (id int); INSERT INTO policed2 VALUES (1); ALTER TABLE policed2 ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON policed2 USING (set_config('request.user', 'mallory', false) IS NOT NULL);
+CREATE TABLE person (name text); INSERT INTO person VALUES ('x');
+CREATE FUNCTION nick(person) RETURNS text LANGUAGE sql AS $$ SELECT evil() $$;
+CREATE TABLE pairs (p pair); INSERT INTO pairs VALUES (ROW('x'));
+CREATE TABLE defaulted (a int, b text DEFAULT evil());
+CREATE TABLE builtin_default (a int, b text DEFAULT set_config('request.user', 'mallory', false));
+CREATE TABLE triggered (a int); CREATE TRIGGER t BEFORE INSERT ON triggered FOR EACH ROW EXECUTE FUNCTION evil_trigger();
+CREATE TABLE parts (a int) PARTITION BY RANGE (a); CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (1000);
+CREATE TRIGGER t BEFORE INSERT ON part FOR EACH ROW EXECUTE FUNCTION evil_trigger();
+CREATE TABLE ruled (a int); CREATE RULE r AS ON INSERT TO ruled DO ALSO SELECT evil();
+CREATE TABLE constrained (a text CHECK (evil_is(a)));
+CREATE TABLE indexed (a text); CREATE INDEX ON indexed (evil_of(a));
+CREATE TABLE made (a text, b text GENERATED ALWAYS AS (evil_of(a)) STORED);
+CREATE TABLE typed (a checked);
+CREATE TABLE parent (a int PRIMARY KEY); INSERT INTO parent SELECT generate_series(0, 500);
+CREATE TABLE child (a int REFERENCES parent ON DELETE CASCADE); INSERT INTO child SELECT generate_series(0, 500);
+CREATE FUNCTION evil_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM evil(); RETURN old; END $$;
+CREATE TRIGGER t BEFORE DELETE ON child FOR EACH ROW EXECUTE FUNCTION evil_gone();
+CREATE TABLE queries (q text); CREATE PROCEDURE evil_call() LANGUAGE plpgsql AS $$ BEGIN PERFORM evil(); END $$;
+CREATE FUNCTION harmless(int) RETURNS text LANGUAGE sql AS $$ SELECT current_setting('default_transaction_read_only') $$;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO weirs; ALTER MATERIALIZED VIEW fine_view OWNER TO weirs;
+"""
+RO = "current_setting('default_transaction_read_only') AS ro"
+READS = {
+    "volatile": f"SELECT mischief('user') AS x, {RO}", "stable": f"SELECT evil() AS x, {RO}", "immutable": f"SELECT evil_sql() AS x, {RO}",
+    "quoted": f"SELECT \"evil\"() AS x, {RO}", "qualified": f"SELECT public . evil /* c */ () AS x, {RO}", "escaped": f"SELECT U&\"\\0065vil\"() AS x, {RO}",
+    "setof": f"SELECT {RO} FROM evil_set()", "aggregate": f"SELECT evil_sum(id::text) AS x, {RO} FROM shadowed",
+    "window": f"SELECT evil_sum(id::text) OVER () AS x, {RO} FROM shadowed", "operator": f"SELECT 'a'::text === 'b' AS x, {RO}",
+    "operator2": f"SELECT 'a'::text OPERATOR(public.===) 'b' AS x, {RO}", "cast": f"SELECT (p::int) AS x, {RO} FROM pairs",
+    "implicit": f"SELECT 1 + p AS x, {RO} FROM pairs", "row": f"SELECT ROW('a')::pair::int AS x, {RO}", "domain": f"SELECT 'a'::checked AS x, {RO}",
+    "parameter": f"SELECT :v::checked AS x, {RO}", "view": f"SELECT id, {RO} FROM a_view WHERE e IS NOT NULL", "onview": f"SELECT e AS x, {RO} FROM on_view",
+    "builtin": f"SELECT e AS x, {RO} FROM builtin_view", "policy": f"SELECT id, {RO} FROM policed", "policy2": f"SELECT id, {RO} FROM policed2",
+    "attribute": f"SELECT t.nick AS x, {RO} FROM person t", "attribute2": f"SELECT (person).nick AS x, {RO} FROM person",
+    "xml": f"SELECT query_to_xml('SELECT evil()', true, false, '')::text AS x, {RO}", "xml2": f"SELECT table_to_xml('a_view', true, false, '')::text AS x, {RO}",
+    "stat": f"SELECT (SELECT count(*) FROM ts_stat('SELECT evil()::tsvector')) AS x, {RO}", "in": f"SELECT domain_in('a', 'checked'::regtype, -1) AS x, {RO}",
+    "populate": f"SELECT (json_populate_record(NULL::typed, '{{\"a\":\"x\"}}')).a::text AS x, {RO}",
+    "lateral": f"SELECT l.x, {RO} FROM shadowed, LATERAL (SELECT evil() AS x) l", "cte": f"WITH a AS MATERIALIZED (SELECT evil() AS x) SELECT x, {RO} FROM a",
+    "table": "TABLE a_view",
+}
+WRITES = {
+    "default": "INSERT INTO defaulted (a) VALUES (1)", "default2": "INSERT INTO builtin_default (a) VALUES (1)",
+    "trigger": "INSERT INTO triggered VALUES (1)", "parts": "INSERT INTO parts VALUES (1)", "rule": "INSERT INTO ruled VALUES (1)",
+    "check": "INSERT INTO constrained VALUES ('a')", "index": "INSERT INTO indexed VALUES ('a')", "generated": "INSERT INTO made (a) VALUES ('a')",
+    "typed": "INSERT INTO typed VALUES ('a')", "cascade": "DELETE FROM parent WHERE a = (SELECT max(a) FROM parent)", "call": "CALL evil_call()",
+    "do": "DO $$ BEGIN PERFORM evil(); END $$", "refresh": "REFRESH MATERIALIZED VIEW fine_view", "returning": "INSERT INTO queries VALUES ('a') RETURNING evil()",
+    "ddl": "CREATE TABLE IF NOT EXISTS new_one AS SELECT evil() AS x",
+}
+INNOCENT = """-- @route GET /innocent
+-- @returns row
+SELECT coalesce(current_setting('request.user', true), '') AS u, coalesce(current_setting('request.jwt.claims', true), '') AS c,
+  current_setting('search_path') AS path, current_setting('role') AS role, session_user::text AS su, current_user::text AS cu,
+  current_setting('bytea_output') AS bytea, current_setting('TimeZone') AS zone, current_setting('DateStyle') AS dates,
+  (SELECT max(id) FROM shadowed) AS id, (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks,
+  (SELECT count(*) FROM pg_listening_channels()) AS channels, (SELECT count(*) FROM pg_prepared_statements WHERE from_sql) AS prepared,
+  (SELECT count(*) FROM pg_cursors WHERE is_holdable) AS cursors, (SELECT string_agg(owner, ',') FROM note) AS notes"""
+ENDPOINTS = {
+    "innocent": INNOCENT,
+    "notes": "-- @route GET /notes\n-- @auth user\n-- @returns value\nSELECT string_agg(owner, ',') AS o FROM note",
+    "open": "-- @route GET /open\n-- @returns value\nSELECT string_agg(owner, ',') AS o FROM note",
+    "shadowed": "-- @route GET /shadowed\n-- @returns row\nSELECT max(id) AS id, current_setting('default_transaction_read_only') AS ro FROM shadowed",
+    "plain": "-- @route GET /plain\n-- @returns value\nSELECT max(id) AS id FROM shadowed",
+    "last": "-- @route GET /last\n-- @returns value\nSELECT lastval() AS l",
+    "random": "-- @route GET /random\n-- @returns value\nSELECT random() AS r",
+    "number": "-- @route POST /number\n-- @returns value\nINSERT INTO queries VALUES (nextval('numbers')::text) RETURNING q",
+    "vouched": "-- @route GET /vouched\n-- @session clean\n-- @returns value\nSELECT harmless(1) AS ro",
+    "unvouched": "-- @route GET /unvouched\n-- @returns value\nSELECT harmless(1) AS ro",
+    "mischief": "-- @route POST /mischief\n-- @param what\n-- @returns none\nSELECT mischief(:what::text)",
+    "peek": "-- @route GET /mischief\n-- @param what\n-- @returns value\nSELECT mischief(:what::text) AS x",
+    **{f"r_{k}": f"-- @route GET /r/{k}\n{sql}" for k, sql in READS.items()},
+    **{f"w_{k}": f"-- @route POST /w/{k}\n-- @returns none\n{sql}" for k, sql in WRITES.items()},
+}
+
+
+@pytest.fixture(scope="module", params=["express", "exclusive"])
+def sessions(request):
+    """A worker with one connection to each lane, as good as, or with the exclusive lane only."""
+    from weirtest.pg import Postgres
+    server = Postgres()
+    server.start()
+    server.create_database("test")
+    server.dbname = "test"
+    server.sql("CREATE ROLE weirs LOGIN")
+    server.sql(SCHEMA)
+    lanes = {"express": 1, "pool_max": 5} if request.param == "express" else {"express": 0, "pool_max": 3}
+    w = LoneWorker(Site(server.conninfo_for("test", user="weirs"), ENDPOINTS, {
+        "auth": {"user_param": "REMOTE_USER"}, "workers": {"min": 1, "max": 1}, "database": {"main": {"pool_min": 2, "query_timeout": "5s", **lanes}}}))
+    w.server, w.lane = server, request.param
+    yield w
+    w.stop()
+    server.close()
+
+
+def clean(w, user=None):
+    who = {"REMOTE_USER": user} if user else {}
+    row = w.get("/innocent", **who).json
+    assert row == {"u": "", "c": "", "path": '"$user", public', "role": "none", "su": "weirs", "cu": "weirs", "bytea": "hex", "zone": "UTC",
+                   "dates": row["dates"], "id": 1, "locks": 0, "channels": 0, "prepared": 0, "cursors": 0, "notes": None}, row
+    assert row["dates"].startswith("ISO")
+    assert w.get("/notes", REMOTE_USER="alice").json == "alice"
+    assert w.get("/open").json is None
+    assert w.get("/plain").json == 1
+
+
+def warm(w):
+    """The innocents' own lane, where there is one."""
+    if w.lane == "exclusive":
+        return
+    def express():
+        for _ in range(40):
+            for path, who in (("/innocent", {}), ("/open", {}), ("/plain", {}), ("/notes", {"REMOTE_USER": "bob"})):
+                w.get(path, **who)
+            if w.get("/shadowed").json["ro"] == "on":
+                return True
+        return False
+    wait_for(express, 10, "the innocents to earn the express lane")
+
+
+def test_nothing_of_one_request_reaches_the_next(sessions):
+    """7.3: every kind of state that a function can leave behind, each through a GET and a POST, with innocents of all lanes
+    in between."""
+    w = sessions
+    warm(w)
+    clean(w)
+    for what in MISCHIEF:
+        for _ in range(2):
+            got = post(w, "/mischief", {"what": what})
+            assert got.status == 204 or what == "authorization", (what, got)
+            clean(w)
+            got = w.get(f"/mischief?what={what}")
+            assert got.status != 200 or got.json in ("off", "on" if what == "readonly" else "off"), (what, got)
+            clean(w)
+    # what a sequence gave to one request is not told to another
+    for _ in range(3):
+        assert post(w, "/number").status == 200
+        assert w.get("/last").status == 500
+    # random() cannot be foreseen
+    post(w, "/mischief", {"what": "seed"})
+    first = {w.get("/random").json for _ in range(2)}
+    post(w, "/mischief", {"what": "seed"})
+    assert not first & {w.get("/random").json for _ in range(2)}
+    assert not w.server.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")
+
+
+@pytest.mark.parametrize("way", [*READS, *WRITES])
+def test_no_way_to_a_function_is_overlooked(sessions, way):
+    """7.3: behind views, policies, operators, casts, defaults, triggers ...: the statement never shares a lane, and who comes
+    next is nobody else."""
+    w = sessions
+    if way in READS and way not in WRITES:
+        for _ in range(50):
+            got = w.get(f"/r/{way}?v=x" if way == "parameter" else f"/r/{way}")
+            assert got.status == 200 or way in ("stat", "in"), got
+            if got.status == 200 and way != "table":
+                assert [r["ro"] for r in got.json] == ["off"], "it came to the express lane"
+            assert w.get("/open").json is None
+    else:
+        for _ in range(3):
+            got = post(w, f"/w/{way}")
+            assert got.status == 204, got
+            assert w.get("/open").json is None
+    clean(w)
+
+
+def test_the_author_may_vouch(sessions):
+    """7.3: @session clean gives a statement that calls functions the express lane; without it there is none."""
+    w = sessions
+    seen = {w.get("/unvouched").json for _ in range(60)}
+    assert seen == {"off"}
+    if w.lane == "express":
+        wait_for(lambda: any(w.get("/vouched").json == "on" for _ in range(40)), 10, "the express lane for who is vouched for")
+
+
+def test_it_is_said_why_an_endpoint_has_a_connection_to_itself(db, weir):
+    """7.3: weirctl endpoints names the function, and no statement of the sample shares a lane less than it might."""
+    db.sql("CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT $1'; CREATE VIEW v AS SELECT f(1) AS x; CREATE TABLE plain (a text, f int)")
+    w = weir(conninfo=db.conninfo.replace("user=weir", "user=postgres"), endpoints={
+        "calls": "-- @route GET /calls\nSELECT f(1) AS x", "reads": "-- @route GET /reads\nSELECT x FROM v",
+        "column": "-- @route GET /column\nSELECT f, upper(a) AS u, count(*) OVER () AS n, now() AS t FROM plain WHERE a LIKE 'x%' ORDER BY f",
+        "vouched": "-- @route GET /vouched\n-- @session clean\nSELECT f(1) AS x"})
+    rows = {r["id"]: (r["lane"], r["lane_reason"]) for r in json.loads(w.weirctl("-j", "endpoints").stdout)["endpoints"]}
+    assert rows["calls"] == ("exclusive (session)", "it calls public.f(integer)")
+    assert rows["reads"] == ("exclusive (session)", "what it reaches calls public.f(integer)")
+    assert rows["column"] == rows["vouched"] == ("exclusive (cold)", None)
+
+
+def test_the_sample_keeps_its_lane(pg, weir):
+    """7.3: of examples/studio only what calls its functions is in the exclusive lane for it."""
+    w = weir()
+    rows = json.loads(w.weirctl("-j", "endpoints").stdout)["endpoints"]
+    assert [r["id"] for r in rows if r["lane"] == "exclusive (session)"] == []
+    assert sum(r["lane"] == "exclusive (cold)" for r in rows) > 15
