@@ -10,27 +10,22 @@
 
 /* Of a parameter that no statement has: only parts are given it. */
 static const struct db_type unknown = {.kind = DB_OTHER, .delim = ','};
+/* Nobody has said yet what the statement's types are, because the database is away. */
+static const struct db_type untold = {.kind = DB_OTHER, .delim = ','};
 
 static int is_for_parts(const struct req *r, const struct param *p)
 {
 	return p->number > r->run->ep->n_bound;
 }
 
-/* Nobody has said yet what the statement's types are, because the database is away. */
-static int is_untold(const struct req *r, const struct param *p)
-{
-	return r->run->pool && !is_for_parts(r, p) &&
-	       !db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant)->desc;
-}
-
 static const struct db_type *type_of(const struct req *r, const struct param *p)
 {
 	const struct db_desc *d;
 
-	if (!p->number || !r->run->pool)
+	if (!p->number || !r->run->pool || is_for_parts(r, p))
 		return &unknown;
 	d = db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant)->desc;
-	return d && p->number <= d->n_params ? &d->params[p->number - 1] : &unknown;
+	return !d ? &untold : p->number <= d->n_params ? &d->params[p->number - 1] : &unknown;
 }
 
 int value_is_array(const struct req *r, const struct param *p)
@@ -73,18 +68,28 @@ static const char *range_text(struct req *r, const struct param *p, const char *
 	return arena_fmt(&r->arena, "%s of at most %s", what, p->range_max);
 }
 
+/* A bound that was read when the statement was described, or is read now as a number: 1 and the value is beyond it. */
+static int is_beyond(enum db_order order, const struct db_point *v, const struct db_point *bound, const char *text, int sign)
+{
+	struct db_point now;
+
+	if (!text)
+		return 0;
+	if (!bound && db_order_read(order, slice_str(text), &now))
+		return 1;
+	return db_order_compare(order, v, bound ? bound : &now) * sign > 0;
+}
+
 /* What the value has to be, or NULL: it is within the range. */
 static const char *out_of_range(struct req *r, const struct param *p, const struct db_type *t, struct slice text)
 {
 	/* what only parts are given is compared as a number: the file was checked for that */
 	enum db_order order = t == &unknown ? DB_ORDER_NUMERIC : db_order_of(t->base);
-	struct db_point v, bound;
+	struct db_point v;
 
 	if (db_order_read(order, text, &v))
 		return range_text(r, p, db_order_form(order));
-	if (p->range_min && (db_order_read(order, slice_str(p->range_min), &bound) || db_order_compare(order, &v, &bound) < 0))
-		return range_text(r, p, "a value");
-	if (p->range_max && (db_order_read(order, slice_str(p->range_max), &bound) || db_order_compare(order, &v, &bound) > 0))
+	if (is_beyond(order, &v, t->min, p->range_min, -1) || is_beyond(order, &v, t->max, p->range_max, 1))
 		return range_text(r, p, "a value");
 	return NULL;
 }
@@ -125,7 +130,7 @@ static int is_good(struct req *r, const struct param *p, const struct found *f, 
 
 		if (p->n_choices && !value_choice(p, text, &i))
 			expected = value_choices_text(r, p);
-		else if ((p->range_min || p->range_max) && !is_untold(r, p))
+		else if ((p->range_min || p->range_max) && t != &untold)
 			expected = out_of_range(r, p, t, text);
 		if (!expected && ((p->minlen && chars < p->minlen) || (p->maxlen && chars > p->maxlen)))
 			expected = length_text(r, p);
@@ -292,7 +297,7 @@ const char *value_text(struct req *r, const struct param *p, const struct found 
 	int is_several = f->n_more || f->type == JR_ARRAY || f->type == JR_OBJECT;
 	struct slice text = f->text;
 
-	if (unlikely(is_untold(r, p)) && is_several) {
+	if (unlikely(t == &untold) && is_several) {
 		/* nobody can tell whether that would be right (what else is taken so is looked at again: db_query.takes) */
 		req_fail(r, db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant)->failed.id ? E_sql : E_db_down, NULL);
 		return NULL;

@@ -341,9 +341,13 @@ static int is_literal_segment(struct slice s)
 /* Other frameworks' ways to write a parameter or a wildcard, which are literal text here. */
 static void warn_segment(struct dir *d, struct slice s, unsigned col, int is_last)
 {
-	if (s.p[0] == ':' && dir_is_name(slice_of(s.p + 1, s.n - 1)))
-		dir_warn(d, col, "'%.*s' is literal text; a parameter is written {%.*s}", SLICE_ARG(s), (int)s.n - 1,
-			 s.p + 1);
+	size_t n = 0;
+
+	while (s.p[0] == ':' && n + 1 < s.n && (is_alnum(s.p[n + 1]) || s.p[n + 1] == '_'))
+		n++;
+	if (dir_is_name(slice_of(s.p + 1, n)))
+		dir_warn(d, col, "'%.*s' is literal text; a parameter is written {%.*s}%s", SLICE_ARG(s), (int)n, s.p + 1,
+			 n + 1 < s.n ? " and is a whole segment" : "");
 	else if (s.p[0] == '*')
 		dir_warn(d, col, "'%.*s' is literal text; %s", SLICE_ARG(s),
 			 is_last ? "the rest of a path is written {name...}" : "a parameter is written {name}");

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/num.h"
 
 #define US_SECOND 1000000ll
 #define US_DAY (86400 * US_SECOND)
@@ -205,6 +206,38 @@ static int compare_decimals(const struct db_point *a, const struct db_point *b)
 	return 0;
 }
 
+/* Nearly every one is some digits; the others, and bounds that are no integers, are compared as decimals. */
+static int read_integer(struct slice text, struct db_point *ret)
+{
+	if (likely(num_i64(text, &ret->whole) == 0)) {
+		ret->is_whole = 1;
+		ret->digits = text;
+		return 0;
+	}
+	return read_decimal(text, ret) || ret->infinite ? -1 : 0;
+}
+
+static struct db_point as_decimal(const struct db_point *p)
+{
+	struct db_point out = {0};
+
+	if (!p->is_whole)
+		return *p;
+	(void)read_decimal(p->digits, &out);
+	return out;
+}
+
+static int compare_integers(const struct db_point *a, const struct db_point *b)
+{
+	struct db_point x, y;
+
+	if (likely(a->is_whole && b->is_whole))
+		return a->whole < b->whole ? -1 : a->whole > b->whole;
+	x = as_decimal(a);
+	y = as_decimal(b);
+	return compare_decimals(&x, &y);
+}
+
 /* As the server reads it, so that what it rounds to one number is one here. */
 static int read_real(struct slice text, int is_single, struct db_point *ret)
 {
@@ -387,7 +420,7 @@ int db_order_read(enum db_order order, struct slice text, struct db_point *ret)
 		/* the server takes -1 for 4294967295 */
 		return read_decimal(text, ret) || ret->sign < 0 || ret->infinite ? -1 : 0;
 	case DB_ORDER_INTEGER:
-		return read_decimal(text, ret) || ret->infinite ? -1 : 0;
+		return read_integer(text, ret);
 	case DB_ORDER_NUMERIC:
 		return read_decimal(text, ret);
 	case DB_ORDER_FLOAT4:
@@ -405,11 +438,13 @@ int db_order_read(enum db_order order, struct slice text, struct db_point *ret)
 
 int db_order_compare(enum db_order order, const struct db_point *a, const struct db_point *b)
 {
+	if (order == DB_ORDER_INTEGER)
+		return compare_integers(a, b);
 	if (order == DB_ORDER_FLOAT4 || order == DB_ORDER_FLOAT8)
 		return a->real < b->real ? -1 : a->real > b->real;
 	if (a->infinite || b->infinite)
 		return a->infinite < b->infinite ? -1 : a->infinite > b->infinite;
-	if (order == DB_ORDER_INTEGER || order == DB_ORDER_OID || order == DB_ORDER_NUMERIC)
+	if (order == DB_ORDER_OID || order == DB_ORDER_NUMERIC)
 		return compare_decimals(a, b);
 	if (a->day != b->day)
 		return a->day < b->day ? -1 : 1;

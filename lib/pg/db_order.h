@@ -23,6 +23,8 @@ struct db_point {
 	int64_t magnitude;	/* its value is 0.DIGITS × 10^magnitude */
 	double real;
 	int64_t day, us;	/* day 0 is 1970-01-01; us < a day */
+	int is_whole;		/* an integer: its value is whole, and of a decimal only the text is kept, in digits */
+	int64_t whole;
 };
 
 /* Of a built-in type, domains resolved. */

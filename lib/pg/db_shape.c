@@ -187,17 +187,31 @@ static int check_default(struct db_stmt *s, struct fit *f)
 	return 0;
 }
 
+/* Bounds are read once, and not for each request. Their texts are the file's. */
+static const struct db_point *keep_point(struct db_stmt *s, const struct db_point *p)
+{
+	struct db_point *kept = arena_alloc(&s->desc->arena, sizeof(*kept));
+
+	*kept = *p;
+	return kept;
+}
+
 static int check_param(struct db_stmt *s, const struct param *p)
 {
-	struct fit f = {.p = p, .t = &s->desc->params[p->number - 1]};
+	struct db_type *t = &s->desc->params[p->number - 1];
+	struct fit f = {.p = p, .t = t};
 
 	if (p->flags & PARAM_CHOICE)
 		return 0;
 	if (check_range(s, &f) || check_default(s, &f))
 		return -1;
 	for (unsigned i = 0; i < p->n_choices; i++)
-		if (check_text(s, p, f.t, "choice", p->choices[i]))
+		if (check_text(s, p, t, "choice", p->choices[i]))
 			return -1;
+	if (p->range_min)
+		t->min = keep_point(s, &f.min);
+	if (p->range_max)
+		t->max = keep_point(s, &f.max);
 	return 0;
 }
 
@@ -224,6 +238,10 @@ static void warn_names(struct db_stmt *s)
 
 	if (returns != RETURNS_ROWS && returns != RETURNS_ROW)
 		return;
+	if (!d->n_columns)
+		d->warnings[d->n_warnings++] = returns == RETURNS_ROW
+			? "the statement returns nothing, and so each answer is 404; say RETURNING, or @returns none"
+			: "the statement returns nothing, and so each answer is []; say RETURNING, or @returns none";
 	for (unsigned c = d->n_columns; c-- > 0;) {
 		if (strcmp(d->columns[c].name, "?column?") == 0)
 			unnamed = c + 1;

@@ -8,6 +8,8 @@
 
 #include "lib/base/slice.h"
 
+struct db_point;
+
 enum db_kind {
 	DB_OTHER, DB_TEXT, DB_BOOL, DB_INT2, DB_INT4, DB_INT8, DB_FLOAT, DB_NUMERIC, DB_UUID, DB_JSON,
 	DB_DATE, DB_TIMESTAMP, DB_TIME, DB_BYTEA, DB_OID
@@ -23,6 +25,7 @@ struct db_type {
 	uint32_t base;		/* of the value, or of an array's elements; domains resolved */
 	char delim;		/* between an array's elements */
 	const char *name;	/* of base, where kind does not tell; NULL */
+	const struct db_point *min, *max;	/* of the parameter's range; NULL: open */
 };
 
 /* Of what a session says its DateStyle is: "ISO, DMY". */

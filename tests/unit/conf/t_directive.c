@@ -323,6 +323,9 @@ Test(directive, routes_in_another_dialect_are_warned_of)
 		       "warning: f.sql:1:18: @route: '*' is literal text; the rest of a path is written {name...}\n");
 	check_warnings("-- @route GET /a/**/b\nSELECT 1 AS a",
 		       "warning: f.sql:1:18: @route: '**' is literal text; a parameter is written {name}\n");
+	check_warnings("-- @route GET /a/:id.json\nSELECT 1 AS a",
+		       "warning: f.sql:1:18: @route: ':id.json' is literal text; a parameter is written {id} and is a whole segment\n");
+	check_warnings("-- @route POST /a/x:cancel/:/:1\nSELECT 1 AS a", "");
 	check_warnings("-- @route GET /a:b/x*/{c}\nSELECT :c::text AS a", "");
 }
 
