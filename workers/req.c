@@ -80,7 +80,8 @@ static void on_deadline(struct wheel_timer *t)
 		req_abandon_query(r);
 		req_fail(r, E_unavailable, "No database connection was free within the request's deadline.");
 	} else {
-		r->is_outcome_unknown = r->q.is_write;
+		r->is_outcome_unknown = db_may_be_done(r->run->pool, &r->q);
+		r->q.is_late = 1;
 		req_abandon_query(r);
 		req_fail(r, E_timeout, NULL);
 	}
@@ -150,7 +151,7 @@ struct req *req_new_part(struct req *whole)
 void req_abandon_query(struct req *r)
 {
 	handler_abandon(r);
-	if (r->is_submitted && !r->is_query_done)
+	if (r->is_submitted && (!r->is_query_done || r->q.state == DB_Q_LOOKED))
 		db_abandon(r->run->pool, &r->q);
 	r->is_submitted = 0;
 }

@@ -123,6 +123,7 @@ struct req {
 	struct groups *groups;		/* of the parts, for the whole's Cache-Groups; NULL: none */
 	/* query: see q */
 	int is_submitted, is_query_done;
+	int is_made;			/* a write's answer is made, which is being committed (or, with error, rolled back) */
 	unsigned char is_rebound;	/* see admit_again */
 	struct weir_request *handling;	/* a handler is at it */
 	/* answer */
@@ -159,6 +160,8 @@ void req_free(struct req *r);
 
 /* step_reply.c: the lines of @header, and Cache-Groups, as a cached answer keeps them. 0, or -1 with an error set. */
 int reply_lines(struct req *r, struct buf *out);
+/* The answer, as far as it can fail; after step_render. Sets error when there is none. */
+void reply_make(struct req *r);
 /* reply_cache.c: Cache-Control, ETag, Age, Cache-Status and Vary of a cached endpoint's answer. */
 void reply_cache_head(struct req *r);
 /* Is there a line of this name (with its ':') among those of a handler? */

@@ -23,6 +23,7 @@ static enum step_result submit(struct req *r)
 	r->q.claims = run->ep->identity_rls && r->id ? identity_json(r->id, &r->arena) : NULL;
 	r->q.deadline_ns = r->deadline_ns;
 	r->q.is_write = run->ep->method != HTTP_GET;
+	r->q.is_looked_at = run->ep->returns != RETURNS_NONE || run->ep->n_headers;
 	r->q.group = r->is_part || r->n_parts ? r->number : 0;
 	r->q.owner = r;
 	r->q.queued_ns = r->w->front.now_ns;

@@ -38,7 +38,7 @@ enum step_result step_render(struct req *r)
 	size_t limit = r->w->snapshot.options.limits.response;
 	unsigned rows;
 
-	if (ep->returns == RETURNS_NONE)
+	if (ep->returns == RETURNS_NONE || r->is_made)
 		return STEP_NEXT;
 	rows = r->run->pool ? db_rows(&r->q) : 0;
 	if (!r->out.cap)

@@ -24,6 +24,12 @@ static void add_allow(struct req *r)
 	buf_adds(&r->head, "\r\n");
 }
 
+/* Fields whose value is one URI reference. */
+static int is_reference(const char *name)
+{
+	return slice_ieq(slice_str(name), SLICE("Location")) || slice_ieq(slice_str(name), SLICE("Content-Location"));
+}
+
 /* The value of a @header rule, {column} replaced by the first row's. 0, or -1: not safe to send. */
 static int add_header(struct req *r, const struct header_rule *h, struct buf *out)
 {
@@ -43,6 +49,14 @@ static int add_header(struct req *r, const struct header_rule *h, struct buf *ou
 		if (v.p)
 			buf_add(out, v.p, v.n);
 		p = end + 1;
+	}
+	if (is_reference(h->name)) {
+		AUTO(buf) struct buf text;
+
+		buf_init(&text, 0);
+		buf_add(&text, out->p + start, out->n - start);
+		out->n = start;
+		http_uri_reference(buf_slice(&text), out);
 	}
 	if (!http_value_is_safe(slice_of(out->p + start, out->n - start)))
 		return -1;
@@ -97,6 +111,11 @@ static void add_status(struct req *r)
 	buf_adds(&r->head, "\r\n");
 }
 
+static void head_is_too_large(struct req *r)
+{
+	req_fail(r, E_internal, "The answer's headers are too large.");
+}
+
 static void write_success(struct req *r)
 {
 	const struct endpoint *ep = r->run ? r->run->ep : NULL;
@@ -132,10 +151,8 @@ static void write_success(struct req *r)
 	add_request_id(r);
 	add_status(r);
 	buf_adds(&r->head, "\r\n");
-	if (r->head.n > RESPONSE_MAX_HEAD) {
-		r->error = E_internal;
-		r->detail = "The answer's headers are too large.";
-	}
+	if (r->head.n > RESPONSE_MAX_HEAD)
+		head_is_too_large(r);
 }
 
 /* Spread over two seconds, else all clients come back together. */
@@ -187,6 +204,23 @@ static void write_problem(struct req *r)
 	buf_adds(&r->head, "\r\n");
 }
 
+void reply_make(struct req *r)
+{
+	struct buf lines;
+
+	if (!r->has_key) {
+		if (!r->head.cap)
+			r->head = worker_buf_take(r->w);
+		write_success(r);
+		return;
+	}
+	/* what the cache has to say comes later, and is short */
+	buf_init(&lines, 0);
+	if (reply_lines(r, &lines) == 0 && lines.n > RESPONSE_MAX_HEAD / 2)
+		head_is_too_large(r);
+	buf_done(&lines);
+}
+
 enum step_result step_reply(struct req *r)
 {
 	struct slice body;
@@ -201,10 +235,11 @@ enum step_result step_reply(struct req *r)
 	if (!r->conn)
 		return STEP_NEXT;
 	r->is_replying = 1;
-	r->head = worker_buf_take(r->w);
+	if (!r->head.cap)
+		r->head = worker_buf_take(r->w);
 	if (!r->out.cap)
 		r->out = worker_buf_take(r->w);
-	if (!r->error)
+	if (!r->error && !r->head.n)
 		write_success(r);
 	if (r->error)
 		write_problem(r);

@@ -15,6 +15,7 @@
 static void say(const struct req *r, enum err_id id, int level, uint64_t unsaid)
 {
 	const struct endpoint *ep = r->run ? r->run->ep : NULL;
+	const char *text = r->q.text[0] ? r->q.text : r->detail ? r->detail : "";
 	char place[400] = "", more[64] = "", id_text[REQID_ROOM];
 
 	if (ep && r->run->pool)
@@ -24,7 +25,7 @@ static void say(const struct req *r, enum err_id id, int level, uint64_t unsaid)
 	log_at((enum log_level)level, "request %s %.*s %.*s: %d %s%s%s%s%s endpoint=%s%s%s%s%s",
 	       reqid_text(r, id_text), SLICE_ARG(r->method_text), SLICE_ARG(r->path), r->status ? r->status : err_row(id)->status, err_row(id)->code,
 	       r->q.sqlstate[0] ? " sqlstate=" : "", r->q.sqlstate, r->q.constraint[0] ? " constraint=" : "",
-	       r->q.constraint, ep ? ep->id : "-", place, more, r->q.text[0] ? ": " : "", r->q.text);
+	       r->q.constraint, ep ? ep->id : "-", place, more, *text ? ": " : "", text);
 }
 
 void trouble_log(const struct req *r, uint64_t now_ns)

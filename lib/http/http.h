@@ -9,6 +9,8 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 
+struct buf;
+
 struct http_pair {
 	struct slice name, value;	/* decoded, NUL-terminated behind .n */
 };
@@ -37,5 +39,7 @@ const char *http_phrase(int status);
 void http_date(uint64_t unix_seconds, char out[32]);
 /* May this be a header's value: no CR, LF, NUL? */
 int http_value_is_safe(struct slice v);
+/* v as a URI reference (RFC 3986): what may not stand in one is percent-encoded, escapes that are valid stay. */
+void http_uri_reference(struct slice v, struct buf *out);
 
 #endif

@@ -112,7 +112,8 @@ struct db_stmt {
 	uint64_t alone_ns;	/* when a run of a group was last measured alone */
 };
 
-enum db_query_state { DB_Q_NEW, DB_Q_QUEUED, DB_Q_SENT, DB_Q_DONE };
+/* HELD and LOOKED: a write that has its result and is not committed yet; before db_pool_next_done, and after. */
+enum db_query_state { DB_Q_NEW, DB_Q_QUEUED, DB_Q_SENT, DB_Q_DONE, DB_Q_HELD, DB_Q_LOOKED };
 
 struct db_query {
 	/* set by the caller; must live until done or abandoned */
@@ -123,6 +124,8 @@ struct db_query {
 	const char *claims;		/* becomes request.jwt.claims, JSON text; NULL = none */
 	uint64_t deadline_ns;
 	int is_write;
+	int is_looked_at;		/* of its answer not all is sure: a write is not committed before db_decide */
+	int is_late;			/* db_abandon: its client is told that it was not done in time */
 	uint64_t group;			/* queries of one request: they may share a Sync; 0 = of none */
 	void *owner;
 	/* What the write makes void, for db_ops.intent_*; NULL: nothing. The pool takes it over when a query that
@@ -216,7 +219,12 @@ int db_submit(struct db_pool *p, struct db_query *q) MUST_USE;
 /* The caller no longer wants q (deadline or client gone): it leaves the queue, or its result will be
  * dropped; in the exclusive lane a read is cancelled. q is the caller's again at once. */
 void db_abandon(struct db_pool *p, struct db_query *q);
-/* Next finished query, NULL when none. */
+/* q was handed out with its result and is DB_Q_LOOKED: commit it, or (is_good 0) roll it back. It is handed out once more when
+ * that is done, with the error of a COMMIT that failed; or it runs again (its connection was lost), and all begins anew. */
+void db_decide(struct db_pool *p, struct db_query *q, int is_good);
+/* Can q, which was sent, have changed something for good by now? */
+int db_may_be_done(const struct db_pool *p, const struct db_query *q);
+/* Next finished query, NULL when none; or one that is held. */
 struct db_query *db_pool_next_done(struct db_pool *p);
 /* Send what waits; once per loop turn, which began at now_ns. */
 void db_pool_flush(struct db_pool *p, uint64_t now_ns);

@@ -28,6 +28,9 @@ static void drop_notice(void *arg, const PGresult *res)
 	/* 57P01, 57P02: the server says goodbye, so nobody on this connection is to blame */
 	if (db_error_class(res, "57P"))
 		c->is_admin_shutdown = 1;
+	/* libpq's own: what came is none of the protocol, or nothing was asked */
+	if (!*db_sqlstate(res))
+		c->is_strange = 1;
 }
 
 struct db_conn *db_conn_new(struct db_pool *p, enum slot_lane lane, unsigned slot)
@@ -175,13 +178,10 @@ static int put_sync(PGconn *pg)
 #endif
 }
 
-int db_conn_sync(struct db_conn *c)
+int db_conn_flush(struct db_conn *c)
 {
-	int left;
+	int left = PQflush(c->pg);
 
-	if (!put_sync(c->pg))
-		return -1;
-	left = PQflush(c->pg);
 	if (left < 0)
 		return -1;
 	if (left != c->want_write) {
@@ -189,6 +189,11 @@ int db_conn_sync(struct db_conn *c)
 		watch(c);
 	}
 	return 0;
+}
+
+int db_conn_sync(struct db_conn *c)
+{
+	return put_sync(c->pg) ? db_conn_flush(c) : -1;
 }
 
 /* A group of its own, with a Sync. */
@@ -313,11 +318,12 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 	e = entry_new(c, DB_E_QUERY, q->stmt, now_ns);
 	e->q = q;
 	e->is_write = q->is_write || s->may_write;
-	e->has_sync = with_sync != 0;
-	c->n_syncs += e->has_sync;
 	e->is_shared = (unsigned char)is_shared;
 	e->desc = s->desc;
 	e->desc->refs++;
+	e->holds = with_sync > 0 && db_hold_wanted(c, q, e);
+	e->has_sync = with_sync != 0 && !e->holds;
+	c->n_syncs += e->has_sync;
 	q->entry = e;
 	q->conn = c;
 	q->lane = c->lane;
@@ -340,6 +346,8 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 	}
 	if (q->wants_xid && with_sync && send_xid(c, e))
 		return -1;
+	if (e->holds)
+		return db_hold_flush(c);
 	if (with_sync)
 		return db_conn_sync(c);
 	return 0;
@@ -422,6 +430,8 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 	} else if (e->kind == DB_E_QUERY) {
 		c->work_us -= c->work_us < s->mean_us ? c->work_us : s->mean_us;
 		if (q) {
+			if (e->fate && e->failed)
+				db_query_clear(q);	/* its COMMIT failed */
 			q->entry = NULL;
 			q->conn = NULL;
 			q->state = DB_Q_NEW;
@@ -444,6 +454,8 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 				close = db_guard_hit(c, e, now_ns);
 		} else if (e->failed) {
 			close = db_settle_error(c, e, q, e->result, now_ns);
+		} else if (e->fate && q->result) {
+			db_finish(p, q, now_ns);
 		} else if (e->aborted || !e->result) {
 			q->wants_own_sync = 1;
 			db_requeue(p, q, 0);
@@ -494,7 +506,7 @@ static unsigned n_statements(const struct db_entry *e)
 {
 	switch ((enum db_entry_kind)e->kind) {
 	case DB_E_QUERY:
-		return e->n_before + 1u + e->wants_xid;
+		return e->n_before + 1u + e->wants_xid + e->n_behind;
 	case DB_E_VERIFY:
 		return 3;
 	case DB_E_RESET:
@@ -527,6 +539,7 @@ static void strange(struct db_conn *c, struct db_entry *e, const char *status, u
 		  c->pool->conf.opts->name, s->file, status);
 	if (s->express && e->kind == DB_E_QUERY)
 		express_hold(s->express, now_ns / CLOCK_MS);
+	e->holds = e->is_held = 0;	/* nor is it known what such a server has done */
 	if (e->q && !e->is_write)
 		entry_fail(c->pool, e, E_sql, "the database's answer is none to a query", now_ns);
 }
@@ -550,6 +563,7 @@ static int take_sync(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 	/* a COMMIT that fails is one more */
 	if (!e->has_sync || e->seen < n_statements(e) || e->seen > n_statements(e) + e->failed) {
 		/* somebody in between has mixed up who gets what: nothing of this is anybody's */
+		e->holds = 0;
 		log_error("database %s: a connection brought the results of %u statements where %u were sent; it is closed",
 			  c->pool->conf.opts->name, e->seen, n_statements(e));
 		return 1;
@@ -573,6 +587,14 @@ static int drain_results(struct db_conn *c, unsigned most, uint64_t now_ns)
 		struct db_entry *e = head(c);
 		PGresult *res;
 
+		if (unlikely(!e))
+			return 0;
+		if (e->is_held) {
+			if (!c->is_strange)
+				return 0;
+			strange(c, e, "more than a result", now_ns);
+			return 1;
+		}
 		if (before - c->n_fifo >= most)
 			return 2;
 		res = PQgetResult(c->pg);
@@ -581,6 +603,12 @@ static int drain_results(struct db_conn *c, unsigned most, uint64_t now_ns)
 			if (PQstatus(c->pg) == CONNECTION_BAD || ++nulls > 1)
 				return 1;
 			e->seen++;
+			if (e->holds) {
+				if ((e->failed || e->seen == n_statements(e)) && db_hold_seen(c, e, now_ns))
+					return 1;
+				nulls = 0;
+				continue;
+			}
 			if (!e->has_sync && e->seen > e->n_before && settle(c, e, now_ns))
 				return 1;
 			continue;
@@ -664,7 +692,7 @@ static void say_too_large(struct db_pool *p, struct db_entry *e, uint64_t now_ns
 
 /* libpq keeps a result until it is whole, so what it reads is counted. The first pieces are not: most results are one,
  * and pay nothing. A result is larger as JSON than on the wire but for rows that are all short numbers; twice the limit
- * is beyond any that could still be sent. Writes go on: they may have committed. In the express lane, whose guard does
+ * is beyond any that could still be sent. Writes that may have committed go on. In the express lane, whose guard does
  * not see how much is sent, the connection is closed: a cancel could meet the next statement, and that runs again
  * elsewhere. 1: the connection is gone. */
 static int stop_too_large(struct db_conn *c, uint64_t now_ns)
@@ -690,8 +718,9 @@ static int stop_too_large(struct db_conn *c, uint64_t now_ns)
 	{
 		struct db_entry *e = LIST_ENTRY(l, struct db_entry, node);
 
-		if (!e->q || e->is_write)
+		if (!e->q || (e->is_write && !e->holds))
 			continue;
+		e->gives_up = 1;
 		say_too_large(p, e, now_ns);
 		if (!p->conf.opts->pooler && c->state == DB_C_OPEN) {
 			db_conn_cancel(c, now_ns);
@@ -795,11 +824,20 @@ static void settle_lost(struct db_conn *c, struct db_entry *e, int is_head, uint
 
 	if (!q)
 		return;
+	if (e->fate == DB_FATE_ROLLBACK && !s->may_commit) {
+		/* as was wanted */
+		q->entry = NULL;
+		q->conn = NULL;
+		q->state = DB_Q_NEW;
+		db_finish(p, q, now_ns);
+		return;
+	}
+	db_hold_forget(q);
 	q->entry = NULL;
 	q->conn = NULL;
 	q->state = DB_Q_NEW;
 	metric_add(&p->conf.metrics->db_lost, 1);
-	if (e->is_write && (!e->failed || e->was_good || s->may_commit) && !c->want_write) {
+	if (e->is_write && (s->may_commit || !(e->holds || e->is_held)) && (!e->failed || e->was_good || s->may_commit) && !c->want_write) {
 		/* the COMMIT may have happened: never a second run */
 		db_fail(p, q, E_outcome_unknown, "connection lost", now_ns);
 		return;

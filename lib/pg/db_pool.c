@@ -228,13 +228,20 @@ void db_abandon(struct db_pool *p, struct db_query *q)
 		list_del(&q->node);
 		db_query_clear(q);
 		break;
+	case DB_Q_HELD:
+	case DB_Q_LOOKED:
+		db_hold_orphan(p, q);
+		break;
 	case DB_Q_SENT:
 		/* the entry stays as an orphan; never cancelled on express: a cancel hits whatever runs.
 		 * A write that was sent may be committing: it is left to end by its own timeout. */
+		db_query_clear(q);
 		q->entry->q = NULL;
+		q->entry->gives_up = q->entry->holds && q->is_late;
 		q->entry->intent = q->intent;
 		q->intent = NULL;
-		if (c->lane == LANE_EXCLUSIVE && !q->is_write && c->state == DB_C_OPEN &&
+		if (c->lane == LANE_EXCLUSIVE && c->state == DB_C_OPEN &&
+		    (!q->is_write || (q->entry->gives_up && !p->stmts[q->stmt].may_commit)) &&
 		    !p->conf.opts->pooler)
 			db_conn_cancel(c, q->deadline_ns > p->now_ns ? p->now_ns : q->deadline_ns);
 		break;
@@ -253,7 +260,7 @@ struct db_query *db_pool_next_done(struct db_pool *p)
 		return NULL;
 	q = LIST_ENTRY(l, struct db_query, node);
 	list_del(l);
-	q->state = DB_Q_NEW;
+	q->state = q->state == DB_Q_HELD ? DB_Q_LOOKED : DB_Q_NEW;
 	return q;
 }
 

@@ -54,6 +54,11 @@ struct db_entry {
 	unsigned char n_before;		/* statements of the group in front of the query */
 	unsigned char seen;		/* statements whose end (NULL) was seen */
 	unsigned char has_sync;		/* the entry ends with a Sync of its own */
+	unsigned char holds;		/* db_hold.c: a Sync will follow, when the answer is made */
+	unsigned char is_held;		/* and now it waits for that */
+	unsigned char gives_up;		/* an orphan that is to be rolled back */
+	unsigned char fate;		/* enum db_fate */
+	unsigned char n_behind;		/* statements that were sent after that */
 	unsigned char is_parse;		/* it failed when its text was prepared */
 	unsigned char failed, aborted, is_write, is_shared;
 	unsigned char was_good;		/* a result came before the error: perhaps after the COMMIT */
@@ -66,6 +71,7 @@ struct db_entry {
 	unsigned char wants_xid;	/* a statement behind the query tells the transaction */
 	uint64_t xid;
 };
+enum db_fate { DB_FATE_NONE, DB_FATE_COMMIT, DB_FATE_ROLLBACK };
 /* DB_E_CLOSE: a prepared name goes; DB_E_VERIFY: the statement is parsed and described, and not run; DB_E_RESET: what may
  * be left of others is put back. */
 enum db_entry_kind { DB_E_PREPARE, DB_E_CLOSE, DB_E_QUERY, DB_E_VERIFY, DB_E_RESET };
@@ -100,6 +106,7 @@ struct db_conn {
 	int is_standby;			/* as it said when it was opened */
 	uint64_t tier_id;		/* db_state's when it was opened, or the first one since: the server it is of */
 	int is_converting;		/* db_scarce.c: it is to change its lane */
+	int is_strange;			/* libpq has taken offence at what came */
 	int want_write, is_admin_shutdown, is_draining, min_rtt_us;
 	void *watch;
 	struct db_job *job;		/* while connecting */
@@ -284,10 +291,23 @@ int db_conn_is_idle(const struct db_conn *c);
 int db_conn_is_sound(struct db_conn *c);
 int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int with_sync, int is_shared);
 int db_conn_sync(struct db_conn *c);
+int db_conn_flush(struct db_conn *c);
 /* Look at a statement: DB_E_VERIFY. 0, or -1: the connection is unusable. */
 int db_conn_verify(struct db_conn *c, unsigned stmt, uint64_t now_ns);
 void db_conn_cancel(struct db_conn *c, uint64_t now_ns);
 void db_conn_tick(struct db_conn *c, uint64_t now_ns);
+
+/* db_hold.c. Where int is returned: -1: the connection is unusable. */
+/* Is the write's Sync to wait for its answer? */
+int db_hold_wanted(const struct db_conn *c, const struct db_query *q, const struct db_entry *e);
+int db_hold_flush(struct db_conn *c);
+/* All results of e are in, or an error: its request gets them, or what failed and what is nobody's ends. */
+int db_hold_seen(struct db_conn *c, struct db_entry *e, uint64_t now_ns);
+/* The Sync, in front of it a rollback. */
+int db_hold_end(struct db_conn *c, struct db_entry *e, enum db_fate fate);
+void db_hold_forget(struct db_query *q);
+/* q, which is held, is abandoned. */
+void db_hold_orphan(struct db_pool *p, struct db_query *q);
 
 /* db_settle.c */
 /* A statement failed: q is finished or queued again. 1: the connection must be closed. */

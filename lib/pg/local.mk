@@ -8,3 +8,4 @@ lib_libpg_a_SOURCES += %D%/db_array.c %D%/db_array.h %D%/db_order.c %D%/db_order
 lib_libpg_a_SOURCES += %D%/db_result.c
 lib_libpg_a_SOURCES += %D%/db_settle.c
 lib_libpg_a_SOURCES += %D%/db_reach.c %D%/db_reset.c
+lib_libpg_a_SOURCES += %D%/db_hold.c

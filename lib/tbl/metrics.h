@@ -39,6 +39,7 @@ MET_worker(counter, db_lost, "weir_db_connections_lost_total", "", "Connections 
 MET_worker(counter, db_reruns, "weir_db_reruns_total", "", "Statements run a second time after a lost connection, a guard hit or a healed plan.")
 MET_worker(counter, db_guard_hits, "weir_db_guard_hits_total", "", "Statements that met the express lane's guard.")
 MET_worker(counter, db_healed, "weir_db_statements_healed_total", "", "Statements prepared again after DDL or DISCARD.")
+MET_worker(counter, db_rolled_back, "weir_db_rolled_back_total", "", "Writes rolled back, since no answer could be made of them or it was too late.")
 MET_worker(counter, db_cancels, "weir_db_cancels_total", "", "Queries that were cancelled.")
 MET_worker(counter, auth_refused, "weir_auth_rejected_total", "reason=\"credential\"", "Requests refused for their credential, or for what it does not allow.")
 MET_worker(counter, auth_forbidden, "weir_auth_rejected_total", "reason=\"forbidden\"", "Requests refused for their credential, or for what it does not allow.")

@@ -2,7 +2,7 @@ if HAVE_CRITERION
 HTTP_TESTS = tests/unit/http/t_query tests/unit/http/t_media tests/unit/http/t_status \
 	tests/unit/http/t_http_date tests/unit/http/t_http_etag tests/unit/http/t_http_cc \
 	tests/unit/http/t_http_cache_status tests/unit/http/t_http_encode tests/unit/http/t_http_store \
-	tests/unit/http/t_http_vary tests/unit/http/t_target
+	tests/unit/http/t_http_vary tests/unit/http/t_uri tests/unit/http/t_target
 check_PROGRAMS += $(HTTP_TESTS)
 TESTS += $(HTTP_TESTS)
 HTTP_TEST_LIBS = lib/libhttp.a lib/libbase.a $(UNIT_LIBS)
@@ -13,6 +13,9 @@ tests_unit_http_t_query_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_t_target_SOURCES = %D%/t_target.c
 tests_unit_http_t_target_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_http_t_target_LDADD = $(HTTP_TEST_LIBS)
+tests_unit_http_t_uri_SOURCES = %D%/t_uri.c
+tests_unit_http_t_uri_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_http_t_uri_LDADD = $(HTTP_TEST_LIBS)
 tests_unit_http_t_media_SOURCES = %D%/t_media.c
 tests_unit_http_t_media_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_http_t_media_LDADD = $(HTTP_TEST_LIBS)
