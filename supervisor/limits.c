@@ -18,6 +18,7 @@
 
 #define LEAST_CONNECTIONS 16u	/* of a worker that is of any use */
 #define POOL 4u			/* threads of libuv */
+#define JOBS 4u			/* more of them for each database (workers/threads.c) */
 
 /* ---- descriptors ---- */
 
@@ -74,7 +75,7 @@ static void *wait_there(void *arg)
 int limits_check_threads(const struct options *o, struct err *e)
 {
 	/* workers, one more during a reload, the monitor: each with its pool and a keeper */
-	unsigned n = POOL + ((unsigned)o->workers.min + 2) * (POOL + 2), i = 0;
+	unsigned n = POOL + ((unsigned)o->workers.min + 2) * (POOL + JOBS * o->n_databases + 2), i = 0;
 	pthread_t *made = calloc(n, sizeof(*made));
 	pthread_attr_t attr;
 	struct rlimit l = {0};

@@ -1,4 +1,15 @@
-/* stop: leaving. Workers first, weir-monitor last, so that status can be read until the end. */
+/* stop: leaving. Workers first, weir-monitor last, so that status can be read until the end.
+ *
+ * An order in any phase of any other ends as the later one says (tests/it/test_74_orders.py):
+ *
+ *              starting            serving   reload, any phase     stopping                stopping fast
+ *   HUP reload when it has started begins    one more behind it    refused, said           refused, said
+ *   USR1       when it has started reopens   reopens               reopens                 reopens
+ *   QUIT       ends, 0             patient   given up, patient     –                       –
+ *   TERM stop  ends, 0             graceful  given up, graceful    the second one: fast    –
+ *   INT fast   ends, 0             fast      given up, fast        fast                    –
+ *
+ * Nothing is started behind a stop: child_spawn refuses, and whoever would wait to be started again is freed. */
 #include "config.h"
 
 #include <signal.h>

@@ -4,6 +4,7 @@
 #include "workers/keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 #define LISTENERS 16u	/* listeners: more than there can be */
-#define GIVE_MS 1000	/* weird reads; if it does not for so long, there is no use */
+#define GIVE_MS 10000	/* weird reads, or has no worker that takes more; so long the next one may take */
 
 _Static_assert(offsetof(struct mmsghdr, msg_len) % 8 == 0 && sizeof(struct mmsghdr) == offsetof(struct mmsghdr, msg_len) + 8,
 	       "a word of ours lies behind msg_len, and one store sets both");
@@ -120,24 +121,31 @@ static int give(struct keeper_table *t, int channel, int fd, size_t n)
 	}
 }
 
+/* What nobody else may have ends at once, as it would have with the worker: connections to PostgreSQL, too. */
+static void close_rest(struct keeper_table *t, int channel)
+{
+	struct name names[LISTENERS];
+	unsigned n = listeners(KEEPER_FDS, names);
+
+	for (int fd = 0; fd < (int)KEEPER_FDS; fd++)
+		if (fd != channel && (what_is(&t->rows[fd]) < 0 || !is_accepted(fd, names, n)))
+			close(fd);
+}
+
+/* Highest descriptors included: one may have been accepted this moment. What is left is what may be given. */
 static void give_all(struct keeper_table *t, int channel)
 {
-	/* More than were spoken of: one may have been accepted this moment. */
-	uint32_t n = atomic_load_explicit(&t->n_fds, memory_order_acquire) + 64;
-	struct name names[LISTENERS];
-	unsigned n_names;
-
-	if (n > KEEPER_FDS)
-		n = KEEPER_FDS;
-	n_names = listeners(n, names);
+	close_rest(t, channel);
 	/* What is under way first. */
 	for (int is_parked = 0; is_parked <= 1; is_parked++)
-		for (uint32_t fd = 0; fd < n; fd++) {
+		for (int fd = 0; fd < (int)KEEPER_FDS; fd++) {
 			int64_t is = what_is(&t->rows[fd]);
 
-			if (is >= 0 && (is == 0) == is_parked && is_accepted((int)fd, names, n_names) &&
-			    give(t, channel, (int)fd, (size_t)is))
+			if (fd == channel || is < 0 || (is == 0) != is_parked || fcntl(fd, F_GETFD) < 0)
+				continue;
+			if (give(t, channel, fd, (size_t)is))
 				return;
+			close(fd);
 		}
 }
 
@@ -224,8 +232,6 @@ void keeper_park(struct keeper *k, int fd)
 
 	if (!row)
 		return;
-	if (atomic_load_explicit(&k->t->n_fds, memory_order_relaxed) <= (uint32_t)fd)
-		atomic_store_explicit(&k->t->n_fds, (uint32_t)fd + 1, memory_order_release);
 	atomic_store_explicit(&row->state, KEEPER_PARKED, memory_order_release);
 	give_slot_back(k, row);
 }

@@ -37,7 +37,6 @@ struct keeper_row {
 };
 
 struct keeper_table {
-	_Atomic uint32_t n_fds;	/* rows that have been used */
 	struct keeper_row rows[KEEPER_FDS];
 	char bytes[KEEPER_SLOTS + 1][KEEPER_BYTES];
 };

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from weirtest.base import PATIENCE, children_of, wait_for
+from weirtest.base import PATIENCE, children_of, free_port, wait_for
 from weirtest.fcgi import Closed, Connection
 from weirtest.servers import FRONTS
 from weirtest.weir import wait_gone
@@ -45,6 +45,24 @@ def test_parked_connections_outlive_their_worker(weir, options):
     for c in conns:
         c.close()
     wait_for(lambda: sum(r["connections"] for r in w.workers()) == 0, 5, "every connection to be let go")
+
+
+def test_many_connections_wait_for_the_next_worker(weir):
+    """7.40: more than weird and the channel hold, while the only worker may not start yet; on a TCP listener."""
+    w = weir(endpoints=ENDPOINTS, options={**ONE, "listen": f"tcp:127.0.0.1:{free_port()}"})
+    for _ in range(6):
+        kill_one(w)
+        wait_for(lambda: w.workers("ready"), 10)
+    conns = [Connection(w.listen, timeout=20) for _ in range(500)]
+    for c in conns:
+        c.send_request("/api/one?n=1")
+        assert c.read_reply().status == 200
+    kill_one(w)
+    for c in conns:
+        c.send_request("/api/one?n=4", method="GET")
+    for c in conns:
+        assert c.read_reply().body == b"4"
+        c.close()
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "closed"])
