@@ -17,6 +17,7 @@
 #include "supervisor/spawn.h"
 
 #define LEAST_CONNECTIONS 16u	/* of a worker that is of any use */
+#define FEW_CONNECTIONS 512u	/* that is worth a word */
 #define POOL 4u			/* threads of libuv */
 #define JOBS 4u			/* more of them for each database (workers/threads.c) */
 
@@ -175,7 +176,7 @@ void limits_warn(const struct options *o, uint64_t shared, struct buf *out)
 			buf_addf(out, "shared memory of %.1f MiB leaves less than a quarter of the %.1f MiB of this control group (memory.max) to "
 				 "the processes\n", (double)shared / (1 << 20), (double)memory / (1 << 20));
 	}
-	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_max != RLIM_INFINITY && l.rlim_max < fixed + o->workers.max_connections)
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_max < fixed + FEW_CONNECTIONS && l.rlim_max < fixed + o->workers.max_connections)
 		buf_addf(out, "%llu open files (ulimit -n, LimitNOFILE) leave a worker room for %lld of the %u connections of workers { "
 			 "max_connections }\n", (unsigned long long)l.rlim_max,
 			 (long long)l.rlim_max > (long long)fixed ? (long long)(l.rlim_max - fixed) : 0LL,
