@@ -18,6 +18,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fdio.h"
 #include "lib/base/log.h"
+#include "lib/base/num.h"
 #include "lib/ctl/heritage.h"
 #include "supervisor/logs.h"
 #include "supervisor/notify.h"
@@ -128,6 +129,15 @@ static void warned(struct child *c, const struct heritage_msg *m)
 		log_warn("%.*s:%u: %.*s", SLICE_ARG(file), m->arg, SLICE_ARG(text));
 }
 
+static void faulty(struct child *c, const struct heritage_msg *m)
+{
+	struct slice text = slice_str(m->text), file = slice_cut(&text, '\n'), col = slice_cut(&text, '\n');
+	uint64_t n;
+
+	if (text.p && num_u64(col, &n) == 0)
+		reload_child_fault(c->w, c, file, m->arg, (unsigned)n, text);
+}
+
 static void on_message(struct child *c, const struct heritage_msg *m, int fd)
 {
 	switch (m->type) {
@@ -150,6 +160,9 @@ static void on_message(struct child *c, const struct heritage_msg *m, int fd)
 		break;
 	case HERITAGE_WARNED:
 		warned(c, m);
+		break;
+	case HERITAGE_FAULT:
+		faulty(c, m);
 		break;
 	case HERITAGE_RELOAD:
 		if (child_is_monitor(c))

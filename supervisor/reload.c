@@ -71,20 +71,46 @@ const struct child *reload_candidate(const struct weird *w)
 
 /* ---- the answer ---- */
 
-static void places_json(struct jw *j, const struct err *v, size_t n)
+static void place_json(struct jw *j, const char *file, unsigned line, unsigned col, const char *text)
 {
+	jw_object(j);
+	jw_key(j, "file");
+	jw_str(j, file[0] ? file : NULL);
+	jw_key(j, "line");
+	jw_u64(j, line);
+	jw_key(j, "column");
+	jw_u64(j, col);
+	jw_key(j, "text");
+	jw_str(j, text);
+	jw_object_end(j);
+}
+
+static void errors_json(const struct reload *r, int is_ok, struct jw *j)
+{
+	jw_key(j, "errors");
 	jw_array(j);
-	for (const struct err *e = v; e < v + n; e++) {
-		jw_object(j);
-		jw_key(j, "file");
-		jw_str(j, e->file[0] ? e->file : NULL);
-		jw_key(j, "line");
-		jw_u64(j, e->line);
-		jw_key(j, "column");
-		jw_u64(j, e->col);
-		jw_key(j, "text");
-		jw_str(j, e->text);
-		jw_object_end(j);
+	for (const struct err *e = r->errs.v; e < r->errs.v + r->errs.n; e++)
+		place_json(j, e->file, e->line, e->col, e->text);
+	if (!is_ok && !r->errs.n)
+		place_json(j, "", 0, 0, r->failure);
+	jw_array_end(j);
+}
+
+static void warnings_json(const struct reload *r, struct jw *j)
+{
+	const struct err *v = r->errs.warnings.v;
+	struct slice needs = buf_slice(&r->needs);
+	char text[200];
+
+	jw_key(j, "warnings");
+	jw_array(j);
+	for (const struct err *e = v; e < v + r->errs.warnings.n; e++)
+		place_json(j, e->file, e->line, e->col, e->text);
+	while (needs.n) {
+		struct slice key = slice_trim(slice_cut(&needs, ','));
+
+		snprintf(text, sizeof(text), "%.*s needs a restart; the old value is kept", SLICE_ARG(key));
+		place_json(j, r->w->conf_path, 0, 0, text);
 	}
 	jw_array_end(j);
 }
@@ -103,12 +129,10 @@ static void body_json(const struct reload *r, int is_ok, struct buf *out)
 		jw_key(&j, "failure");
 		jw_str(&j, r->failure);
 	}
-	jw_key(&j, "errors");
-	places_json(&j, r->errs.v, r->errs.n);
+	errors_json(r, is_ok, &j);
 	jw_key(&j, "needs_restart");
 	jw_slice(&j, buf_slice(&r->needs));
-	jw_key(&j, "warnings");
-	places_json(&j, r->errs.warnings.v, r->errs.warnings.n);
+	warnings_json(r, &j);
 	jw_key(&j, "workers");
 	jw_array(&j);
 	for (unsigned i = 0; i < r->w->n_numbers; i++) {
@@ -414,6 +438,17 @@ int reload_child_warned(struct weird *w, const struct child *c, struct slice fil
 	return 1;
 }
 
+void reload_child_fault(struct weird *w, const struct child *c, struct slice file, unsigned line, unsigned col, struct slice text)
+{
+	struct reload *r = w->reload;
+	char name[PATH_MAX];
+
+	if (r->phase != CANDIDATE || c != r->candidate)
+		return;
+	snprintf(name, sizeof(name), "%.*s", SLICE_ARG(file));
+	(void)errs_add(&r->errs, E_sql, name, line, col, "%.*s", SLICE_ARG(text));
+}
+
 static void on_candidate_failed(uv_timer_t *t)
 {
 	finish(t->data, 0);
@@ -433,7 +468,10 @@ void reload_child_failed(struct weird *w, struct child *c, const char *why)
 		return;
 	buf_clear(&r->log);
 	buf_add(&r->log, c->captured.p, c->captured.n);
-	set_failure(r, c->exit_code == EXIT_CONFIG, "a new worker %s", why);
+	if (r->errs.n_all)
+		set_failure(r, 1, "%zu error%s", r->errs.n_all, r->errs.n_all == 1 ? "" : "s");
+	else
+		set_failure(r, c->exit_code == EXIT_CONFIG, "a new worker %s", why);
 	if (r->phase == ROLLING) {
 		begin_back(r);
 		return;

@@ -262,7 +262,6 @@ int validate_test(const char *conf_path, int is_offline)
 		note_memory(&s, &notes);
 		note_folders(&s.options, &notes);
 		note_limits(&s, &notes);
-		snapshot_notes(&s, &notes);
 		print(&notes, stdout);
 		if (!is_offline)
 			code = ask_databases(&s);

@@ -191,6 +191,8 @@ void stop_answer(struct weird *w);
 /* events of a child that reload.c waits for */
 /* 1 when the answer to who asked for the reload will say it. */
 int reload_child_warned(struct weird *w, const struct child *c, struct slice file, unsigned line, struct slice text);
+/* A statement that the server refuses, of a reload's first worker: in its answer. Of others the log has it. */
+void reload_child_fault(struct weird *w, const struct child *c, struct slice file, unsigned line, unsigned col, struct slice text);
 void reload_child_ready(struct weird *w, struct child *c);
 /* It died, or did not get ready in time, before it was ready. */
 void reload_child_failed(struct weird *w, struct child *c, const char *why);

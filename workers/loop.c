@@ -243,7 +243,7 @@ static void say(struct worker *w, enum heritage_type type, uint32_t arg, const c
 
 static void report_refused(struct worker *w, struct db_pool *p)
 {
-	char where[1000 + PATH_MAX];
+	char where[1000 + PATH_MAX], text[HERITAGE_TEXT];
 
 	for (unsigned i = 0; i < db_pool_n_stmts(p); i++) {
 		const struct db_stmt *s = db_pool_stmt(p, i);
@@ -252,6 +252,8 @@ static void report_refused(struct worker *w, struct db_pool *p)
 			continue;
 		sick_where(w, &s->failed, where, sizeof(where));
 		log_error("%s", where);
+		snprintf(text, sizeof(text), "%s/%s\n%u\n%s", w->snapshot.options.endpoints, s->failed.file, s->failed.col, s->failed.text);
+		say(w, HERITAGE_FAULT, s->failed.line, text);
 		say(w, HERITAGE_FAILED, EXIT_CONFIG, where);
 	}
 	w->exit_code = EXIT_CONFIG;

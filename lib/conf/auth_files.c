@@ -70,13 +70,13 @@ int auth_files_parse(struct auth_files *f, const struct opts_auth *o, struct err
 	return n;
 }
 
-void auth_files_notes(const struct auth_files *f, const struct opts_auth *o, struct buf *out)
+void auth_files_warn(const struct auth_files *f, const struct opts_auth *o, struct errs *errs)
 {
 	struct stat st;
 
 	if (o->hs256_file[0] && stat(o->hs256_file, &st) == 0 && st.st_mode & 07)
-		buf_addf(out, "%s: others may read this secret; expected mode 0640 or less\n", o->hs256_file);
+		errs_warn(errs, o->hs256_file, 0, 0, "others may read this secret; expected mode 0640 or less");
 	if (f->jwks.n_passed_over)
-		buf_addf(out, "%s: %u key%s not for verifying tokens, passed over\n", o->jwks, f->jwks.n_passed_over,
-			 f->jwks.n_passed_over == 1 ? " is" : "s are");
+		errs_warn(errs, o->jwks, 0, 0, "%u key%s not for verifying tokens, passed over", f->jwks.n_passed_over,
+			  f->jwks.n_passed_over == 1 ? " is" : "s are");
 }

@@ -25,7 +25,7 @@ const char *auth_files_path(const struct opts_auth *o, enum auth_file which);
 int auth_files_load(struct auth_files *f, const struct opts_auth *o, struct errs *errs);
 /* Parse what text[] holds. Likewise. */
 int auth_files_parse(struct auth_files *f, const struct opts_auth *o, struct errs *errs);
-/* Warnings of weird -t: secrets that others may read, keys that were passed over. */
-void auth_files_notes(const struct auth_files *f, const struct opts_auth *o, struct buf *out);
+/* Secrets that others may read, keys that were passed over. */
+void auth_files_warn(const struct auth_files *f, const struct opts_auth *o, struct errs *errs);
 
 #endif

@@ -243,6 +243,19 @@ static void warn_of_nobody(const struct snapshot *s, struct errs *errs)
 	}
 }
 
+/* Who writes @limit should not believe that there is one. */
+static void warn_of_kept(const struct snapshot *s, struct errs *errs)
+{
+	if (!s->endpoints.n)
+		errs_warn(errs, NULL, 0, 0, "there is no endpoint: no *.sql file in %s or below it", s->options.endpoints);
+	for (unsigned i = 0; i < s->endpoints.n; i++) {
+		const struct endpoint *e = s->endpoints.v[i];
+
+		for (unsigned k = 0; k < e->n_kept; k++)
+			errs_warn(errs, e->file, e->kept[k].line, 0, "@%s is not acted on yet", e->kept[k].word);
+	}
+}
+
 static void parse_sources(struct snapshot *s, const struct sources *src, struct errs *errs)
 {
 	size_t kept = errs->n, warned = errs->warnings.n;
@@ -258,6 +271,7 @@ static void parse_sources(struct snapshot *s, const struct sources *src, struct 
 				       "it has SQL, but %s has no database block", s->conf_path);
 	}
 	warn_of_nobody(s, errs);
+	warn_of_kept(s, errs);
 	prefix_errors(errs, kept, warned, s->options.endpoints);
 }
 
@@ -306,6 +320,7 @@ int snapshot_load(struct snapshot *s, const char *conf_path, struct errs *errs)
 	resolve_paths(s);
 	if (!rc && auth_files_load(&s->auth, &s->options.auth, errs) == 0)
 		(void)auth_files_parse(&s->auth, &s->options.auth, errs);
+	auth_files_warn(&s->auth, &s->options.auth, errs);
 	if (!rc && s->options.endpoints[0]) {
 		walk(&src, s->options.endpoints, "", 0, errs);
 		if (src.n)
@@ -475,18 +490,4 @@ void snapshot_done(struct snapshot *s)
 	buf_done(&s->bytes);
 	free(s->conf_path);
 	s->conf_path = NULL;
-}
-
-void snapshot_notes(const struct snapshot *s, struct buf *out)
-{
-	auth_files_notes(&s->auth, &s->options.auth, out);
-	if (!s->endpoints.n)
-		buf_addf(out, "%s: there is no *.sql file below it\n", s->options.endpoints);
-	for (unsigned i = 0; i < s->endpoints.n; i++) {
-		const struct endpoint *e = s->endpoints.v[i];
-
-		for (unsigned j = 0; j < e->n_kept; j++)
-			buf_addf(out, "%s/%s:%u: @%s is not acted on yet\n", s->options.endpoints,
-				 e->file, e->kept[j].line, e->kept[j].word);
-	}
 }

@@ -19,7 +19,8 @@ struct snapshot {
 	struct buf bytes;		/* the serialized form */
 };
 
-/* Read conf_path and the endpoint folder it names, validate all. 0, or the number of errors in errs.
+/* Read conf_path and the endpoint folder it names, validate all; what is valid and does not do what it says (directives that
+ * are only kept) is a warning in errs. 0, or the number of errors in errs.
  * s must be freed with snapshot_done in either case. */
 int snapshot_load(struct snapshot *s, const char *conf_path, struct errs *errs);
 /* Parse the serialized form in fd (a memfd), or -id with errs. */
@@ -29,7 +30,5 @@ void snapshot_assign(struct snapshot *s, uint32_t generation, const unsigned *me
 /* A sealed memfd (F_SEAL_SHRINK|GROW|WRITE|SEAL) with s->bytes, CLOEXEC; -errno. */
 int snapshot_memfd(const struct snapshot *s);
 void snapshot_done(struct snapshot *s);
-/* Warnings of weird -t: directives that are not acted on yet, one line each "file:line: …". */
-void snapshot_notes(const struct snapshot *s, struct buf *out);
 
 #endif

@@ -40,8 +40,10 @@ enum heritage_type {
 	HERITAGE_READY = 5,	/* arg: 0, or 1 = degraded: ready, but a database is not reachable */
 	HERITAGE_FAILED = 6,	/* text: why the child will exit now; arg: its exit code */
 	HERITAGE_RELOAD = 7,	/* weir-monitor saw NOTIFY weir_reload */
-	HERITAGE_WARNED = 9	/* before READY: what the server's word on a statement makes worth a warning. arg: the line in
+	HERITAGE_WARNED = 10,	/* before READY: what the server's word on a statement makes worth a warning. arg: the line in
 				 * its file; text: the file, a newline, the sentence */
+	HERITAGE_FAULT = 11	/* before FAILED: a statement that the server refuses. arg: the line; text: the file, the column, the
+				 * sentence, a newline between them */
 };
 
 #define HERITAGE_TEXT 1024

@@ -66,9 +66,12 @@ def test_names_of_columns_are_said_by_test_start_and_reload(pg, site, weir):
 
 
 def test_no_false_alarm(pg, site):
-    """7.37: nothing is warned of in the sample application."""
+    """7.37: nothing is warned of in the sample application, but for directives that are only kept (7.32)."""
     done = site(pg.conninfo, "studio", {"auth": {"user_param": "REMOTE_USER"}}).weird("-t")
-    assert done.returncode == 0 and "warning" not in done.stdout + done.stderr, done.stdout
+    # the second one is about the machine
+    known = ("is not acted on yet", "open files (ulimit -n")
+    assert done.returncode == 0 and not [line for line in (done.stdout + done.stderr).splitlines()
+                                         if "warning" in line and not any(k in line for k in known)], done.stdout
 
 
 def test_a_file_that_is_passed_over_is_named(site):
