@@ -9,6 +9,7 @@
 #include "lib/base/check.h"
 #include "lib/conf/depends.h"
 #include "lib/pg/db.h"
+#include "lib/pg/db_canon.h"
 #include "lib/shm/digest.h"
 #include "workers/worker.h"
 
@@ -195,11 +196,42 @@ struct slice cachekey_value(const struct req *r, const struct tag_part *part)
 	return v ? slice_str(v) : SLICE("");
 }
 
-void cachekey_tag(const struct req *r, const struct tag_template *tag, struct buf *b)
+/* Of the statement's own parameter its type is known; of what else fills a tag, the type of those that fill the same one
+ * elsewhere (tagtypes.c). A value that is none of its type equals none, and stays as it is. */
+static enum db_canon canon_of(const struct req *r, const struct tag_part *part)
+{
+	const struct endpoint *ep = r->run->ep;
+	unsigned number = part->kind == TAG_PARAM ? ep->params[part->param].number : 0;
+	const struct db_desc *d;
+
+	if (!number || number > ep->n_bound || !r->run->pool)
+		return (enum db_canon)part->as;
+	d = db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant)->desc;
+	return d && number <= d->n_params ? (enum db_canon)d->params[number - 1].canon : DB_CANON_NONE;
+}
+
+struct slice cachekey_canonical(struct req *r, const struct tag_part *part)
+{
+	struct slice v = cachekey_value(r, part);
+	AUTO(buf) struct buf b = {0};
+	enum db_canon c;
+
+	if (part->kind == TAG_TEXT || v.n == 0)
+		return v;
+	c = canon_of(r, part);
+	if (db_canon_is_itself(c, v))
+		return v;
+	buf_init(&b, 0);
+	if (db_canon_put(c, v, &b))
+		return v;
+	return slice_of(arena_strn(&r->arena, b.p ? b.p : "", b.n), b.n);
+}
+
+void cachekey_tag(struct req *r, const struct tag_template *tag, struct buf *b)
 {
 	buf_clear(b);
 	for (unsigned k = 0; k < tag->n_parts; k++) {
-		struct slice v = cachekey_value(r, &tag->parts[k]);
+		struct slice v = cachekey_canonical(r, &tag->parts[k]);
 
 		buf_add(b, v.p, v.n);
 	}

@@ -21,10 +21,12 @@ void cachekey_of_endpoint(const struct options *o, const struct endpoint *ep, ui
 uint64_t cachekey_place(const struct options *o, unsigned database);
 /* Fill r->key, text and hash; after params_bind. 0, or -1: the key would be too long. */
 int cachekey_make(struct req *r);
-/* What stands in place of one part of a template; empty for NULL. */
+/* What stands in place of one part of a template, as it was given; empty for NULL. */
 struct slice cachekey_value(const struct req *r, const struct tag_part *part);
+/* The same in a tag: one text for all that are equal. */
+struct slice cachekey_canonical(struct req *r, const struct tag_part *part);
 /* A tag with the values of this request, in the place of what is in b. */
-void cachekey_tag(const struct req *r, const struct tag_template *tag, struct buf *b);
+void cachekey_tag(struct req *r, const struct tag_template *tag, struct buf *b);
 /* The slots of tags into set, whatever is in it, values of this request filled in. */
 void cachekey_tags(struct req *r, const struct tag_template *tags, unsigned n, struct stamp_set *set);
 

@@ -8,6 +8,7 @@
 
 #include "lib/ctl/heritage.h"
 #include "lib/pg/db_listen.h"
+#include "workers/tagtypes.h"
 #include "workers/worker.h"
 
 /* As the faults show that weird finds itself. */
@@ -113,6 +114,7 @@ int worker_check(struct snapshot *s)
 		else if (why.n)
 			printf("%s%s\n", fit == DB_BUDGET_TIGHT ? "warning: " : "", buf_str(&why));
 	}
+	tagtypes_look(w, &errs);
 	check_sums(budgets, s->options.n_databases, s->conf_path, &errs);
 	show_whole_paths(errs.v, errs.n, s->options.endpoints);
 	show_whole_paths(errs.warnings.v, errs.warnings.n, s->options.endpoints);

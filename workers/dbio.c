@@ -6,6 +6,7 @@
 
 #include "lib/base/check.h"
 #include "workers/intent.h"
+#include "workers/tagtypes.h"
 #include "workers/worker.h"
 
 #define AT_ONCE_NS (50 * 1000ull)
@@ -83,6 +84,19 @@ static void on_work(uv_work_t *uv)
 	db_job_run(((struct work *)uv->data)->job);
 }
 
+/* Before anybody is told that the worker is ready, and before a request that waited goes on. */
+static void look_at_tags(struct worker *w)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		n += w->pools[i] ? db_pool_described(w->pools[i]) : 0;
+	if (n != w->tags_looked) {
+		w->tags_looked = n;
+		tagtypes_look(w, NULL);
+	}
+}
+
 static void on_work_done(uv_work_t *uv, int status)
 {
 	struct work *work = uv->data;
@@ -90,6 +104,7 @@ static void on_work_done(uv_work_t *uv, int status)
 	(void)status;
 	work->w->n_jobs--;
 	db_job_done(work->job, front_now(&work->w->front));
+	look_at_tags(work->w);
 	free(work);
 }
 

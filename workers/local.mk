@@ -5,7 +5,7 @@ WORKER_LINK = $(LIBMEMCACHED_LIBS) $(LIBPQ_LIBS) $(FCGI_LIBS) $(LIBUV_LIBS) $(CO
 
 workers_weir_worker_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)
 workers_weir_worker_SOURCES = workers/front.c workers/front.h %D%/keeper.c %D%/keeper.h workers/wheel.c workers/wheel.h workers/threads.c workers/threads.h %D%/main.c %D%/worker.h %D%/loop.c %D%/dbio.c %D%/access.c workers/peers.c workers/peers.h \
-	%D%/setup.c %D%/sick.c %D%/sick.h %D%/check.c %D%/route.c %D%/route.h %D%/req.c %D%/req.h %D%/params.c %D%/params.h \
+	%D%/setup.c %D%/sick.c %D%/sick.h %D%/tagtypes.c %D%/tagtypes.h %D%/check.c %D%/route.c %D%/route.h %D%/req.c %D%/req.h %D%/params.c %D%/params.h \
 	%D%/tier.c %D%/tier.h %D%/handler.c %D%/handler_cache.c %D%/handler.h \
 	%D%/reqid.c %D%/reqid.h %D%/problem.c %D%/problem.h %D%/step_gate.c %D%/step_parse.c %D%/step_identify.c %D%/step_route.c \
 	%D%/step_body.c %D%/step_condition.c %D%/condition.h %D%/step_cache.c %D%/step_store.c %D%/reply_cache.c %D%/cachekey.c %D%/cachekey.h %D%/include.c %D%/include.h %D%/include_plan.c %D%/groups.c %D%/groups.h %D%/variant.c %D%/variant.h %D%/intent.c %D%/intent.h %D%/step_admit.c %D%/step_query.c %D%/step_render.c %D%/step_reply.c %D%/step_account.c

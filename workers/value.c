@@ -5,6 +5,7 @@
 #include "lib/base/utf8.h"
 #include "lib/json/jw.h"
 #include "lib/pg/db_array.h"
+#include "lib/pg/db_canon.h"
 #include "lib/pg/db_order.h"
 #include "workers/worker.h"
 
@@ -118,6 +119,12 @@ static const char *not_of_type(struct req *r, const struct db_type *t, struct sl
 		   ? arena_fmt(&r->arena, "%s; %s", expected, e.text) : expected;
 }
 
+/* What a value has to be written like to fill a tag, or NULL. */
+static const char *not_canonical(const struct db_type *t, struct slice text)
+{
+	return db_canon_reads((enum db_canon)t->canon, text) ? NULL : db_canon_form((enum db_canon)t->canon);
+}
+
 /* One text against type and declaration. */
 static int is_good(struct req *r, const struct param *p, const struct found *f, const struct db_type *t,
 		   struct slice text)
@@ -125,6 +132,10 @@ static int is_good(struct req *r, const struct param *p, const struct found *f, 
 	const char *expected = not_of_type(r, t, text);
 	unsigned i;
 
+	if (!expected && unlikely(p->flags & PARAM_TAG) && t != &unknown)
+		expected = not_canonical(t, text);
+	if (!expected && r->run->ep->cache.is_on && db_canon_is_now(t->base, text))
+		expected = "a value that does not depend on when it is asked for";
 	if (!expected && has_bounds(p)) {
 		size_t chars = p->minlen || p->maxlen ? utf8_length(text) : 0;
 

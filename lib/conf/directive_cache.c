@@ -235,6 +235,14 @@ static void resolve(struct dir *d, struct tag_template *t)
 	}
 }
 
+static void note_params(struct endpoint *e, const struct tag_template *tags, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < tags[i].n_parts; k++)
+			if (tags[i].parts[k].kind == TAG_PARAM)
+				e->params[tags[i].parts[k].param].flags |= PARAM_TAG;
+}
+
 /* Does the answer depend on who asks, as far as can be seen without reading the SQL? */
 static int reads_identity(const struct endpoint *e)
 {
@@ -287,6 +295,8 @@ void dir_cache_finish(struct dir *d)
 		resolve(d, &e->invalidates[i]);
 		warn_tag(d, &e->invalidates[i]);
 	}
+	note_params(e, e->cache.tags, e->cache.n_tags);
+	note_params(e, e->invalidates, e->n_invalidates);
 	for (unsigned i = 0; i < e->n_includes; i++)
 		resolve(d, &e->includes[i].path);
 	if (e->n_includes && (e->method != HTTP_GET || (e->has_sql && e->returns != RETURNS_ROW))) {

@@ -40,6 +40,7 @@ enum param_flags {
 	PARAM_HAS_MIN = 4,
 	PARAM_HAS_MAX = 8,
 	PARAM_CHOICE = 16,	/* @choice: picks a variant, is not bound */
+	PARAM_TAG = 64,		/* fills a tag of @cache or @invalidates */
 	PARAM_DECLARED = 32	/* by @param or @choice, not only met in the SQL */
 };
 
@@ -73,6 +74,7 @@ struct tag_part {
 	enum tag_part_kind kind;
 	struct slice text;		/* TAG_TEXT; TAG_CLAIM: the claim's path, NUL-terminated */
 	unsigned param;			/* TAG_PARAM: index in params */
+	unsigned char as;		/* the worker's: enum db_canon of a value whose type no statement says */
 };
 #define ENDPOINT_MAX_TAGS 16		/* of @cache, of @invalidates: lib/shm/stamps.h holds no more of one entry */
 #define ENDPOINT_MAX_TAG_PARTS 16

@@ -177,6 +177,12 @@ struct db_ops {
 	void (*intent_over)(void *ctx, void *intent, int is_known, uint64_t xid);
 };
 
+/* A column that fills a tag of a watched table: tag is the template, as weir.watch was given it. */
+struct db_watched {
+	char *table, *tag, *column;
+	unsigned char canon;		/* enum db_canon of its type */
+};
+
 struct db_pool_conf {
 	const struct opts_database *opts;
 	const struct region *region;
@@ -196,6 +202,10 @@ void db_pool_free(struct db_pool **p);
 /* Before db_pool_start. The statement's number. */
 unsigned db_pool_add_stmt(struct db_pool *p, const struct db_stmt *proto);
 const struct db_stmt *db_pool_stmt(const struct db_pool *p, unsigned stmt);
+/* What was watched when the worker first described its statements. */
+const struct db_watched *db_pool_watched(const struct db_pool *p, unsigned *ret_n);
+/* The statement is not served, for a reason that is not its own: at says where in its file. Until it is described again. */
+void db_pool_refuse(struct db_pool *p, unsigned stmt, const struct err *why);
 unsigned db_pool_n_stmts(const struct db_pool *p);
 void db_pool_start(struct db_pool *p);
 

@@ -11,6 +11,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/check.h"
+#include "lib/pg/db_canon.h"
 
 #define MAX_COLUMNS 1664u
 #define MAX_PARTS 33u
@@ -19,6 +20,7 @@
 
 struct part {
 	struct slice text;
+	enum db_canon canon;	/* of the column */
 	int col;		/* index; -1: text; -2: there is no such column */
 };
 
@@ -38,7 +40,14 @@ struct rel {
 	unsigned n_tags;
 };
 
+struct type {
+	uint32_t oid;
+	enum db_canon canon;
+};
+
 struct db_decode {
+	struct type *types;
+	unsigned n_types;
 	struct db_decode_ops ops;
 	void *ctx;
 	struct rel *rels;
@@ -138,14 +147,29 @@ static void split(struct tag *t)
 		struct slice s = slice_cut(&rest, '{');
 
 		if (s.n)
-			t->parts[t->n_parts++] = (struct part){s, -1};
+			t->parts[t->n_parts++] = (struct part){.text = s, .col = -1};
 		if (rest.p) {
-			t->parts[t->n_parts++] = (struct part){slice_cut(&rest, '}'), -2};
+			t->parts[t->n_parts++] = (struct part){.text = slice_cut(&rest, '}'), .col = -2};
 			t->has_columns = 1;
 		}
 	}
 	if (rest.n)	/* not cut short: better "all" than a tag that nobody has */
-		t->parts[0] = (struct part){slice_str(t->template), -2};
+		t->parts[0] = (struct part){.text = slice_str(t->template), .col = -2};
+}
+
+void db_decode_type(struct db_decode *d, uint32_t oid, uint32_t base, int is_enum)
+{
+	d->types = realloc(d->types, (d->n_types + 1) * sizeof(*d->types));
+	check(d->types);
+	d->types[d->n_types++] = (struct type){oid, db_canon_of(base, is_enum)};
+}
+
+static enum db_canon canon_of(const struct db_decode *d, uint32_t oid)
+{
+	for (unsigned i = 0; i < d->n_types; i++)
+		if (d->types[i].oid == oid)
+			return d->types[i].canon;
+	return db_canon_of(oid, 0);
 }
 
 void db_decode_watch(struct db_decode *d, uint32_t relid, struct slice tag)
@@ -167,7 +191,7 @@ void db_decode_watch(struct db_decode *d, uint32_t relid, struct slice tag)
 	split(t);
 }
 
-static void name_column(struct rel *r, int col, struct slice name, int is_identity)
+static void name_column(struct rel *r, int col, struct slice name, int is_identity, enum db_canon canon)
 {
 	for (unsigned i = 0; i < r->n_tags; i++)
 		for (unsigned k = 0; k < r->tags[i].n_parts; k++) {
@@ -176,6 +200,7 @@ static void name_column(struct rel *r, int col, struct slice name, int is_identi
 			if (p->col == -1 || !slice_eq(p->text, name))
 				continue;
 			p->col = col;
+			p->canon = canon;
 			r->tags[i].in_identity &= is_identity;
 		}
 }
@@ -204,9 +229,11 @@ static void relation(struct db_decode *d, struct in *in)
 		int is_identity = (int)number(in, 1) & 1;
 		struct slice name = text(in);
 
-		(void)number(in, 8);
+		uint32_t type = (uint32_t)number(in, 4);
+
+		(void)number(in, 4);
 		if (r && !in->is_short)
-			name_column(r, (int)i, name, is_identity);
+			name_column(r, (int)i, name, is_identity, canon_of(d, type));
 	}
 	if (r)
 		r->is_known = !in->is_short;
@@ -228,8 +255,8 @@ static int make(struct db_decode *d, const struct tag *t, const struct value *v,
 		if (p->col < 0 || (unsigned)p->col >= n || v[p->col].kind == 'u' || v[p->col].kind == 'b' ||
 		    v[p->col].text.n > MAX_TAG)
 			return -1;
-		if (v[p->col].text.n)
-			buf_add(&d->tag, v[p->col].text.p, v[p->col].text.n);
+		if (v[p->col].text.n && db_canon_put(p->canon, v[p->col].text, &d->tag))
+			return -1;
 	}
 	return d->tag.n <= MAX_TAG ? 0 : -1;
 }
@@ -386,6 +413,7 @@ void db_decode_free(struct db_decode **dp)
 		free(d->rels[i].tags);
 	}
 	free(d->rels);
+	free(d->types);
 	buf_done(&d->tag);
 	free(d);
 }

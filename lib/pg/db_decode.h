@@ -26,6 +26,9 @@ struct db_decode *db_decode_new(const struct db_decode_ops *ops, void *ctx);
 void db_decode_free(struct db_decode **d);
 /* Rows of the table with this oid have the tag ("user:{user_id}:images"). Before anything is fed. */
 void db_decode_watch(struct db_decode *d, uint32_t relid, struct slice tag);
+/* Columns of this type are of that one: a domain's base, or an enum (is_enum). What is not told and not built in cannot fill a
+ * tag. Before anything is fed. */
+void db_decode_type(struct db_decode *d, uint32_t oid, uint32_t base, int is_enum);
 /* One message. 0 or -E_db_down with a sentence: the stream is of no use any more. */
 int db_decode_feed(struct db_decode *d, struct slice msg, struct err *e) MUST_USE;
 /* Between BEGIN and COMMIT. */

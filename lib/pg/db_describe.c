@@ -15,6 +15,7 @@
 #include "lib/base/num.h"
 #include "lib/conf/options.h"
 #include "lib/json/jw.h"
+#include "lib/pg/db_canon.h"
 
 #define MAX_OIDS 1024u
 #define FLIGHT_MAX 32u
@@ -27,6 +28,7 @@ struct type_row {
 	Oid oid, base, elem;
 	int needs_to_json;
 	int is_array;
+	int is_enum;
 	char delim, name[64];
 };
 struct type_set {
@@ -47,7 +49,7 @@ static const char type_sql[] =
     "     OR (t.oid >= 16384 AND EXISTS (SELECT FROM pg_catalog.pg_cast c WHERE c.castsource = t.oid"
     "         AND c.casttarget = 114 AND c.castmethod = 'f')),"
     "   (SELECT e.typdelim FROM pg_catalog.pg_type e WHERE e.oid = t.typelem),"
-    "   pg_catalog.format_type(t.oid, NULL)"
+    "   pg_catalog.format_type(t.oid, NULL), t.typtype = 'e'"
     "  FROM b JOIN pg_catalog.pg_type t ON t.oid = b.base WHERE t.typtype <> 'd'";
 
 static const struct type_row *type_find(const struct type_set *set, Oid oid)
@@ -94,6 +96,7 @@ static int type_load(PGconn *pg, struct type_set *set, unsigned from, uint64_t d
 				t->is_array = t->elem != 0;
 				t->needs_to_json = t->is_array || PQgetvalue(res, r, 3)[0] == 't';
 				t->delim = PQgetvalue(res, r, 4)[0];
+				t->is_enum = PQgetvalue(res, r, 6)[0] == 't';
 				snprintf(t->name, sizeof(t->name), "%.*s", (int)sizeof(t->name) - 1, PQgetvalue(res, r, 5));
 			}
 		}
@@ -329,6 +332,7 @@ static void fill_params(struct db_desc *d, const PGresult *res, const struct typ
 			type->base = e ? e->base : t->elem;
 		}
 		type->kind = db_type_kind(type->base);
+		type->canon = type->is_array ? DB_CANON_NONE : (unsigned char)db_canon_of(type->base, t && t->is_enum);
 		if (e && type->kind == DB_OTHER)
 			type->name = arena_strn(&d->arena, e->name, strlen(e->name));
 		else if (type->base == 1266)

@@ -75,6 +75,8 @@ void db_job_run(struct db_job *job)
 		PQfinish(job->pg);
 		job->pg = NULL;
 	}
+	if (job->pg && job->wants_watched)
+		db_watched_ask(job->pg, db_describe_deadline(job->opts, 1), &job->watched, &job->n_watched);
 	job->failed = job->pg == NULL;
 	job->took_ns = clock_mono_ns() - job->started_ns;
 }

@@ -555,6 +555,7 @@ static void describe_into(struct db_pool *p, struct db_job *job)
 	}
 	p->wants_describe = 0;
 	p->is_describing = 1;
+	job->wants_watched = !p->is_described;
 }
 
 static int connect_one(struct db_pool *p, enum slot_lane lane, int with_describe)
@@ -820,6 +821,18 @@ const char *db_pool_why(const struct db_pool *p)
 	return p->why;
 }
 
+const struct db_watched *db_pool_watched(const struct db_pool *p, unsigned *ret_n)
+{
+	*ret_n = p->n_watched;
+	return p->watched;
+}
+
+void db_pool_refuse(struct db_pool *p, unsigned stmt, const struct err *why)
+{
+	p->stmts[stmt].failed = *why;
+	p->stmts[stmt].failed_ns = p->now_ns;
+}
+
 unsigned db_pool_n_refused(const struct db_pool *p)
 {
 	unsigned n = 0;
@@ -864,6 +877,11 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 			memcpy(to->session_why, to->touches, sizeof(to->touches));
 		to->verified_ns = now_ns;
 		db_stmt_renew(to, job->numbers[i]);
+	}
+	if (job->wants_watched) {
+		db_watched_free(&p->watched, p->n_watched);
+		p->watched = job->watched;
+		p->n_watched = job->n_watched;
 	}
 	db_verify_publish(p);
 	p->is_described = 1;
@@ -968,6 +986,7 @@ void db_pool_free(struct db_pool **pp)
 	}
 	for (unsigned i = 0; i < p->n_stmts; i++)
 		db_desc_free(&p->stmts[i].desc);
+	db_watched_free(&p->watched, p->n_watched);
 	free(p->stmts);
 	free(p);
 }
@@ -996,8 +1015,12 @@ int db_check(struct db_pool *p, struct db_budget *b, struct errs *errs, struct b
 		for (unsigned k = 0; s->desc && k < s->desc->n_warnings; k++)
 			if (!i || s[-1].endpoint != s->endpoint)	/* not for each of its variants */
 				errs_warn(errs, s->file, s->line, 0, "%s", s->desc->warnings[k]);
-		db_desc_free(&s->desc);
+		db_desc_free(&p->stmts[job.numbers[i]].desc);
+		p->stmts[job.numbers[i]].desc = s->desc;
 	}
+	db_watched_free(&p->watched, p->n_watched);
+	p->watched = job.watched;
+	p->n_watched = job.n_watched;
 	if (job.pg)
 		PQfinish(job.pg);
 	free(job.describe);

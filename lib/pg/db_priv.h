@@ -128,6 +128,8 @@ struct db_pool {
 	int wants_describe;		/* statements are stale; 2: somebody waits for one */
 	uint64_t describe_ns;		/* not before that */
 	unsigned n_described;
+	struct db_watched *watched;
+	unsigned n_watched;
 	enum db_dates dates;		/* of the latest session; all have it */
 	unsigned n_verify;		/* statements that are to be looked at */
 	uint64_t now_ns;
@@ -159,7 +161,10 @@ struct db_job {
 	unsigned n_describe;
 	struct db_stmt *describe;	/* copies */
 	unsigned *numbers;
+	int wants_watched;
 	/* out */
+	struct db_watched *watched;
+	unsigned n_watched;
 	PGconn *pg;
 	int is_lent;			/* pg is a connection of the pool, not a new one */
 	int failed;			/* not connected */
@@ -204,6 +209,9 @@ unsigned db_unread(PGconn *pg);
 void db_name_monitor(PGconn *pg);
 /* Names, settings: what libpq would print, on one line, without its trailing newline. */
 void db_one_line(char *out, size_t n, const char *text);
+/* db_watched.c: blocking. */
+void db_watched_ask(PGconn *pg, uint64_t deadline_ns, struct db_watched **ret, unsigned *ret_n);
+void db_watched_free(struct db_watched **w, unsigned n);
 struct db_budget;
 /* db_budget.c: blocking. */
 void db_budget_ask(struct db_budget *b, PGconn *pg, int timeout_ms);

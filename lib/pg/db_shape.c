@@ -11,6 +11,7 @@
 #include "lib/base/utf8.h"
 #include "lib/conf/endpoint.h"
 #include "lib/pg/db_array.h"
+#include "lib/pg/db_canon.h"
 #include "lib/pg/db_order.h"
 
 #define refuse(s, at, ...) err_set_at(&(s)->failed, E_sql, (s)->file, (at) ? (at) : (s)->line, 0, __VA_ARGS__)
@@ -196,6 +197,44 @@ static const struct db_point *keep_point(struct db_stmt *s, const struct db_poin
 	return kept;
 }
 
+/* The tag that it fills: its line is the file's. */
+static const struct tag_template *tag_of(const struct endpoint *ep, const struct param *p)
+{
+	for (unsigned i = 0; i < ep->cache.n_tags + ep->n_invalidates; i++) {
+		const struct tag_template *t = i < ep->cache.n_tags ? &ep->cache.tags[i] : &ep->invalidates[i - ep->cache.n_tags];
+
+		for (unsigned k = 0; k < t->n_parts; k++)
+			if (t->parts[k].kind == TAG_PARAM && &ep->params[t->parts[k].param] == p)
+				return t;
+	}
+	return NULL;
+}
+
+static int check_tag(struct db_stmt *s, const struct param *p, const struct db_type *t)
+{
+	const struct tag_template *tag = p->flags & PARAM_TAG ? tag_of(s->endpoint, p) : NULL;
+
+	if (!tag)
+		return 0;
+	if (t->canon == DB_CANON_NONE)
+		return refuse(s, tag->line, "tag %s: parameter %s %s%s, whose equal values have many spellings; tags are filled with "
+			      "integers, numeric, boolean, uuid, date, time, timestamp, text or enums", tag->text, p->name,
+			      t->is_array ? "is an array of " : "is of type ", db_type_name(t));
+	if (p->def && !db_canon_reads((enum db_canon)t->canon, slice_str(p->def)))
+		return refuse(s, p->line, "parameter %s: default '%.60s' fills a tag; expected %s", p->name, p->def,
+			      db_canon_form((enum db_canon)t->canon));
+	return 0;
+}
+
+static int check_now(struct db_stmt *s, const struct param *p, const struct db_type *t)
+{
+	if (!s->endpoint->cache.is_on || !p->def || !db_canon_is_now(t->base, slice_str(p->def)))
+		return 0;
+	return refuse(s, p->line, "parameter %s: default '%.60s' is another day tomorrow, and the answer is kept; make it optional and "
+		      "write coalesce(:%s, current_date) in the statement, with @cache as long as that may be old", p->name, p->def,
+		      p->name);
+}
+
 static int check_param(struct db_stmt *s, const struct param *p)
 {
 	struct db_type *t = &s->desc->params[p->number - 1];
@@ -203,7 +242,7 @@ static int check_param(struct db_stmt *s, const struct param *p)
 
 	if (p->flags & PARAM_CHOICE)
 		return 0;
-	if (check_range(s, &f) || check_default(s, &f))
+	if (check_tag(s, p, f.t) || check_now(s, p, f.t) || check_range(s, &f) || check_default(s, &f))
 		return -1;
 	for (unsigned i = 0; i < p->n_choices; i++)
 		if (check_text(s, p, t, "choice", p->choices[i]))

@@ -103,6 +103,23 @@ static int read_watched(struct db_slot *s)
 	return res ? 0 : -1;
 }
 
+/* Domains and enums of watched tables, which the stream names by their oid. */
+static int read_types(struct db_slot *s)
+{
+	PGresult *res = run(s, "WITH RECURSIVE c AS ("
+			       "SELECT a.atttypid AS oid, a.atttypid AS base FROM weir.watched w JOIN pg_attribute a"
+			       "  ON a.attrelid = w.\"table\" AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384"
+			       " UNION SELECT c.oid, t.typbasetype FROM c JOIN pg_type t ON t.oid = c.base WHERE t.typtype = 'd')"
+			       " SELECT c.oid, c.base, t.typtype = 'e' FROM c JOIN pg_type t ON t.oid = c.base WHERE t.typtype <> 'd'",
+			    PGRES_TUPLES_OK);
+
+	for (int i = 0; i < PQntuples(res); i++)
+		db_decode_type(s->decode, (uint32_t)strtoul(PQgetvalue(res, i, 0), NULL, 10),
+			       (uint32_t)strtoul(PQgetvalue(res, i, 1), NULL, 10), PQgetvalue(res, i, 2)[0] == 't');
+	PQclear(res);
+	return res ? 0 : -1;
+}
+
 static int begin(struct db_slot *s)
 {
 	const char *name = s->opts->events_slot;
@@ -113,7 +130,7 @@ static int begin(struct db_slot *s)
 	if (command(s, "SET DateStyle = 'ISO, YMD'") || command(s, "SET IntervalStyle = 'postgres'") ||
 	    command(s, "SET TimeZone = 'UTC'") || command(s, "SET bytea_output = 'hex'") ||
 	    command(s, "SET extra_float_digits = 1") || command(s, "SET application_name = 'weir-monitor'") ||
-	    make_slot(s, name) || read_watched(s))
+	    make_slot(s, name) || read_watched(s) || read_types(s))
 		return -1;
 	xmax = number(s, "SELECT txid_snapshot_xmax(txid_current_snapshot())");
 	if (xmax < 0)

@@ -11,6 +11,7 @@
 #include "lib/base/err.h"
 #include "lib/base/num.h"
 #include "lib/json/jr.h"
+#include "lib/pg/db_canon.h"
 
 enum db_kind db_type_kind(uint32_t oid)
 {
@@ -78,6 +79,22 @@ static inline struct slice trim_space(struct slice s)
 	return s;
 }
 
+/* 0x1F, 0o17, 0b101, 1_000: the server's to refuse below 16. */
+static int is_integer_of_16(struct slice text, int64_t min, int64_t max)
+{
+	AUTO(buf) struct buf b;
+	struct slice s;
+	int64_t v;
+
+	buf_init(&b, 0);
+	if (text.n > 200 || db_canon_digits(text, &b))
+		return 0;
+	s = buf_slice(&b);
+	if (s.n && s.p[0] == '+')
+		s.p++, s.n--;
+	return num_i64(s, &v) == 0 && v >= min && v <= max;
+}
+
 static int is_integer(struct slice text, int64_t min, int64_t max)
 {
 	struct slice s = trim_space(text);
@@ -85,7 +102,9 @@ static int is_integer(struct slice text, int64_t min, int64_t max)
 
 	if (s.n && s.p[0] == '+')
 		s.p++, s.n--;
-	return num_i64(s, &v) == 0 && v >= min && v <= max;
+	if (num_i64(s, &v) == 0)
+		return v >= min && v <= max;
+	return is_integer_of_16(text, min, max);
 }
 
 static int is_special(struct slice s)
@@ -133,6 +152,18 @@ static int is_decimal(struct slice text)
 	return i == s.n;
 }
 
+static int is_numeric_of_16(struct slice text)
+{
+	AUTO(buf) struct buf b;
+	struct slice s = trim_space(text);
+
+	buf_init(&b, 0);
+	if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
+		s.p++, s.n--;
+	/* whatever is behind 0x, the server reads */
+	return (s.n > 2 && s.p[0] == '0' && strchr("xXoObB", s.p[1])) || (db_canon_digits(s, &b) == 0 && is_decimal(buf_slice(&b)));
+}
+
 /* As boolin: a unique prefix of the words, any case, or 1 and 0. */
 static int is_bool(struct slice text)
 {
@@ -176,8 +207,9 @@ const char *db_type_check(enum db_kind kind, struct slice text)
 			   ? NULL
 			   : "an integer from -9223372036854775808 to 9223372036854775807";
 	case DB_FLOAT:
-	case DB_NUMERIC:
 		return is_decimal(text) ? NULL : "a number";
+	case DB_NUMERIC:
+		return is_decimal(text) || is_numeric_of_16(text) ? NULL : "a number";
 	case DB_BOOL:
 		return is_bool(text) ? NULL : "true or false";
 	case DB_UUID:

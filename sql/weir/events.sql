@@ -11,7 +11,7 @@ COMMENT ON SCHEMA weir IS 'Events for Weir''s cache.';
 GRANT USAGE ON SCHEMA weir TO PUBLIC;
 
 CREATE OR REPLACE FUNCTION weir.version() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp AS 'SELECT 1';
+    SET search_path = pg_catalog, pg_temp AS 'SELECT 2';
 
 -- One event: {"x": transaction, "t": [tags]}, as many NOTIFYs as 8,000 bytes make of it.
 -- is_all: the tags are not all that is void; whoever hears it distrusts every tagged answer of this database.
@@ -84,12 +84,41 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- What stands for a value in a tag: one text for all that are equal, the same that Weir makes of a parameter (lib/pg/db_canon.c).
+-- By overloading: what a column is now decides, and a type that fills no tag is an error.
+CREATE OR REPLACE FUNCTION weir.key(v bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v integer) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v smallint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v oid) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v numeric) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS 'SELECT pg_catalog.trim_scale(v)::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v boolean) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v uuid) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT v';
+CREATE OR REPLACE FUNCTION weir.key(v bpchar) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v name) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v anyenum) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v date) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v time) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v timestamp) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+CREATE OR REPLACE FUNCTION weir.key(v timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT v::pg_catalog.text';
+
+-- May a column of this type fill a tag, domains resolved? Types with casts that weir.key would take without a word are none.
+CREATE OR REPLACE FUNCTION weir.is_key(type oid) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE b AS (SELECT type AS oid UNION ALL
+                         SELECT t.typbasetype FROM b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
+    SELECT bool_or(t.typtype = 'e' OR (t.typtype <> 'd' AND t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
+        'oid'::regtype, 'numeric'::regtype, 'bool'::regtype, 'uuid'::regtype, 'text'::regtype, 'varchar'::regtype,
+        'bpchar'::regtype, 'name'::regtype, 'date'::regtype, 'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)))
+    FROM b JOIN pg_type t USING (oid) $$;
+
 -- A tag as SQL text over a row r. Errors name what is wrong.
 CREATE OR REPLACE FUNCTION weir.tag_sql(tbl regclass, tag text) RETURNS text LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     part text[];
-    found text[] := '{}';
+    pieces text[] := '{}';
+    col pg_attribute;
 BEGIN
     IF tag IS NULL OR octet_length(tag) NOT BETWEEN 1 AND 128
        OR tag !~ '^([A-Za-z0-9_.:-]|\{[^{}]+\})+$' THEN
@@ -98,16 +127,25 @@ BEGIN
     END IF;
     FOR part IN SELECT regexp_matches(tag, '\{([^{}]+)\}|([^{}]+)', 'g') LOOP
         IF part[1] IS NULL THEN
-            found := found || quote_literal(part[2]);
-        ELSIF EXISTS (SELECT FROM pg_attribute
-                      WHERE attrelid = tbl AND attname = part[1] AND attnum > 0 AND NOT attisdropped) THEN
-            found := found || format('coalesce(r.%I::text, '''')', part[1]);
-        ELSE
+            pieces := pieces || quote_literal(part[2]);
+            CONTINUE;
+        END IF;
+        SELECT * INTO col FROM pg_attribute WHERE attrelid = tbl AND attname = part[1] AND attnum > 0 AND NOT attisdropped;
+        IF NOT FOUND THEN
             RAISE EXCEPTION 'weir.watch: table % has no column % (in tag %)', tbl, quote_ident(part[1]), quote_literal(tag)
                 USING ERRCODE = 'undefined_column';
+        ELSIF NOT weir.is_key(col.atttypid) THEN
+            RAISE EXCEPTION 'weir.watch: column % of % is of type %, whose equal values have many spellings (in tag %)',
+                quote_ident(part[1]), tbl, format_type(col.atttypid, NULL), quote_literal(tag)
+                USING HINT = 'Tags are filled with integers, numeric, boolean, uuid, date, time, timestamp, text or enums.',
+                      ERRCODE = 'datatype_mismatch';
+        ELSIF EXISTS (SELECT FROM pg_collation WHERE oid = col.attcollation AND NOT collisdeterministic) THEN
+            RAISE EXCEPTION 'weir.watch: column % of % has a nondeterministic collation: equal texts are written differently (in tag %)',
+                quote_ident(part[1]), tbl, quote_literal(tag) USING ERRCODE = 'collation_mismatch';
         END IF;
+        pieces := pieces || format('coalesce(weir.key(r.%I), '''')', part[1]);
     END LOOP;
-    RETURN '(' || array_to_string(found, ' || ') || ')';
+    RETURN '(' || array_to_string(pieces, ' || ') || ')';
 END $$;
 
 -- The table and, if it is partitioned, its partitions: a statement fires the triggers of the table it names.
@@ -374,5 +412,21 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'weir_ddl') THEN
         RAISE INFO 'weir: changes of watched tables by DDL will not be heard: event triggers need a superuser (doc/invalidation.md)';
     END IF;
+END $$;
+-- An update: triggers that were made by an earlier version say it in its way.
+DO $$
+DECLARE
+    w record;
+BEGIN
+    FOR w IN SELECT * FROM weir.watched v
+             WHERE NOT EXISTS (SELECT FROM pg_partition_ancestors(v."table") a WHERE a.relid <> v."table" AND weir.is_watched(a.relid))
+                   AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = v."table" AND t.tgname = 'weir_insert'
+                               AND position('coalesce(r.'::bytea IN t.tgargs) > 0) LOOP
+        BEGIN
+            PERFORM weir.set_watch(w."table", w.tags, w.events = 'slot');
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING '%: % goes on to tell its writes as before; call weir.watch with other tags', SQLERRM, w."table";
+        END;
+    END LOOP;
 END $$;
 COMMIT;
