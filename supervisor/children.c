@@ -23,6 +23,7 @@
 #include "supervisor/logs.h"
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
+#include "supervisor/settle.h"
 #include "supervisor/spawn.h"
 #include "supervisor/weird.h"
 
@@ -645,6 +646,8 @@ static void child_died(struct child *c, int status)
 	if (was_unready)
 		reload_child_failed(w, c, why);
 	generation_unref(&c->gen);
+	if (!child_is_monitor(c))
+		settle_ended(w, is_ok || was_unready);
 	child_event(c, is_ok && !c->is_wanted	      ? REAP_EXIT_OK
 		       : c->is_wanted		      ? REAP_EXIT_BACK
 						      : REAP_EXIT_BAD);

@@ -14,6 +14,7 @@
 #include "lib/json/jw.h"
 #include "lib/shm/cache.h"
 #include "supervisor/cmd_cache.h"
+#include "supervisor/settle.h"
 #include "supervisor/table.h"
 #include "supervisor/weird.h"
 
@@ -293,32 +294,17 @@ static int post(struct call *c, enum purge_kind kind, unsigned row, struct slice
 	return -1;
 }
 
-/* Later than whatever was made by now: in the millisecond of a purge, entries are dated behind it. */
-static uint64_t purge_time(const struct region *r)
-{
-	uint64_t t = clock_boot_ms(), last = LOAD(r->h->purged_ms);
-
-	last = LOAD(r->h->softened_ms) > last ? LOAD(r->h->softened_ms) : last;
-	for (unsigned i = 0; i < region_endpoints_used(r); i++) {
-		const struct region_endpoint *e = region_endpoint(r, i);
-
-		last = LOAD(e->purged_ms) > last ? LOAD(e->purged_ms) : last;
-		last = LOAD(e->softened_ms) > last ? LOAD(e->softened_ms) : last;
-	}
-	return t > last ? t : last + 1;
-}
-
 /* And the wholes that hold its answers: those are kept in shared memory alone. */
 static void purge_endpoint(struct call *c, unsigned row, int soft)
 {
 	const struct endpoints *eps = &c->w->gen->s.endpoints;
-	uint64_t now = purge_time(&c->w->region);
+	uint64_t now = settle_purge_time(&c->w->region);
 
 	for (size_t i = 0; i < eps->n; i++) {
 		struct region_endpoint *e = region_endpoint(&c->w->region, eps->v[i]->metric);
 
 		if (eps->v[i]->metric == row || endpoint_has_part(eps->v[i], row))
-			atomic_store(soft ? &e->softened_ms : &e->purged_ms, now);
+			soft ? atomic_store(&e->softened_ms, now) : settle_purge_row(&c->w->region, eps->v[i]->metric, now);
 	}
 }
 
@@ -359,7 +345,7 @@ static void purge(struct call *c, struct cache *cache)
 	if (kind == 0) {
 		if (!soft && post(c, PURGE_ALL, 0, SLICE("")))
 			return;
-		now = purge_time(&c->w->region);
+		now = settle_purge_time(&c->w->region);
 		atomic_store(soft ? &h->softened_ms : &h->purged_ms, now);
 	} else if (kind == 1) {
 		struct region_endpoint *e;

@@ -10,6 +10,7 @@ supervisor_libweird_a_SOURCES = %D%/reap.c %D%/reap.h %D%/spawn.c %D%/spawn.h %D
 	%D%/control.h %D%/cmd_show.c %D%/cmd_act.c %D%/cmd_cache.c %D%/cmd_cache.h %D%/cmd_cache_keys.c %D%/table.c %D%/table.h %D%/validate.c \
 	%D%/validate.h %D%/weird.h
 
+supervisor_libweird_a_SOURCES += %D%/settle.c %D%/settle.h
 SUPERVISOR_LIBS = lib/libctl.a lib/libconf.a lib/libshm.a lib/libjson.a lib/libbase.a
 supervisor_weird_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)
 supervisor_weird_SOURCES = %D%/main.c

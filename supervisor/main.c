@@ -27,6 +27,7 @@
 #include "supervisor/logs.h"
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
+#include "supervisor/settle.h"
 #include "supervisor/spawn.h"
 #include "supervisor/validate.h"
 #include "supervisor/weird.h"
@@ -357,6 +358,7 @@ static int make_region(struct weird *w, struct err *e)
 		snprintf(d->name, sizeof(d->name), "%s", o->databases[i].name);
 		d->n_warm = o->databases[i].pool_min;
 	}
+	settle_unknown(w);
 	atomic_store(&w->region.h->weird_pid, (uint32_t)getpid());
 	atomic_store(&w->region.h->weird_heartbeat_ns, clock_mono_ns());
 	atomic_store(&w->region.h->log_level, (uint32_t)o->log.level);

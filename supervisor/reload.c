@@ -19,6 +19,7 @@
 #include "lib/json/jw.h"
 #include "supervisor/logs.h"
 #include "supervisor/notify.h"
+#include "supervisor/settle.h"
 
 enum phase { IDLE, READING, CANDIDATE, FAILED, ROLLING, BACK, MONITOR };
 
@@ -230,6 +231,7 @@ static void finish(struct reload *r, int is_ok)
 	atomic_fetch_add(is_ok ? &h->reloads_ok : &h->reloads_failed, 1);
 	answer(r, is_ok);
 	generation_unref(&r->next);
+	settle_check(r->w);
 	notify_send("READY=1\nSTATUS=serving, generation %u%s", r->w->gen->number,
 		    is_ok ? "" : ", last reload failed");
 	errs_done(&r->errs);
@@ -545,6 +547,7 @@ static void on_read_done(uv_work_t *work, int status)
 		finish(r, 0);
 		return;
 	}
+	settle_begin(w, w->gen, r->next);
 	r->phase = CANDIDATE;
 	r->candidate = children_start(w, r->next);
 	if (!r->candidate) {

@@ -96,6 +96,7 @@ struct weird {
 	struct generation *gen;		/* what runs */
 	struct generation *spawn_gen;	/* what a child that starts gets: gen, or the next during a roll */
 	struct reload *reload;
+	int is_unsettled, is_unclean;	/* settle.c: since a reload that changed tags; one of its workers did not end well */
 	struct control *control;
 	struct logs *logs;
 	int log_level_override;		/* by `log level`, -1 none */

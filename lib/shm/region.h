@@ -92,6 +92,7 @@ struct region_header {
 	struct region_queue queues[REGION_MAX_QUEUES];
 	_Atomic uint32_t log_level;	/* enum log_level for everybody; workers follow at each heartbeat */
 	_Atomic uint64_t purged_ms, softened_ms;	/* as for an endpoint, for all */
+	_Atomic uint64_t unsettled_ns;	/* CLOCK_MONOTONIC: weir-monitor is to find out whose writes of before are under way */
 	_Atomic uint64_t orphan_epoch;	/* raised by whoever makes orphan bits, before it does */
 	char last_failure[256];		/* text of the last failed reload; written before reloads_failed */
 	/* written by anybody, atomically */

@@ -54,6 +54,7 @@ struct db_state {
 	 * read in a snapshot whose xmin is below the transaction, may have missed an event. */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint64_t cache_floor_ms;
 	_Atomic uint64_t cache_floor_xid;
+	_Atomic uint32_t was_heard;	/* the floor was raised by who began to listen, since this memory was made */
 	/* The same for all that is in the second tier, under tags or not: it was purged. PURGED_ALL: while nobody could
 	 * number the purge; weir-monitor puts the first transaction there that it sees. */
 #define PURGED_ALL UINT64_MAX

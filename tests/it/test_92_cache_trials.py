@@ -2,13 +2,15 @@
 
 import datetime
 import json
+import os
+import signal
 import threading
 import time
 
 import pytest
 
 from weirtest.base import wait_for
-from weirtest.fcgi import Connection
+from weirtest.fcgi import Closed, Connection
 from weirtest.memcached import Memcached
 from weirtest.weir import Site, Weird
 
@@ -449,3 +451,116 @@ def test_while_a_write_is_open_its_readers_share_their_queries(start, db):
         held.open()
         write.wait()
     assert cost <= 20, cost
+
+
+# ---- 7: two generations, two lists of tags ----
+
+GET = "-- @route GET /item/{id}\n-- @returns row\n%sSELECT id, v FROM item WHERE id = :id::int"
+WRITE = ("-- @route PATCH /item/{id}\n-- @returns none\n-- @param v\n-- @timeout 9s\n%s"
+         "UPDATE item SET v = :v::int WHERE id = :id::int AND judge(0) = 0")
+TAGGED, OTHER, TELLS = "-- @cache 1h tags item:{id}\n", "-- @cache 1h tags other\n", "-- @invalidates item:{id}\n"
+
+
+@pytest.mark.parametrize("before, after", [
+    ((GET % "", WRITE % ""), (GET % TAGGED, WRITE % TELLS)),            # begins to cache
+    ((GET % OTHER, WRITE % ""), (GET % TAGGED, WRITE % TELLS)),         # other tags
+    ((GET % TAGGED, WRITE % ""), (GET % TAGGED, WRITE % TELLS)),        # the write tells what it did not
+])
+def test_a_write_under_way_in_an_old_worker_voids_what_a_new_one_keeps(start, db, before, after):
+    """7.7: a reload that changes tags or begins to cache: until the old workers are gone nothing of it is kept."""
+    db.sql(ERRORS)
+    weird = start(db.conninfo, {"get": before[0], "set": before[1]})
+    assert weird.get("/item/1").body == b'{"id":1,"v":0}'
+    with Held(db) as held:
+        write = Asked(weird, "/item/1", method="PATCH", headers=JSON, body=b'{"v": 1}')
+        held.wait_for(1, "the write to be under way")
+        reload(weird, get=after[0], set=after[1])
+        for _ in range(4):
+            reply = weird.get("/item/1")
+            assert reply.body == b'{"id":1,"v":0}' and (before[0] == after[0] or not is_hit(reply)), reply
+        held.open()
+        assert [r.status for r in write.wait()] == [204]
+        assert [weird.get("/item/1").body for _ in range(4)] == [b'{"id":1,"v":1}'] * 4
+    # and then it is kept
+    wait_for(lambda: is_hit(weird.get("/item/1")), 10, "the old worker's end")
+    patch(weird, 1, 2)
+    assert weird.get("/item/1").body == b'{"id":1,"v":2}'
+
+
+def test_what_an_earlier_generation_kept_does_not_come_back_with_it(start, db):
+    """7.7, 7.10: a definition that is taken back finds nothing that is older than what was answered meanwhile."""
+    db.sql(ERRORS)
+    weird = start(db.conninfo, {"get": GET % "-- @cache 1h\n"})
+    assert weird.get("/item/1").body == b'{"id":1,"v":0}' and is_hit(weird.get("/item/1"))
+    for meanwhile in (GET % "", GET % "-- @cache 2h\n", GET.replace("v FROM", "v + 0 AS v FROM") % "-- @cache 1h\n"):
+        reload(weird, get=meanwhile)
+        v = int(db.value("UPDATE item SET v = v + 1 WHERE id = 1 RETURNING v"))
+        assert weird.get("/item/1").body == b'{"id":1,"v":%d}' % v
+        reload(weird, get=GET % "-- @cache 1h\n")
+        assert weird.get("/item/1").body == b'{"id":1,"v":%d}' % v, meanwhile
+    # one that says the same loses nothing
+    assert is_hit(weird.get("/item/1"))
+    reload(weird, get="-- A comment.\n" + GET % "-- @cache 1h\n")
+    assert is_hit(weird.get("/item/1"))
+
+
+# ---- 8: what an instance before this one was committing ----
+
+@pytest.mark.parametrize("how", ["kill", "fast"])
+def test_a_commit_that_outlives_weird_is_waited_for_by_the_next_one(own_pg, how):
+    """7.8: killed or stopped while a write waits for a standby in COMMIT: the next instance keeps nothing under tags until it has ended."""
+    own_pg.sql(ERRORS)
+    endpoints = {"get": GET % TAGGED, "set": (WRITE % TELLS).replace(" AND judge(0) = 0", ""),
+                 "free": "-- @route GET /free\n-- @returns value\n-- @cache 1h\nSELECT 1"}
+    site = Site(own_pg.conninfo, endpoints, {"workers": {"min": 1, "max": 2}})
+    first = Weird(site).wait_listening()
+
+    def committing():
+        return int(own_pg.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
+    second = None
+    try:
+        assert first.get("/item/1").body == b'{"id":1,"v":0}'
+        own_pg.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        own_pg.sql("SELECT pg_reload_conf()")
+        wait_for(lambda: own_pg.value("SHOW synchronous_standby_names") == "nobody", 5, "the setting")
+
+        def write():
+            try:
+                first.get("/item/1", "PATCH", headers=JSON, body=b'{"v": 1}')
+            except (OSError, Closed):
+                pass
+        writer = threading.Thread(target=write)
+        writer.start()
+        wait_for(committing, 5, "the write to wait in COMMIT")
+        if how == "kill":
+            pids = [first.pid, *first.worker_pids(), first.monitor_pid()]
+            first.stop(signal.SIGKILL)
+            for pid in pids[1:]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        else:
+            first.ctl("stop fast")
+            first.stop()
+        writer.join()
+        second = Weird(site).wait_listening()
+        assert committing() == 1
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            reply = second.get("/item/1")
+            assert reply.body == b'{"id":1,"v":0}' and not is_hit(reply), reply
+            time.sleep(0.05)
+        second.get("/free")
+        assert is_hit(second.get("/free"))      # what has no tag lives by its time
+        own_pg.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        own_pg.sql("SELECT pg_reload_conf()")
+        wait_for(lambda: not committing(), 5, "the write to be committed")
+        assert [second.get("/item/1").body for _ in range(3)] == [b'{"id":1,"v":1}'] * 3
+        wait_for(lambda: is_hit(second.get("/item/1")), 10, "tags to be served again")
+        assert second.get("/item/1").body == b'{"id":1,"v":1}'
+    finally:
+        for w in (first, second):
+            if w:
+                w.stop(signal.SIGKILL)
+        site.remove()

@@ -75,7 +75,7 @@ static void raise_floor(struct listener *l)
 {
 	struct monitor_db *d = l->d;
 	struct db_state *s = region_db(&d->m->region, d->db);
-	int is_first = !atomic_load(&s->cache_floor_ms);
+	int is_first = !atomic_load(&s->was_heard);
 
 	if (l->listen.is_installed)
 		atomic_store(&s->has_events, 1);
@@ -85,6 +85,7 @@ static void raise_floor(struct listener *l)
 		return;
 	if (!is_first)
 		metric_add(&s->event_gaps, 1);
+	atomic_store(&s->was_heard, 1);
 	events_distrust(d, l->listen.since_ms, l->listen.xmax);
 }
 

@@ -68,6 +68,7 @@ struct monitor_db {
 	struct nonce nonce;
 	struct slot_reader *slot;	/* slot.c; NULL unless events = slot */
 	int orphans_gone;		/* in this round */
+	int has_waited;			/* somebody of before the start was committing */
 	int is_purged;			/* the order in hand is done here */
 	int has_tier_failed, has_purge_failed;	/* said so */
 	unsigned n_cancels;
@@ -94,7 +95,7 @@ struct monitor {
 	int has_warned_untold;
 	/* orphans.c: a round ends when every database has answered, or when somebody else dies. */
 	struct {
-		int is_open;
+		int is_open, is_start;		/* is_start: of those who were there before unsettled_ns */
 		unsigned round;
 		uint64_t epoch, epoch_seen, since_ns, moved_ns, looked_ns, next_ns;
 	} orphans;

@@ -2,6 +2,10 @@
  * They are neither served nor filled (the orphan bit of lib/shm/stamps.h) until no backend is left that could still
  * commit such a write; each database is asked by its prober (db_probe.orphans).
  *
+ * The same is asked when nobody can say under which tags (region_header.unsettled_ns): at weird's start, since an instance before
+ * this one may have left a COMMIT that waits, and when a worker of an older configuration died during a reload. Until it is
+ * answered nothing under tags is kept or believed (REGION_UNSETTLED).
+ *
  * A backend counts when it is of our name and database, is older than the round and is not in the slot of a live
  * worker. Idle ones count too: a COMMIT may still lie in their socket; but not for ever, since other programs may
  * use our name. One in a transaction that is as old counts as long as it is. */
@@ -14,6 +18,8 @@
 
 #define LOOK_NS (100 * CLOCK_MS)
 #define AGAIN_NS (2 * CLOCK_S)	/* after the last sign of new ones: the bits come behind it */
+#define ALL_MS 1000u
+#define HERE_MS 6000u		/* longer than a worker without a weird lives on */
 #define ALWAYS_NS (5 * CLOCK_S)	/* without any sign: it costs about a millisecond */
 
 /* Twice what any statement may take. */
@@ -29,6 +35,15 @@ static uint64_t patience_ms(const struct monitor *m)
 		if (s->endpoints.v[i]->timeout_ms > ms)
 			ms = s->endpoints.v[i]->timeout_ms;
 	return 2 * ms;
+}
+
+/* At the start a COMMIT may lie in the socket of a backend that seems to idle, but not for long; and workers of a weird that was
+ * killed live on for a while, on this host. */
+static int phase_of(const struct monitor *m, uint64_t age_ms)
+{
+	if (!m->orphans.is_start)
+		return age_ms > patience_ms(m) ? ORPHANS_OPEN : ORPHANS_ALL;
+	return age_ms > HERE_MS ? ORPHANS_OPEN : age_ms > ALL_MS ? ORPHANS_HERE : ORPHANS_ALL;
 }
 
 static void collect_live(const struct monitor *m, unsigned db, struct db_orphans *o)
@@ -54,8 +69,33 @@ void orphans_ask(struct monitor_db *d, uint64_t now_ns)
 		return;
 	o->round = m->orphans.round;
 	o->age_ms = (now_ns - m->orphans.since_ns) / CLOCK_MS;
-	o->is_late = o->age_ms > patience_ms(m);
+	o->phase = phase_of(m, o->age_ms);
 	collect_live(m, d->db, o);
+}
+
+/* Nothing of before it was asked can be committed any more, in this database. */
+static void believe_again(struct monitor_db *d)
+{
+	struct db_state *s = region_db(&d->m->region, d->db);
+	uint64_t unsettled = REGION_UNSETTLED;
+
+	if (d->m->orphans.since_ns < atomic_load(&d->m->region.h->unsettled_ns) ||
+	    !atomic_compare_exchange_strong(&s->cache_floor_ms, &unsettled, clock_boot_ms()))
+		return;
+	if (!d->has_waited)
+		return;
+	log_info("database %s: what an instance before this one was committing has ended: tags are served again", d->opts->name);
+	/* what of it was read meanwhile may be in memcached */
+	events_distrust(d, 0, d->probe.orphans.xmax);
+	d->has_waited = 0;
+}
+
+static int is_unsettled(const struct monitor *m)
+{
+	for (unsigned i = 0; i < m->snapshot.options.n_databases; i++)
+		if (atomic_load(&region_db(&m->region, i)->cache_floor_ms) == REGION_UNSETTLED)
+			return 1;
+	return 0;
 }
 
 static void settle(struct monitor *m)
@@ -80,17 +120,23 @@ void orphans_answer(struct monitor_db *d)
 {
 	const struct db_orphans *o = &d->probe.orphans;
 
-	if (!o->wanted || !d->m->orphans.is_open || o->round != d->m->orphans.round || !o->is_answered || o->n_left)
+	if (!o->wanted || !d->m->orphans.is_open || o->round != d->m->orphans.round || !o->is_answered)
 		return;
+	if (o->n_left) {
+		d->has_waited |= d->m->orphans.is_start && o->phase == ORPHANS_OPEN;
+		return;
+	}
 	d->orphans_gone = 1;
+	believe_again(d);
 	settle(d->m);
 }
 
-static void open_round(struct monitor *m, uint64_t epoch, uint64_t now_ns)
+static void open_round(struct monitor *m, uint64_t epoch, uint64_t since_ns, int is_start)
 {
 	m->orphans.is_open = 1;
+	m->orphans.is_start = is_start;
 	m->orphans.epoch = epoch;
-	m->orphans.since_ns = now_ns;
+	m->orphans.since_ns = since_ns;
 	m->orphans.round++;
 	for (unsigned i = 0; i < m->snapshot.options.n_databases; i++)
 		m->dbs[i].orphans_gone = 0;
@@ -100,6 +146,7 @@ void orphans_tick(struct monitor *m, uint64_t now_ns)
 {
 	struct stamps s = region_stamps(&m->region);
 	uint64_t epoch;
+	int is_start;
 
 	if (!s.n || now_ns < m->orphans.next_ns)
 		return;
@@ -110,9 +157,15 @@ void orphans_tick(struct monitor *m, uint64_t now_ns)
 		m->orphans.moved_ns = now_ns;
 		m->orphans.is_open = 0;	/* who died now may be in what was answered as alive */
 	}
-	if (m->orphans.is_open || (now_ns - m->orphans.moved_ns > AGAIN_NS && now_ns - m->orphans.looked_ns < ALWAYS_NS))
+	is_start = is_unsettled(m);
+	if (m->orphans.is_open && is_start && m->orphans.since_ns < atomic_load(&m->region.h->unsettled_ns))
+		m->orphans.is_open = 0;		/* it would not do */
+	if (m->orphans.is_open ||
+	    (!is_start && now_ns - m->orphans.moved_ns > AGAIN_NS && now_ns - m->orphans.looked_ns < ALWAYS_NS))
 		return;
 	m->orphans.looked_ns = now_ns;
 	if (stamps_orphans(&s))
-		open_round(m, epoch, now_ns);
+		open_round(m, epoch, now_ns, 0);
+	else if (is_start)
+		open_round(m, epoch, atomic_load(&m->region.h->unsettled_ns), 1);
 }

@@ -299,8 +299,9 @@ static void on_connected(uv_work_t *w, int status)
 		return;
 	}
 	if (s->slot.is_new || !s->was_open) {
-		if (atomic_load(&state->cache_floor_ms))
+		if (atomic_load(&state->was_heard))
 			metric_add(&state->event_gaps, 1);
+		atomic_store(&state->was_heard, 1);
 		events_distrust(d, s->slot.since_ms, s->slot.xmax);
 	}
 	s->was_open = 1;
