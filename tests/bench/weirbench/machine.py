@@ -209,19 +209,19 @@ class Meter:
 
 
 def memory(root, only=False):
-    """RSS and PSS of a process and its descendants, in kB; of itself alone with `only`."""
-    rss = pss = 0
+    """RSS, PSS and what is private and no file's (anon: no shared memory) of a process and its descendants, in kB; of itself
+    alone with `only`."""
+    sums = {"Rss": 0, "Pss": 0, "Anonymous": 0}
     for pid in {root} if only else family(processes(), root):
         try:
             with open(f"/proc/{pid}/smaps_rollup") as f:
                 for line in f:
-                    if line.startswith("Rss:"):
-                        rss += int(line.split()[1])
-                    elif line.startswith("Pss:"):
-                        pss += int(line.split()[1])
+                    word = line.split(":")[0]
+                    if word in sums:
+                        sums[word] += int(line.split()[1])
         except OSError:
             continue
-    return {"rss_kb": rss, "pss_kb": pss}
+    return {"rss_kb": sums["Rss"], "pss_kb": sums["Pss"], "anon_kb": sums["Anonymous"]}
 
 
 def wait_quiet(limit=0.06, timeout=60):
