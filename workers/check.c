@@ -77,7 +77,7 @@ int worker_check(struct snapshot *s)
 	struct db_budget budgets[OPTIONS_MAX_DATABASES];
 	enum db_budget_fit fit;
 	AUTO(buf) struct buf why;
-	int rc = 0;
+	int rc = 0, found;
 
 	if (!w)
 		abort();
@@ -102,8 +102,13 @@ int worker_check(struct snapshot *s)
 			continue;
 		}
 		check_events(&s->options.databases[i], s->conf_path, &errs);
-		if (db_check(w->pools[i], b, &errs, &why) < 0) {
+		found = db_check(w->pools[i], b, &errs, &why);
+		if (found == -2)
+			(void)errs_add(&errs, E_config, s->conf_path, 0, 0, "database %s: %s", s->options.databases[i].name,
+				       buf_str(&why));
+		else if (found < 0)
 			printf("database %s: not reachable: %s\n", s->options.databases[i].name, buf_str(&why));
+		if (found < 0) {
 			rc = EXIT_TEMPFAIL;
 			continue;
 		}

@@ -276,7 +276,8 @@ int db_conninfo_check(const struct opts_database *o, struct buf *ret_why);
 void db_conninfo_key(const struct opts_database *o, struct buf *place, struct buf *session);
 struct db_budget;
 /* weird -t: describe every statement over one blocking connection, and ask for the budget. The number of findings
- * put into errs, or -1 when the database cannot be reached (why in ret_why). */
+ * put into errs, or -1 when the database cannot be reached, -2 when it is and refuses the session (why in ret_why, and what
+ * to mend). */
 int db_check(struct db_pool *p, struct db_budget *b, struct errs *errs, struct buf *ret_why);
 
 /* The sessions of a database block against what the server has for its role. */

@@ -239,6 +239,22 @@ static uint64_t share_of(const struct attempt *a, unsigned n_left)
 	return now >= a->deadline_ns ? now : now + (a->deadline_ns - now) / n_left;
 }
 
+/* Of a server that answered; without an SQLSTATE it wanted a password and there was none. */
+static enum db_refusal refusal_of(const char *sqlstate)
+{
+	static const struct {
+		const char *state;
+		enum db_refusal why;
+	} known[] = {{"53300", DB_REFUSED_FULL},      {"", DB_REFUSED_PASSWORD},	{"28P01", DB_REFUSED_PASSWORD},
+		     {"28000", DB_REFUSED_ROLE},      {"3D000", DB_REFUSED_DATABASE},	{"55000", DB_REFUSED_DATABASE},
+		     {"42501", DB_REFUSED_PRIVILEGE}};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strcmp(sqlstate, known[i].state) == 0)
+			return known[i].why;
+	return DB_REFUSED_NOT;
+}
+
 static PGconn *try_place(const struct attempt *a, const struct place *at, unsigned n_left)
 {
 	PGconn *pg = start(a->o, a->sslmode, a->is_replication, at);
@@ -246,8 +262,8 @@ static PGconn *try_place(const struct attempt *a, const struct place *at, unsign
 
 	if (pg && db_drive(pg, share_of(a, n_left), error, sqlstate) == 0)
 		return pg;
-	if (strcmp(sqlstate, "53300") == 0)
-		*a->why = DB_REFUSED_FULL;
+	if (*sqlstate || (pg && PQconnectionNeedsPassword(pg)))
+		*a->why = refusal_of(sqlstate);
 	add_error(a, pg ? error : "out of memory");
 	PQfinish(pg);
 	return NULL;
@@ -380,4 +396,13 @@ PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, uint64_t 
 PGconn *db_connect_replication(const struct opts_database *o, uint64_t deadline_ns, char error[256], enum db_refusal *ret_why)
 {
 	return reach(o, 1, deadline_ns, error, ret_why);
+}
+
+/* libpq tells only here whether it could make sense of all options; nothing is connected to. */
+int db_conninfo_is_whole(const struct opts_database *o)
+{
+	const char *keys[] = {"dbname", "host", "hostaddr", "port", NULL};
+	const char *values[] = {o->conninfo, "/nonexistent/weir", "", "", NULL};
+
+	return PQpingParams(keys, values, 1) != PQPING_NO_ATTEMPT;
 }

@@ -991,6 +991,27 @@ void db_pool_free(struct db_pool **pp)
 	free(p);
 }
 
+static const char *mend(enum db_refusal why)
+{
+	switch (why) {
+	case DB_REFUSED_PASSWORD:
+		return "; give the right user and password, in conninfo or a password file (passfile, ~/.pgpass)";
+	case DB_REFUSED_ROLE:
+		return "; create the role, with LOGIN, or give another user in conninfo; pg_hba.conf must let it in from here";
+	case DB_REFUSED_DATABASE:
+		return "; create the database, or give another dbname in conninfo";
+	case DB_REFUSED_PRIVILEGE:
+		return "; GRANT CONNECT ON DATABASE to the role";
+	case DB_REFUSED_OPTIONS:
+		return "; correct conninfo, or the service file that it names";
+	case DB_REFUSED_NOT:
+	case DB_REFUSED_CONFIG:
+	case DB_REFUSED_FULL:
+		break;
+	}
+	return "";
+}
+
 int db_check(struct db_pool *p, struct db_budget *b, struct errs *errs, struct buf *ret_why)
 {
 	struct db_job job = {.kind = DB_J_CONNECT, .opts = p->conf.opts, .pool = p, .lane = LANE_EXPRESS};
@@ -999,8 +1020,13 @@ int db_check(struct db_pool *p, struct db_budget *b, struct errs *errs, struct b
 	describe_into(p, &job);
 	db_job_run(&job);
 	if (job.failed) {
+		if (job.why == DB_REFUSED_NOT && !db_conninfo_is_whole(p->conf.opts))
+			job.why = DB_REFUSED_OPTIONS;
 		buf_adds(ret_why, job.error);
-		n = -1;
+		buf_adds(ret_why, mend(job.why));
+		n = job.why >= DB_REFUSED_PASSWORD ? -2 : -1;
+	} else {
+		db_privileges(job.pg, job.describe, job.n_describe);
 	}
 	if (job.pg && !p->conf.opts->pooler)
 		db_budget_ask(b, job.pg, (int)p->conf.opts->connect_timeout);

@@ -148,7 +148,11 @@ struct db_pool {
 };
 
 /* Why there is no session: what is configured cannot lead to one; or the server has no connection left for us. */
-enum db_refusal { DB_REFUSED_NOT, DB_REFUSED_CONFIG, DB_REFUSED_FULL };
+enum db_refusal {
+	DB_REFUSED_NOT, DB_REFUSED_CONFIG, DB_REFUSED_FULL,
+	/* the server is there; weird -t says what to mend */
+	DB_REFUSED_PASSWORD, DB_REFUSED_ROLE, DB_REFUSED_DATABASE, DB_REFUSED_PRIVILEGE, DB_REFUSED_OPTIONS
+};
 
 enum db_job_kind { DB_J_CONNECT, DB_J_CANCEL };
 struct db_job {
@@ -219,6 +223,10 @@ void db_budget_ask(struct db_budget *b, PGconn *pg, int timeout_ms);
 void db_shape_check(struct db_stmt *s);
 /* A message of the server with :name in place of $n. */
 void db_shape_names(const struct db_stmt *s, const char *text, struct buf *out);
+/* db_privilege.c: blocking. Sets stmts[].failed where the role may not do what the statement needs. */
+void db_privileges(PGconn *pg, struct db_stmt *stmts, unsigned n);
+/* db_connect.c: does libpq take the options, with those of a service file? */
+int db_conninfo_is_whole(const struct opts_database *o);
 /* db_describe.c: blocking, before pipeline mode. Fills s->desc or s->failed (E_unavailable: the server cannot say it
  * now, as when the table is locked). -1 when the connection died or the answers are not there by the deadline. */
 int db_describe(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts, unsigned n, uint64_t deadline_ns,

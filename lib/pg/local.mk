@@ -9,3 +9,4 @@ lib_libpg_a_SOURCES += %D%/db_result.c
 lib_libpg_a_SOURCES += %D%/db_settle.c
 lib_libpg_a_SOURCES += %D%/db_reach.c %D%/db_reset.c
 lib_libpg_a_SOURCES += %D%/db_hold.c
+lib_libpg_a_SOURCES += %D%/db_privilege.c

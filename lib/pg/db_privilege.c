@@ -1,0 +1,163 @@
+/* weird -t: has the role what the statements need? Each is planned, with a generic plan, and not run: at an executor's start
+ * the server checks tables, columns and functions. What it checks when a row is made is asked: sequences that the plan
+ * names (an INSERT's defaults are in it), and the procedure of a CALL, which has no plan. */
+#include "config.h"
+
+#include "lib/pg/db_priv.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "lib/base/clock.h"
+
+#define PLAN_TIMEOUT_NS (5 * CLOCK_S)	/* of all statements of one file */
+
+struct look {
+	PGconn *pg;
+	struct db_stmt *s;
+	uint64_t deadline_ns;
+};
+
+static PGresult *ask(const struct look *k, const char *sql, const char *value)
+{
+	return db_exec_until(k->pg, sql, &value, value ? 1 : 0, k->deadline_ns);
+}
+
+static void run(const struct look *k, const char *sql)
+{
+	PQclear(ask(k, sql, NULL));
+}
+
+static void fault(const struct look *k, const char *what)
+{
+	err_set_at(&k->s->failed, E_sql, k->s->file, k->s->line, 0,
+		   "PostgreSQL: %s (42501); each request would be a 403: GRANT it to \"%s\"", what, PQuser(k->pg));
+}
+
+/* The plan's sequences: nextval('seq'::regclass). */
+static void check_sequences(const struct look *k, const char *line)
+{
+	static const struct {
+		const char *call, *sql;
+	} uses[] = {
+	    {"nextval('", "SELECT pg_catalog.has_sequence_privilege($1::pg_catalog.regclass, 'USAGE, UPDATE')"},
+	    {"currval('", "SELECT pg_catalog.has_sequence_privilege($1::pg_catalog.regclass, 'USAGE, SELECT')"},
+	    {"setval('", "SELECT pg_catalog.has_sequence_privilege($1::pg_catalog.regclass, 'UPDATE')"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(uses); i++)
+		for (const char *p = line; !k->s->failed.id && (p = strstr(p, uses[i].call));) {
+			char name[200], text[260];
+			size_t n = 0;
+			PGresult *res;
+
+			for (p += strlen(uses[i].call); *p && n + 1 < sizeof(name); name[n++] = *p++)
+				if (*p == '\'' && *++p != '\'')
+					break;
+			name[n] = 0;
+			if (strncmp(p, "::regclass", 10) != 0)
+				continue;
+			res = ask(k, uses[i].sql, name);
+			snprintf(text, sizeof(text), "permission denied for sequence %s", name);
+			if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f')
+				fault(k, text);
+			PQclear(res);
+		}
+}
+
+static void check_plan(const struct look *k)
+{
+	const struct db_desc *d = k->s->desc;
+	struct buf sql;
+	PGresult *res;
+
+	buf_init(&sql, 0);
+	buf_addf(&sql, "PREPARE weir_check AS %s", d->sql);
+	run(k, buf_str(&sql));
+	run(k, "SAVEPOINT weir_check");
+	buf_clear(&sql);
+	buf_adds(&sql, "EXPLAIN (VERBOSE, COSTS off) EXECUTE weir_check");
+	for (unsigned i = 0; i < d->n_params; i++)
+		buf_adds(&sql, i ? ", NULL" : "(NULL");
+	if (d->n_params)
+		buf_adds(&sql, ")");
+	res = ask(k, buf_str(&sql), NULL);
+	if (PQresultStatus(res) == PGRES_TUPLES_OK) {
+		for (int i = 0; i < PQntuples(res); i++)
+			check_sequences(k, PQgetvalue(res, i, 0));
+	} else if (db_error_class(res, "42501")) {
+		char text[300];
+		const char *said = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+
+		db_one_line(text, sizeof(text), said ? said : "");
+		fault(k, text);
+	} else if (db_error_class(res, "42P10")) {
+		err_set_at(&k->s->failed, E_sql, k->s->file, k->s->line, 0, "PostgreSQL: %s (42P10)",
+			   PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
+	}
+	PQclear(res);
+	run(k, "ROLLBACK TO SAVEPOINT weir_check");
+	run(k, "DEALLOCATE weir_check");
+	buf_done(&sql);
+}
+
+/* The procedure's name behind CALL, or 0: it is none. */
+static int procedure_of(const char *sql, char name[200])
+{
+	size_t n = 0;
+
+	for (;;) {
+		sql += strspn(sql, " \t\r\n\f\v");
+		if (strncmp(sql, "--", 2) != 0)
+			break;
+		sql += strcspn(sql, "\n");
+	}
+	if (strncasecmp(sql, "call", 4) != 0 || !isspace((unsigned char)sql[4]))
+		return 0;
+	for (sql += 5; *sql && *sql != '(' && n + 1 < 200; sql++)
+		name[n++] = *sql;
+	while (n && isspace((unsigned char)name[n - 1]))
+		n--;
+	name[n] = 0;
+	return *sql == '(' && n;
+}
+
+static void check_procedure(const struct look *k, const char *name)
+{
+	static const char sql[] =
+	    "SELECT bool_or(pg_catalog.has_function_privilege(p.oid, 'EXECUTE')) FROM pg_catalog.pg_proc p"
+	    " JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace,"
+	    " LATERAL (SELECT pg_catalog.parse_ident($1)) i (name) WHERE p.prokind = 'p'"
+	    " AND p.proname = i.name[cardinality(i.name)]"
+	    " AND CASE WHEN cardinality(i.name) > 1 THEN n.nspname = i.name[cardinality(i.name) - 1]"
+	    " ELSE pg_catalog.pg_function_is_visible(p.oid) END";
+	PGresult *res = ask(k, sql, name);
+	char text[260];
+
+	snprintf(text, sizeof(text), "permission denied for procedure %s", name);
+	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f')
+		fault(k, text);
+	PQclear(res);
+}
+
+void db_privileges(PGconn *pg, struct db_stmt *stmts, unsigned n)
+{
+	char name[200];
+
+	for (unsigned i = 0; i < n && PQstatus(pg) == CONNECTION_OK; i++) {
+		struct look k = {.pg = pg, .s = &stmts[i], .deadline_ns = clock_mono_ns() + PLAN_TIMEOUT_NS};
+
+		if (k.s->failed.id || !k.s->desc)
+			continue;
+		run(&k, "BEGIN READ ONLY");
+		run(&k, "SET LOCAL plan_cache_mode = force_generic_plan");
+		run(&k, "SET LOCAL statement_timeout = '4s'");
+		run(&k, "SET LOCAL lock_timeout = '1s'");
+		if (procedure_of(k.s->sql, name))
+			check_procedure(&k, name);
+		else
+			check_plan(&k);
+		run(&k, "ROLLBACK");
+	}
+}
