@@ -10,7 +10,8 @@
 #include "workers/worker.h"
 
 /* Nothing vouches for it: a SQL_ASCII database sends what was once stored, and a server can say of itself what it likes. An
- * answer that is no text is none; of a write, which is done already, the bytes are replaced. 0, or -1 with an error set. */
+ * answer that is no text is none, and a write that has not committed is rolled back; of one that has, the bytes are replaced.
+ * 0, or -1 with an error set. */
 static int check_text(struct req *r)
 {
 	struct buf whole;
@@ -19,7 +20,7 @@ static int check_text(struct req *r)
 	if (likely(utf8_is_valid(buf_slice(&r->out))))
 		return 0;
 	snprintf(r->q.text, sizeof(r->q.text), "the database sent bytes that are not UTF-8; in a SQL_ASCII database convert_from() says what they are");
-	if (!r->q.is_write) {
+	if (!r->q.is_write || r->q.state == DB_Q_LOOKED) {
 		buf_clear(&r->out);
 		req_fail(r, E_sql, NULL);
 		return -1;

@@ -79,6 +79,7 @@ int configure_take(struct monitor *m, int fd)
 	if (open_it(m, fd))
 		return -1;
 	check(m->snapshot.options.n_databases == newest(m)->snapshot.options.n_databases);
+	peers_init(&m->front.peers, &m->snapshot.options.listen_allow, &m->region.h->peers_refused);
 	tier_begin(m);
 	configure_tick(m);
 	return 0;
