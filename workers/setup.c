@@ -42,6 +42,7 @@ static struct db_stmt proto(const struct worker *w, const struct endpoint *ep, c
 	s.session = session_use_of(v->sql, &s.may_commit);
 	if (ep->is_session_clean)
 		s.session = SESSION_CLEAN;
+	s.may_ever_express = s.may_express;
 	if (w->region.h) {
 		s.express = &region_endpoint(&w->region, ep->metric)->express;
 		s.shared = &region_endpoint(&w->region, ep->metric)->shape;

@@ -89,6 +89,7 @@ struct db_stmt {
 	int may_express;	/* statically */
 	int may_write;		/* not run again when its connection is lost */
 	int may_commit;		/* CALL, DO: a part of it may be committed although it failed */
+	int may_ever_express;		/* may_express, but for what it reaches */
 	char touches[128];		/* why its session must be reset behind it; "": it need not be */
 	char *session_why;		/* touches, for whoever wants to see it; NULL: nobody */
 	int is_unread;			/* its text is not understood, so nothing is looked up */

@@ -331,6 +331,7 @@ int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int wit
 	q->state = DB_Q_SENT;
 	c->work_us += s->mean_us;
 	s->runs++;
+	c->pool->n_sent++;
 	if (with_sync < 0)
 		return -1;
 	n = send_settings(c, q, now_ns);
@@ -421,6 +422,8 @@ static int settle(struct db_conn *c, struct db_entry *e, uint64_t now_ns)
 			c->prep_error_stmt = e->stmt;
 			e->result = NULL;
 		}
+	} else if (e->kind == DB_E_MARK) {
+		db_mark_settle(p, e, now_ns);
 	} else if (e->kind == DB_E_RESET) {
 		close = db_reset_settle(c, e, now_ns);
 	} else if (e->kind == DB_E_VERIFY) {
@@ -513,6 +516,7 @@ static unsigned n_statements(const struct db_entry *e)
 		return e->n_reset;
 	case DB_E_PREPARE:
 	case DB_E_CLOSE:
+	case DB_E_MARK:
 		break;
 	}
 	return 1;

@@ -69,9 +69,9 @@ void db_job_run(struct db_job *job)
 		job->pg = NULL;
 	}
 	if (job->pg && job->n_describe &&
-	    (db_describe(job->pg, job->opts, job->describe, job->n_describe,
-			db_describe_deadline(job->opts, job->n_describe), job->error) ||
-	     db_reach(job->pg, job->opts, job->describe, job->n_describe, job->error))) {
+	    ((!job->is_reach && db_describe(job->pg, job->opts, job->describe, job->n_describe,
+			db_describe_deadline(job->opts, job->n_describe), job->error)) ||
+	     db_reach(job->pg, job->opts, job->describe, job->n_describe, &job->mark, job->error))) {
 		PQfinish(job->pg);
 		job->pg = NULL;
 	}

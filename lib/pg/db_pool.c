@@ -329,6 +329,11 @@ struct db_conn *db_pool_spare(struct db_pool *p, uint64_t now_ns)
 	return pick_idle(p);
 }
 
+struct db_conn *db_pool_idle(struct db_pool *p)
+{
+	return pick_idle(p);
+}
+
 /* Is the next run of s, on c, to be measured alone? What shares a Sync tells nothing of a single statement. Of a group
  * it is one that follows others: the first on an idle connection shows how long its backend waits for a core. */
 static int is_measured(struct db_stmt *s, const struct db_query *q, const struct db_conn *c, uint64_t now_ns)
@@ -587,7 +592,7 @@ static int connect_one(struct db_pool *p, enum slot_lane lane, int with_describe
 }
 
 /* Describe again, or change the lane, over an idle connection: lent to the job, taken back by db_job_done. */
-static void lend_one(struct db_pool *p, struct db_conn *c)
+static void lend_one(struct db_pool *p, struct db_conn *c, int is_reach)
 {
 	struct db_job *job = calloc(1, sizeof(*job));
 
@@ -605,7 +610,10 @@ static void lend_one(struct db_pool *p, struct db_conn *c)
 	job->is_lent = 1;
 	job->becomes_exclusive = c->is_converting;
 	c->pg = NULL;		/* the job's until it is done */
-	describe_into(p, job);
+	if (is_reach)
+		db_mark_into(p, job);
+	else
+		describe_into(p, job);
 	p->n_connecting++;
 	slots_set(p->conf.region, p->conf.db, c->slot, SLOT_BUSY);
 	p->conf.ops->run(p->conf.ctx, job);
@@ -636,12 +644,16 @@ static void maintain(struct db_pool *p, uint64_t now_ns)
 		return;
 	if (p->is_described && p->wants_describe && now_ns >= p->describe_ns && !p->is_describing &&
 	    (idle = pick_lent(p))) {
-		lend_one(p, idle);
+		lend_one(p, idle, 0);
 		return;
 	}
 	idle = p->is_describing ? NULL : db_scarce_convert(p, now_ns);
 	if (idle) {
-		lend_one(p, idle);
+		lend_one(p, idle, 0);
+		return;
+	}
+	if (p->wants_reach && p->is_described && !p->is_describing && (idle = pick_idle(p))) {
+		lend_one(p, idle, 1);
 		return;
 	}
 	if (now_ns < p->retry_ns) {
@@ -766,6 +778,7 @@ void db_pool_tick(struct db_pool *p, uint64_t now_ns)
 		db_conn_tick(LIST_ENTRY(l, struct db_conn, node), now_ns);
 	retire(p, now_ns);
 	db_scarce_yield(p, now_ns);
+	db_mark_tick(p, now_ns);
 	maintain(p, now_ns);
 	/* all but one, with the exclusive lane's first in the list: requests may still come over what is not handed over yet */
 	if (p->is_draining)
@@ -869,12 +882,7 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 		}
 		db_desc_free(&to->desc);
 		to->desc = from->desc;
-		memcpy(to->touches, from->touches, sizeof(to->touches));
-		to->reads_settings = from->reads_settings;
-		if (to->touches[0])
-			to->may_express = 0;
-		if (to->touches[0] && to->session_why)
-			memcpy(to->session_why, to->touches, sizeof(to->touches));
+		db_stmt_reaches(to, from);
 		to->verified_ns = now_ns;
 		db_stmt_renew(to, job->numbers[i]);
 	}
@@ -884,6 +892,8 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 		p->n_watched = job->n_watched;
 	}
 	db_verify_publish(p);
+	if (!p->is_described)
+		db_mark_set(p, job, now_ns);
 	p->is_described = 1;
 	p->is_describing = 0;
 	p->n_described++;
@@ -902,7 +912,10 @@ static void connect_failed(struct db_pool *p, struct db_job *job, uint64_t now_n
 	else if (wait_ms > 500 && !has_open(p))
 		wait_ms = 500;	/* the service is to be back within a second of the database */
 	p->retry_ns = now_ns + wait_ms * CLOCK_MS * (800 + db_random(p) % 400) / 1000;
-	if (job->describe) {
+	if (job->is_reach) {
+		p->is_describing = 0;
+		p->wants_reach = 1;
+	} else if (job->describe) {
 		p->is_describing = 0;
 		p->wants_describe = 2;
 	}
@@ -941,7 +954,9 @@ void db_job_done(struct db_job *job, uint64_t now_ns)
 				metric_add(&p->conf.metrics->db_connects_ok, 1);
 				histo_add(&p->conf.metrics->db_connect, job->took_ns);
 			}
-			if (job->describe || !p->is_described)
+			if (job->is_reach)
+				db_mark_reached(p, job, now_ns);
+			else if (job->describe || !p->is_described)
 				described(p, job, now_ns);
 			db_conn_opened(job->conn, job->pg, now_ns);
 			maintain(p, now_ns);
@@ -952,7 +967,7 @@ void db_job_done(struct db_job *job, uint64_t now_ns)
 		struct db_stmt *s = &p->stmts[job->numbers[k]];
 		struct list *queues[] = {&p->q_express, &p->q_exclusive, &p->q_check};
 
-		if (job->failed || !s->failed.id)
+		if (job->failed || job->is_reach || !s->failed.id)
 			continue;
 		for (size_t i = 0; i < ARRAY_LEN(queues); i++)
 			LIST_FOR_SAFE(l, next, queues[i])

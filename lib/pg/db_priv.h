@@ -73,8 +73,8 @@ struct db_entry {
 };
 enum db_fate { DB_FATE_NONE, DB_FATE_COMMIT, DB_FATE_ROLLBACK };
 /* DB_E_CLOSE: a prepared name goes; DB_E_VERIFY: the statement is parsed and described, and not run; DB_E_RESET: what may
- * be left of others is put back. */
-enum db_entry_kind { DB_E_PREPARE, DB_E_CLOSE, DB_E_QUERY, DB_E_VERIFY, DB_E_RESET };
+ * be left of others is put back; DB_E_MARK: the catalogs' mark. */
+enum db_entry_kind { DB_E_PREPARE, DB_E_CLOSE, DB_E_QUERY, DB_E_VERIFY, DB_E_RESET, DB_E_MARK };
 
 struct db_conn {
 	struct list node;		/* in pool->conns */
@@ -122,6 +122,11 @@ struct db_pool {
 	unsigned n_waiting, n_counted;	/* statements; requests, for queue_limit */
 	uint64_t last_group;		/* whose first statement was counted last */
 	struct list free_entries;
+	/* db_mark.c */
+	uint64_t mark;			/* of the catalogs when all statements were looked up in them last */
+	uint64_t mark_every_ns, reach_next_ns;
+	uint64_t n_sent, n_sent_marked;	/* statements; when the mark was looked at last */
+	int wants_reach;
 	unsigned n_resets;		/* connections that wait for theirs to be sent */
 	int is_cancelling, wants_cancel;	/* a job is at it; something was asked since */
 	int is_described, is_draining, is_describing;
@@ -170,6 +175,8 @@ struct db_job {
 	struct db_watched *watched;
 	unsigned n_watched;
 	PGconn *pg;
+	int is_reach;			/* what is described is only looked up */
+	uint64_t mark;
 	int is_lent;			/* pg is a connection of the pool, not a new one */
 	int failed;			/* not connected */
 	int becomes_exclusive;		/* is_lent, of the express lane until now */
@@ -279,7 +286,17 @@ enum db_result_kind { DB_R_RESULT, DB_R_ERROR, DB_R_ABORTED, DB_R_SYNC, DB_R_STR
 enum db_result_kind db_result_kind(const PGresult *res);
 
 /* db_reach.c: blocking. Sets touches and reads_settings of what is described. -1: the connection is of no use any more. */
-int db_reach(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts, unsigned n, char error[256]);
+int db_reach(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts, unsigned n, uint64_t *ret_mark, char error[256]);
+/* db_mark.c */
+extern const char db_mark_sql[];
+uint64_t db_mark_of(const PGresult *res);	/* 0: none */
+void db_mark_tick(struct db_pool *p, uint64_t now_ns);
+void db_mark_settle(struct db_pool *p, const struct db_entry *e, uint64_t now_ns);
+/* All that is described, to be looked up; and what was found. */
+void db_mark_into(struct db_pool *p, struct db_job *job);
+void db_mark_reached(struct db_pool *p, const struct db_job *job, uint64_t now_ns);
+void db_mark_set(struct db_pool *p, const struct db_job *job, uint64_t now_ns);
+void db_stmt_reaches(struct db_stmt *to, const struct db_stmt *from);
 /* db_reset.c */
 /* One SELECT that makes the session's constants; request.user and request.jwt.claims read '' from the start, not NULL. */
 void db_session_settings(const struct opts_database *o, PGconn *pg, enum slot_lane lane, struct buf *out);
@@ -354,6 +371,7 @@ void db_scarce_leave_one(struct db_pool *p);
 void db_scarce_yield(struct db_pool *p, uint64_t now_ns);
 
 /* db_pool.c */
+struct db_conn *db_pool_idle(struct db_pool *p);	/* of the exclusive lane; NULL: none */
 void db_finish(struct db_pool *p, struct db_query *q, uint64_t now_ns);
 void db_fail(struct db_pool *p, struct db_query *q, enum err_id id, const char *text, uint64_t now_ns);
 void db_requeue(struct db_pool *p, struct db_query *q, int exclusive);

@@ -271,7 +271,7 @@ static void refuse_behind_pooler(struct db_stmt *stmts, unsigned n)
 	}
 }
 
-int db_reach(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts, unsigned n, char error[256])
+int db_reach(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts, unsigned n, uint64_t *ret_mark, char error[256])
 {
 	struct asking a = {.stmts = stmts};
 	uint64_t now_ns = clock_mono_ns(), deadline_ns = db_describe_deadline(o, n);
@@ -283,6 +283,7 @@ int db_reach(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts, u
 	/* catalogs that are too large for it cost the express lane, and not the connection */
 	snprintf(limit, sizeof(limit), "SET LOCAL statement_timeout = %llu",
 		 (unsigned long long)((deadline_ns - now_ns) / CLOCK_MS / 2 + 1));
+	*ret_mark = 0;
 	buf_init(&a.numbers, 0);
 	buf_init(&a.kinds, 0);
 	buf_init(&a.names, 0);
@@ -292,6 +293,10 @@ int db_reach(PGconn *pg, const struct opts_database *o, struct db_stmt *stmts, u
 
 		for (size_t i = 0; i < ARRAY_LEN(before); i++)
 			PQclear(db_exec_until(pg, before[i], NULL, 0, deadline_ns));
+		/* what changes in between is seen by the next look */
+		res = db_exec_until(pg, db_mark_sql, NULL, 0, deadline_ns);
+		*ret_mark = db_mark_of(res);
+		PQclear(res);
 		res = db_exec_until(pg, reach_sql, values, 4, deadline_ns);
 		if (PQresultStatus(res) == PGRES_TUPLES_OK)
 			take(&a, n, res);

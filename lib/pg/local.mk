@@ -7,6 +7,6 @@ lib_libpg_a_SOURCES += %D%/db_conninfo.c %D%/db_hide.c
 lib_libpg_a_SOURCES += %D%/db_array.c %D%/db_array.h %D%/db_order.c %D%/db_order.h
 lib_libpg_a_SOURCES += %D%/db_result.c
 lib_libpg_a_SOURCES += %D%/db_settle.c
-lib_libpg_a_SOURCES += %D%/db_reach.c %D%/db_reset.c
+lib_libpg_a_SOURCES += %D%/db_reach.c %D%/db_reset.c %D%/db_mark.c
 lib_libpg_a_SOURCES += %D%/db_hold.c
 lib_libpg_a_SOURCES += %D%/db_privilege.c

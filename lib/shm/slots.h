@@ -71,6 +71,7 @@ struct db_state {
 	struct histo event_lag;
 	/* CAS by any worker. */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t generation;	/* raised when a connection was lost: others validate */
+	_Atomic uint64_t mark, mark_looked_ns;	/* of the catalogs: lib/pg/db_mark.c */
 	_Atomic uint32_t wanted;		/* somebody waits for a slot */
 	_Atomic uint32_t dates;			/* enum db_dates of the latest session */
 	_Atomic uint32_t starved;		/* number + 1 of a worker that has no connection because the server gives none */

@@ -393,3 +393,42 @@ def test_the_sample_keeps_its_lane(pg, weir):
     rows = json.loads(w.weirctl("-j", "endpoints").stdout)["endpoints"]
     assert [r["id"] for r in rows if r["lane"] == "exclusive (session)"] == []
     assert sum(r["lane"] == "exclusive (cold)" for r in rows) > 15
+
+
+@pytest.mark.parametrize("how", ["view", "policy", "trigger"])
+def test_ddl_that_brings_a_function_in_is_noticed(own_pg, how):
+    """7.3: what was clean when it was described and is not any more leaves the lane, and whoever was on it is replaced."""
+    own_pg.sql("CREATE ROLE weirs LOGIN; GRANT CREATE ON SCHEMA public TO weirs")
+    own_pg.sql(SCHEMA + "CREATE VIEW later AS SELECT id FROM shadowed; CREATE TABLE guarded (id int); INSERT INTO guarded VALUES (1);"
+               "CREATE TABLE told (id int); GRANT ALL ON later, guarded, told TO weirs")
+    ddl = {"view": ("CREATE OR REPLACE VIEW later AS SELECT id FROM shadowed WHERE evil() IS NOT NULL", "CREATE OR REPLACE VIEW later AS SELECT id FROM shadowed"),
+           "policy": ("ALTER TABLE guarded ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON guarded USING (evil_is('x'))", "DROP POLICY p ON guarded; CREATE POLICY p ON guarded USING (true)"),
+           "trigger": ("CREATE TRIGGER t BEFORE INSERT ON told FOR EACH ROW EXECUTE FUNCTION evil_trigger()", "DROP TRIGGER t ON told")}[how]
+    w = LoneWorker(Site(own_pg.conninfo_for("test", user="weirs"), {
+        "open": ENDPOINTS["open"], "told": "-- @route POST /told\n-- @returns none\nINSERT INTO told VALUES (1)",
+        "plain": "-- @route GET /plain\n-- @returns value\nSELECT coalesce(current_setting('request.user', true), '') AS u",
+        **{k: f"-- @route GET /{k}\n-- @returns row\nSELECT id, {RO} FROM {t}" for k, t in (("view", "later"), ("policy", "guarded"))}},
+        {"workers": {"min": 1, "max": 1}, "database": {"main": {"pool_min": 2, "pool_max": 5}}}))
+
+    def seen():
+        return post(w, "/told").status if how == "trigger" else w.get(f"/{how}").json["ro"]
+
+    def innocent():
+        return [w.get("/open").json, w.get("/plain").json] == [None, ""]
+    try:
+        good = 204 if how == "trigger" else "on"
+        wait_for(lambda: [seen() for _ in range(40)][-1] == good, 10, "the express lane")
+        own_pg.sql(ddl[0])
+        if how != "trigger":
+            wait_for(lambda: [seen() for _ in range(5)][-1] == "off", 5, "the function to be noticed")
+        else:
+            # what it leaves is put back: the last statement of its connection is the reset's
+            wait_for(lambda: seen() and own_pg.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weir' AND "
+                     "query LIKE '%%set_config(n, v, false)%%'", dbname="test"), 5, "the function to be noticed")
+        for _ in range(30):
+            seen()
+            assert innocent()
+        own_pg.sql(ddl[1])
+        wait_for(lambda: [seen() for _ in range(40)][-1] == good, 15, "the express lane again")
+    finally:
+        w.stop()
