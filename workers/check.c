@@ -69,6 +69,20 @@ static void check_events(const struct opts_database *o, const char *conf, struct
 	}
 }
 
+/* A trigger of before knows no spellings: what it tells of 1.50 is not what the tag of 1.5 is called. */
+static void check_watched(const struct db_pool *p, const char *name)
+{
+	unsigned n = 0;
+	const struct db_watched *v = p ? db_pool_watched(p, &n) : NULL;
+
+	for (unsigned i = 0; i < n; i++)
+		if (v[i].is_told_otherwise) {
+			printf("warning: database %s: the triggers of %s are of an earlier version; run sql/weir/events.sql again\n",
+			       name, v[i].table);
+			return;
+		}
+}
+
 int worker_check(struct snapshot *s)
 {
 	struct worker *w = calloc(1, sizeof(*w));
@@ -119,6 +133,8 @@ int worker_check(struct snapshot *s)
 		else if (why.n)
 			printf("%s%s\n", fit == DB_BUDGET_TIGHT ? "warning: " : "", buf_str(&why));
 	}
+	for (unsigned i = 0; i < s->options.n_databases; i++)
+		check_watched(w->pools[i], s->options.databases[i].name);
 	tagtypes_look(w, &errs);
 	check_sums(budgets, s->options.n_databases, s->conf_path, &errs);
 	show_whole_paths(errs.v, errs.n, s->options.endpoints);

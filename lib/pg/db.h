@@ -182,6 +182,7 @@ struct db_ops {
 struct db_watched {
 	char *table, *tag, *column;
 	unsigned char canon;		/* enum db_canon of its type */
+	int is_told_otherwise;		/* by triggers of an earlier sql/weir/events.sql, value by spelling */
 };
 
 struct db_pool_conf {

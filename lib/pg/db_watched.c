@@ -17,7 +17,9 @@ static const char watched_sql[] =
     "   WHERE a.attrelid = w.rel AND a.attname = m[1] AND a.attnum > 0 AND NOT a.attisdropped"
     " UNION SELECT c.rel, c.tag, c.attname, t.typbasetype FROM c JOIN pg_catalog.pg_type t ON t.oid = c.type"
     "   WHERE t.typtype = 'd'"
-    ") SELECT DISTINCT c.rel::pg_catalog.regclass::text, c.tag, c.attname::text, c.type, t.typtype = 'e'"
+    ") SELECT DISTINCT c.rel::pg_catalog.regclass::text, c.tag, c.attname::text, c.type, t.typtype = 'e',"
+    "   EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.rel AND g.tgname = 'weir_insert'"
+    "           AND pg_catalog.position(g.tgargs, 'coalesce(r.'::pg_catalog.bytea) > 0)"
     "  FROM c JOIN pg_catalog.pg_type t ON t.oid = c.type WHERE t.typtype <> 'd' ORDER BY 1, 2, 3 LIMIT 10000";
 
 static char *copy(const PGresult *res, int row, int col)
@@ -47,7 +49,8 @@ void db_watched_ask(PGconn *pg, uint64_t deadline_ns, struct db_watched **ret, u
 		(*ret)[i] = (struct db_watched){
 		    .table = copy(res, i, 0), .tag = copy(res, i, 1), .column = copy(res, i, 2),
 		    .canon = (unsigned char)db_canon_of((uint32_t)strtoul(PQgetvalue(res, i, 3), NULL, 10),
-							PQgetvalue(res, i, 4)[0] == 't')};
+							PQgetvalue(res, i, 4)[0] == 't'),
+		    .is_told_otherwise = PQgetvalue(res, i, 5)[0] == 't'};
 	*ret_n = (unsigned)n;
 	PQclear(res);
 }

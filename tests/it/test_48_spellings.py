@@ -221,6 +221,25 @@ def test_what_fills_one_tag_is_of_one_kind(db):
     site.remove()
 
 
+def test_an_update_of_the_triggers(db):
+    """7.1: events.sql again: tables that were watched before tell values in the new form; weird -t says that it is to be run."""
+    db.pg.psql(file=EVENTS, dbname=db.name)
+    db.sql("CREATE TABLE a (id numeric(10,2))")
+    db.sql("SELECT weir.set_triggers('a', $q$'(''as''), (''a:'' || coalesce(r.id::text, ''''))', 'as', 'a:{id}'$q$, false)")
+    site = Site(db.conninfo, {"a": "-- @route GET /a/{id}\n-- @cache 1h tags a:{id}\nSELECT * FROM a WHERE id = :id"})
+    assert re.search(r"warning: database main: the triggers of (public\.)?a are of an earlier version", check(site))
+    db.pg.psql(file=EVENTS, dbname=db.name)
+    assert "earlier version" not in check(site)
+    with contextlib.closing(db.connect()) as conn:
+        conn.autocommit = True
+        cur = conn.cursor()
+        cur.execute("LISTEN weir_invalidate")
+        cur.execute("INSERT INTO a VALUES (1.50)")
+        conn.poll()
+        assert [sorted(json.loads(n.payload)["t"]) for n in conn.notifies] == [["a:1.5", "as"]]
+    site.remove()
+
+
 ENDPOINTS = {
     "get": "-- @route GET /c/{id}\n-- @returns row\n-- @cache 1h tags c:{id}\nSELECT * FROM c WHERE id = :id",
     "patch": "-- @route PATCH /c/{id}\n-- @returns row\n-- @invalidates c:{id}\nUPDATE c SET v = v + 1 WHERE id = :id RETURNING v",
