@@ -31,7 +31,7 @@ ENDPOINTS = {
     "kept": "-- @route GET /kept/{id}\n-- @returns row\n-- @cache 1h\nSELECT * FROM u WHERE id = :id",
     "plain": "-- @route GET /plain\nSELECT * FROM plain ORDER BY id",
     "view": "-- @route GET /view\nSELECT * FROM v ORDER BY id",
-    "func": "-- @route GET /func\nSELECT * FROM f()",
+    "func": "-- @route GET /func\n-- @session clean\nSELECT * FROM f()",
     "put": "-- @route PUT /u/{id}\n-- @returns row\nUPDATE u SET id = id WHERE id = :id RETURNING *",
     "putplain": "-- @route PUT /plain/{id}\n-- @returns row\nUPDATE plain SET id = id WHERE id = :id RETURNING *",
     "twice": "-- @route GET /twice\n-- @header X-Id: {id}\n-- @returns row\nSELECT 1 AS a, email AS a, id, tags, p FROM u WHERE id = 1",
