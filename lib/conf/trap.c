@@ -19,10 +19,12 @@ static int is_one_of(struct slice w, const char *const *words)
 	return 0;
 }
 
-static void keep(struct trap_scan *s, struct trap t)
+static struct trap *keep(struct trap_scan *s, struct trap t)
 {
-	if (s->n < TRAP_MAX)
-		s->found[s->n++] = t;
+	if (s->n == TRAP_MAX)
+		return NULL;
+	s->found[s->n] = t;
+	return &s->found[s->n++];
 }
 
 /* ---- a parameter as the whole of an item ---- */
@@ -30,7 +32,7 @@ static void keep(struct trap_scan *s, struct trap t)
 static void end_item(struct trap_scan *s, struct trap_level *l)
 {
 	if (l->alone.kind)
-		keep(s, l->alone);
+		(void)keep(s, l->alone);
 	l->alone.kind = TRAP_NONE;
 }
 
@@ -82,8 +84,19 @@ static void parameter(struct trap_scan *s, const struct lex_tok *t)
 
 	l->alone.kind = TRAP_NONE;
 	if (l->list && l->is_fresh)
-		l->alone = (struct trap){l->list, slice_of(t->text.p + 1, t->text.n - 1), t->line, t->col};
+		l->alone = (struct trap){l->list, slice_of(t->text.p + 1, t->text.n - 1), t->line, t->col, 0};
 	l->is_fresh = 0;
+}
+
+static int is_text_function(const char *name)
+{
+	static const char *const words[] = {"replace",	       "regexp_replace", "regexp_split_to_table", "regexp_split_to_array",
+					    "translate",       "split_part",	 "string_to_array",	  "string_to_table",
+					    "array_to_string", "string_agg",	 "concat",		  "concat_ws",
+					    "strpos",	       "position",	 "starts_with",		  "to_char",
+					    "format",	       NULL};
+
+	return name[0] && is_one_of(slice_str(name), words);
 }
 
 static void opened(struct trap_scan *s)
@@ -99,6 +112,8 @@ static void opened(struct trap_scan *s)
 	s->levels[++s->depth] = (struct trap_level){0};
 	if (was(s, "in") || was(s, "distinct on"))
 		s->levels[s->depth] = (struct trap_level){.list = was(s, "in") ? TRAP_IN : TRAP_DISTINCT, .is_fresh = 1};
+	else if (is_text_function(s->before))
+		s->levels[s->depth].is_text_call = 1;
 	else if (begins)	/* (:x) is :x */
 		s->levels[s->depth] = (struct trap_level){.list = l->list, .is_fresh = 1, .is_inner = 1};
 }
@@ -178,7 +193,8 @@ static int is_all(struct slice s, struct slice name)
 static void string(struct trap_scan *s, const struct lex_tok *t)
 {
 	if (memchr(t->text.p, ':', t->text.n))
-		keep(s, (struct trap){t->kind == LEX_QUOTED ? TRAP_IDENTIFIER : TRAP_STRING, t->text, t->line, t->col});
+		s->string = keep(s, (struct trap){t->kind == LEX_QUOTED ? TRAP_IDENTIFIER : TRAP_STRING, t->text, t->line, t->col,
+						  s->is_joining || s->levels[s->depth].is_text_call});
 }
 
 /* The text between the quotes, of whatever kind they are. */
@@ -200,7 +216,7 @@ static void say_string(struct dir *d, const struct trap *t)
 	size_t at = 0;
 
 	while ((name = next_name(s, &at)).p) {
-		if (!is_all(s, name) && (t->kind == TRAP_IDENTIFIER || !dir_find_param(d->e, name)))
+		if (!dir_find_param(d->e, name) ? t->is_piece || !is_all(s, name) : t->kind == TRAP_IDENTIFIER && !is_all(s, name))
 			continue;
 		dir_warn(d, t->col, "within quotes :%.*s is no parameter but text; write :%.*s without quotes%s", SLICE_ARG(name),
 			 SLICE_ARG(name), slice_eq(s, slice_of(name.p - 1, name.n + 1)) ? "" : ", and || or format() around it");
@@ -243,7 +259,7 @@ static void comment(struct trap_scan *s, const struct lex_tok *t)
 
 		if (!w.p)
 			continue;
-		keep(s, (struct trap){kind, w, t->line, t->col});
+		(void)keep(s, (struct trap){kind, w, t->line, t->col, 0});
 		return;
 	}
 }
@@ -267,14 +283,19 @@ static void remember(struct trap_scan *s, const struct lex_tok *t)
 
 void trap_token(struct trap_scan *s, const struct lex_tok *t)
 {
-	switch (t->kind) {
-	case LEX_LINE_COMMENT:
-		if (!t->is_first)
+	int is_bar = t->kind == LEX_OTHER && t->text.n == 1 && t->text.p[0] == '|';
+
+	if (t->kind == LEX_LINE_COMMENT || t->kind == LEX_BLOCK_COMMENT) {
+		if (t->kind == LEX_BLOCK_COMMENT || !t->is_first)
 			comment(s, t);
 		return;
+	}
+	if (s->string && is_bar)
+		s->string->is_piece = 1;
+	s->string = NULL;
+	switch (t->kind) {
+	case LEX_LINE_COMMENT:
 	case LEX_BLOCK_COMMENT:
-		comment(s, t);
-		return;
 	case LEX_WORD:
 		word(s, t);
 		break;
@@ -303,6 +324,7 @@ void trap_token(struct trap_scan *s, const struct lex_tok *t)
 		return;
 	}
 	remember(s, t);
+	s->is_joining = is_bar;
 	s->is_type = t->kind == LEX_OTHER && slice_eq(t->text, SLICE("::"));
 }
 

@@ -22,6 +22,7 @@ struct trap {
 	enum trap_kind kind;
 	struct slice text;	/* the parameter's name, the string, the directive's word */
 	unsigned line, col;
+	int is_piece;		/* a string that is joined to others, or searched for: ':thumb' may be meant there */
 };
 
 /* What stands in one pair of parentheses, or outside of all. */
@@ -29,6 +30,7 @@ struct trap_level {
 	enum trap_kind list;	/* whose list the tokens belong to */
 	int is_fresh;		/* an item of it begins */
 	int is_inner;		/* parentheses around all of an item, so far */
+	int is_text_call;	/* of a function that takes texts apart, or joins them */
 	struct trap alone;	/* a parameter that is all of the item so far */
 };
 
@@ -36,8 +38,10 @@ struct trap_scan {
 	struct trap found[TRAP_MAX];
 	unsigned n, depth;
 	struct trap_level levels[LEX_MAX_DEPTH + 1];
-	char before[12];	/* the last word, in small letters; "" if another token came since */
+	char before[20];	/* the last word, in small letters; "" if another token came since */
 	int is_type;		/* behind :: */
+	int is_joining;		/* behind a | */
+	struct trap *string;	/* the last token, if it is one that was kept */
 };
 
 /* Give it every token of the SQL but blanks; with line comments, too. */
