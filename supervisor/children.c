@@ -391,7 +391,7 @@ static int child_spawn(struct child *c, struct generation *g)
 			       reload_is_strict(w) ? (char[]){"--strict"} : NULL, NULL};
 	char *monitor_argv[] = {(char[]){"weir-monitor"}, (char[]){"--number"}, number,
 				(char[]){"--parent"}, parent, NULL};
-	struct spawn s = {.oom_score_adj = OOM_SCORE};
+	struct spawn s = {.oom_score_adj = OOM_SCORE, .is_deaf = 1};
 	struct file_id program;
 	int log_end = -1, channel_end = -1;
 	pid_t pid;

@@ -65,6 +65,8 @@ static void set_oom_score(int add)
 	close(fd);
 }
 
+static const int group_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+
 static void become_child(const struct spawn *s) NORETURN;
 static void become_child(const struct spawn *s)
 {
@@ -73,6 +75,10 @@ static void become_child(const struct spawn *s)
 
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
+	/* A terminal and `kill -HUP -PGID` mean the whole group; only weird acts on it. */
+	if (s->is_deaf)
+		for (size_t i = 0; i < ARRAY_LEN(group_signals); i++)
+			signal(group_signals[i], SIG_IGN);
 	/* First everything out of the way, then each to its place: no order can overwrite a source. */
 	for (unsigned i = 0; i < s->n_fds; i++) {
 		high[i] = s->fds[i] < 0 ? -1

@@ -18,6 +18,7 @@ struct spawn {
 	unsigned n_fds;
 	int fds[SPAWN_FDS_MAX];	/* fds[i] becomes descriptor i; -1 leaves i closed */
 	int oom_score_adj;	/* added to what weird has; 0 leaves it */
+	int is_deaf;		/* to the signals that a terminal or an operator sends to a whole group */
 };
 
 /* The pid or -errno. When exec fails the child says so on its descriptor 2 and exits 81. */

@@ -199,3 +199,17 @@ def test_as_process_1_it_reaps_what_is_left_to_it(weir):
         wait_for(lambda: not Path(f"/proc/{orphan}").exists(), 5, "it to be reaped")
         assert w.clients[-1].recv(100)[:1] == b"3"
     wait_for(lambda: set(children_of(w.pid)) == before, 5)
+
+
+def test_what_is_sent_to_the_whole_group_is_weirds(weir):
+    """7.39: `kill -HUP -PGID` reloads, and ends no child on the way, whatever that is doing."""
+    w = weir(endpoints=ENDPOINTS, options=TWO)
+    ready(w, 2)
+    for sig in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGHUP, signal.SIGUSR1):
+        os.killpg(w.pid, sig)
+        later(0.02)
+    wait_for(lambda: w.ctl("info", json=True).json["reloads_ok"] >= 1, 15)
+    ready(w, 2)
+    assert w.metrics()['weir_worker_crashes_total{worker="0"}'] == 0 and "died by" not in w.log_text()
+    os.killpg(w.pid, signal.SIGINT)
+    assert w.proc.popen.wait(20 * PATIENCE) == 0 and "died by" not in w.log_text()
