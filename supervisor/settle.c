@@ -8,7 +8,6 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/conf/depends.h"
 #include "lib/conf/tag.h"
 #include "supervisor/reload.h"
 #include "supervisor/weird.h"
@@ -119,63 +118,14 @@ static int is_tagged_otherwise(const struct endpoint *b, const struct generation
 	return 0;
 }
 
-static int is_same_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-/* As far as can be told without a look at the database: the same answers, by lib/tbl/depends.h. */
-static int is_same_shape(const struct endpoint *a, const struct options *ao, const struct endpoint *b, const struct options *bo)
-{
-	AUTO(buf) struct buf x;
-	AUTO(buf) struct buf y;
-
-	buf_init(&x, 0);
-	buf_init(&y, 0);
-	if (a->n_variants != b->n_variants || a->n_includes != b->n_includes || !is_same_text(a->shape, b->shape))
-		return 0;
-	for (unsigned i = 0; i < a->n_variants; i++)
-		if (strcmp(a->variants[i].sql, b->variants[i].sql) != 0)
-			return 0;
-	depends_put(ao, a->database, &x);
-	depends_put(bo, b->database, &y);
-	if (a->has_sql)
-		options_show_conninfo(ao->databases[a->database].conninfo, &x);
-	if (b->has_sql)
-		options_show_conninfo(bo->databases[b->database].conninfo, &y);
-	if (!slice_eq(buf_slice(&x), buf_slice(&y)))
-		return 0;
-	for (unsigned i = 0; i < a->n_includes; i++)
-		if (!is_same_shape(a->includes[i].target, ao, b->includes[i].target, bo))
-			return 0;
-	return 1;
-}
-
-/* What an earlier generation kept under the same key is older than what was answered meanwhile. */
-static void forget_row(struct weird *w, const struct endpoint *ep, uint64_t now_ms)
-{
-	struct region_endpoint *e = region_endpoint(&w->region, ep->metric);
-	uint64_t xmin = atomic_load(&region_db(&w->region, ep->database)->tier_xmin);
-
-	settle_purge_row(&w->region, ep->metric, now_ms);
-	if (xmin > atomic_load(&e->purged_xid))
-		atomic_store(&e->purged_xid, xmin);
-}
-
 void settle_begin(struct weird *w, const struct generation *old, const struct generation *next)
 {
-	uint64_t now_ms = settle_purge_time(&w->region);
-
 	if (!w->region.plan.n_stamps)
 		return;
 	for (unsigned i = 0; i < next->s.endpoints.n; i++) {
-		const struct endpoint *b = next->s.endpoints.v[i], *a = find(old, b->metric);
+		const struct endpoint *b = next->s.endpoints.v[i];
 
-		if (!b->cache.is_on)
-			continue;
-		if (!a || !a->cache.is_on || !is_same_shape(a, &old->s.options, b, &next->s.options))
-			forget_row(w, b, now_ms);
-		if (!is_tagged(b) || !is_tagged_otherwise(b, old, next))
+		if (!b->cache.is_on || !is_tagged(b) || !is_tagged_otherwise(b, old, next))
 			continue;
 		atomic_store(&region_endpoint(&w->region, b->metric)->purged_ms, REGION_UNSETTLED);
 		w->is_unsettled = 1;

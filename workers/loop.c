@@ -409,6 +409,24 @@ void worker_drain(struct worker *w)
 			db_pool_drain(w->pools[i]);
 }
 
+/* The next weird asks the database what may still be committed. What is not there yet must not follow: nobody would make void what it
+ * changes. */
+static void orphan_writes(struct worker *w)
+{
+	LIST_FOR_SAFE(l, next, &w->reqs)
+	{
+		struct req *r = LIST_ENTRY(l, struct req, node);
+
+		if (!r->is_submitted || !r->run->ep->n_invalidates || r->q.state != DB_Q_QUEUED || r->in_run)
+			continue;
+		req_abandon_query(r);
+		req_fail(r, E_unavailable, NULL);
+		r->is_query_done = 1;
+		r->step = STEP_reply;
+		req_run(r);
+	}
+}
+
 static void on_channel(uv_poll_t *h, int status, int events)
 {
 	struct worker *w = h->data;
@@ -425,6 +443,7 @@ static void on_channel(uv_poll_t *h, int status, int events)
 		uv_poll_stop(&w->channel);
 		w->is_orphan = 1;
 		front_unlisten(&w->front);	/* the next weird needs the place */
+		orphan_writes(w);
 		worker_drain(w);
 		return;
 	}

@@ -7,6 +7,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/shm/digest.h"
 #include "lib/conf/session.h"
 #include "workers/cachekey.h"
 #include "workers/groups.h"
@@ -69,6 +70,33 @@ struct db_pool *worker_pool(struct worker *w, unsigned db, unsigned n_workers)
 	return db_pool_new(&conf);
 }
 
+/* The first worker of another definition: should the one before ever come back, what it kept is older than what is answered
+ * meanwhile. */
+static void note_shape(const struct worker *w, const struct endpoint_run *run)
+{
+	struct region_endpoint *e = run->shared;
+	uint64_t now = 1, before, last, xmin;
+
+	if (!e || !w->stamps.n)
+		return;
+	if (run->ep->cache.is_on)
+		now = digest_64(slice_of((const char *)run->cache_id, sizeof(run->cache_id)), run->cache_place) | 2;
+	before = atomic_exchange(&e->cache_shape, now);
+	if (!before || before == now)
+		return;
+	last = atomic_load(&e->purged_ms);
+	for (;;) {
+		uint64_t t = clock_boot_ms();
+
+		if (last == REGION_UNSETTLED ||
+		    atomic_compare_exchange_strong(&e->purged_ms, &last, t > last ? t : last + 1))
+			break;
+	}
+	xmin = atomic_load(&region_db(&w->region, run->ep->database)->tier_xmin);
+	if (xmin > atomic_load(&e->purged_xid))
+		atomic_store(&e->purged_xid, xmin);
+}
+
 int worker_setup(struct worker *w, struct err *e)
 {
 	int rc = 0;
@@ -114,6 +142,7 @@ int worker_setup(struct worker *w, struct err *e)
 		run->timeout_ns = (timeout_ms ? timeout_ms : 2000) * CLOCK_MS;
 		run->slow_ns = ep->slow_ms * CLOCK_MS;
 		run->shared = w->region.h ? region_endpoint(&w->region, ep->metric) : NULL;
+		note_shape(w, run);
 		if (w->metrics)
 			run->metrics = &w->metrics->endpoint[ep->metric];
 		include_prepare(w, run);

@@ -50,6 +50,9 @@ enum step_result step_admit(struct req *r)
 		r->is_query_done = 1;
 		return STEP_NEXT;
 	}
+	/* see orphan_writes in loop.c */
+	if (r->w->is_orphan && r->run->ep->n_invalidates)
+		return req_fail(r, E_unavailable, NULL);
 	return submit(r);
 }
 

@@ -92,8 +92,6 @@ void options_done(struct options *o);
 /* The effective configuration as one JSON object; secrets are shown as "(set)", passwords inside a
  * conninfo removed. */
 void options_to_json(const struct options *o, struct buf *out);
-/* A connection string as a JSON string, its passwords left out. */
-void options_show_conninfo(const char *conninfo, struct buf *out);
 /* Keys that differ and cannot change live, as "section.key" words separated by ", ". 1 if any. */
 int options_need_restart(const struct options *a, const struct options *b, struct buf *ret_keys);
 /* 1 when every key of database block i has the same value in both. */

@@ -122,7 +122,7 @@ static int redact_pairs(struct slice s, struct buf *out)
 	return 0;
 }
 
-void options_show_conninfo(const char *conninfo, struct buf *out)
+static void show_conninfo(const char *conninfo, struct buf *out)
 {
 	struct slice s = slice_str(conninfo);
 	struct buf b;
@@ -166,7 +166,7 @@ static void show_section(const void *s, const char *section, struct buf *out)
 		if (!(d->flags & OPT_F_SECRET))
 			options_rows[i].show(s, d, out);
 		else if (strcmp(d->key, "conninfo") == 0)
-			options_show_conninfo(((const struct opts_database *)s)->conninfo, out);
+			show_conninfo(((const struct opts_database *)s)->conninfo, out);
 		else
 			show_secret(s, i, out);
 	}

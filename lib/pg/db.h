@@ -300,9 +300,7 @@ enum db_budget_fit db_budget_say(const struct db_budget *b, struct buf *out);
 
 /* Asked of a probe: which backends of our name may still be at work for a worker that is dead. */
 struct db_orphans {
-	int wanted;
-	/* Which count: every backend that is as old; those of this host, and of others that are in a transaction as old; the latter alone. */
-	enum { ORPHANS_ALL, ORPHANS_HERE, ORPHANS_OPEN } phase;
+	int wanted, is_late;		/* is_late: idle ones count no more */
 	unsigned round;			/* the asker's */
 	uint64_t age_ms;		/* backends that began later are none */
 	unsigned n_live;

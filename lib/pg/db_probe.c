@@ -25,8 +25,7 @@ static const char orphans_sql[] =
     " AND backend_type = 'client backend' AND application_name = $4"
     " AND pid <> pg_backend_pid() AND pid <> ALL ($1::int[])"
     " AND backend_start < clock_timestamp() - $2::bigint * interval '1 ms'"
-    " AND ($3 = '0' OR ($3 = '1' AND client_addr IS NOT DISTINCT FROM inet_client_addr())"
-    " OR (state <> 'idle' AND xact_start < clock_timestamp() - $2::bigint * interval '1 ms'))";
+    " AND ($3 = 'f' OR (state <> 'idle' AND xact_start < clock_timestamp() - $2::bigint * interval '1 ms'))";
 static const char xmax_sql[] = "SELECT txid_snapshot_xmax(txid_current_snapshot())";
 
 /* The server by its identifier, the timeline since a standby that was promoted gives numbers again that the lost
@@ -105,8 +104,8 @@ static int one_number(PGconn *pg, const char *sql, const char *const *values, in
 static void look_for_orphans(PGconn *pg, const char *name, struct db_orphans *o)
 {
 	AUTO(buf) struct buf pids;
-	char age[24], phase[2] = {(char)('0' + o->phase), 0};
-	const char *values[4] = {NULL, age, phase, name};
+	char age[24];
+	const char *values[4] = {NULL, age, o->is_late ? "t" : "f", name};
 	uint64_t left;
 
 	buf_init(&pids, 0);

@@ -411,6 +411,12 @@ static void put_events(struct fmt *f)
 		db_label(f, db);
 		put_gauge(f, "weir_cache_invalidation_listening", LOAD(region_db(f->r, db)->is_listening) != 0);
 	}
+	family(f, "weir_cache_unsettled", "gauge",
+	       "1 while nothing under tags is kept, since what an instance before this one was writing may still be committed.");
+	for (unsigned db = 0; db < f->r->plan.n_databases; db++) {
+		db_label(f, db);
+		put_gauge(f, "weir_cache_unsettled", LOAD(region_db(f->r, db)->cache_floor_ms) == REGION_UNSETTLED);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		family(f, rows[i].name, rows[i].type, rows[i].help);
 		for (unsigned db = 0; db < f->r->plan.n_databases; db++) {

@@ -51,6 +51,8 @@ struct region_endpoint {
 	/* weird's, boot clock: what was made until then is void; is stale. */
 	_Atomic uint64_t purged_ms, softened_ms;
 	_Atomic uint64_t purged_xid;	/* weir-monitor's: what was read by snapshots below it is void in the second tier */
+	/* any worker's, when it starts: what shapes its answers, as a digest; 1: they are not kept; 0: nobody has said */
+	_Atomic uint64_t cache_shape;
 	_Atomic uint32_t has_large;	/* any worker's: clients that accept a coding have met an answer worth compressing */
 	/* Express rights and the samples they are earned by: see express in slots.h. */
 	struct express express;

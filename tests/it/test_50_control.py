@@ -202,7 +202,7 @@ def test_every_command_has_its_test():
 
 def test_cache(module_weir):
     w = module_weir(endpoints={"kept": "-- @route GET /kept/{id}\n-- @returns row\n-- @cache 60s tags kept:{id}\n"
-                                        "SELECT :id::int AS id\n"})
+                                        "SELECT :id::int AS id\n"}).wait_listening()
     w.get("/kept/1")
     w.get("/kept/1")
 

@@ -18,8 +18,7 @@
 
 #define LOOK_NS (100 * CLOCK_MS)
 #define AGAIN_NS (2 * CLOCK_S)	/* after the last sign of new ones: the bits come behind it */
-#define ALL_MS 1000u
-#define HERE_MS 6000u		/* longer than a worker without a weird lives on */
+#define SOON_MS 500u
 #define ALWAYS_NS (5 * CLOCK_S)	/* without any sign: it costs about a millisecond */
 
 /* Twice what any statement may take. */
@@ -35,15 +34,6 @@ static uint64_t patience_ms(const struct monitor *m)
 		if (s->endpoints.v[i]->timeout_ms > ms)
 			ms = s->endpoints.v[i]->timeout_ms;
 	return 2 * ms;
-}
-
-/* At the start a COMMIT may lie in the socket of a backend that seems to idle, but not for long; and workers of a weird that was
- * killed live on for a while, on this host. */
-static int phase_of(const struct monitor *m, uint64_t age_ms)
-{
-	if (!m->orphans.is_start)
-		return age_ms > patience_ms(m) ? ORPHANS_OPEN : ORPHANS_ALL;
-	return age_ms > HERE_MS ? ORPHANS_OPEN : age_ms > ALL_MS ? ORPHANS_HERE : ORPHANS_ALL;
 }
 
 static void collect_live(const struct monitor *m, unsigned db, struct db_orphans *o)
@@ -69,7 +59,11 @@ void orphans_ask(struct monitor_db *d, uint64_t now_ns)
 		return;
 	o->round = m->orphans.round;
 	o->age_ms = (now_ns - m->orphans.since_ns) / CLOCK_MS;
-	o->phase = phase_of(m, o->age_ms);
+	o->is_late = o->age_ms > patience_ms(m);
+	/* At the start a COMMIT may lie in the socket of a backend that seems to idle, but not for long. What workers of a weird that
+	 * is gone had not sent by then they do not send (orphan_writes in workers/loop.c). */
+	if (m->orphans.is_start && (o->is_late = o->age_ms > SOON_MS))
+		o->age_ms -= SOON_MS;
 	collect_live(m, d->db, o);
 }
 
@@ -123,7 +117,7 @@ void orphans_answer(struct monitor_db *d)
 	if (!o->wanted || !d->m->orphans.is_open || o->round != d->m->orphans.round || !o->is_answered)
 		return;
 	if (o->n_left) {
-		d->has_waited |= d->m->orphans.is_start && o->phase == ORPHANS_OPEN;
+		d->has_waited |= d->m->orphans.is_start && o->is_late;
 		return;
 	}
 	d->orphans_gone = 1;

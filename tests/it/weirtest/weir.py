@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 from .base import PATIENCE, TOP, Failure, Proc, built, children_of, temp_dir, wait_for
@@ -151,6 +152,15 @@ class Weird:
     def wait_ready(self, timeout=15):
         least = self.site.settings.get("workers", {}).get("min", 1)
         self.proc.wait_until(lambda: len(self.workers("ready")) >= least, timeout, "weird to have its workers ready")
+        # until weir-monitor has looked nothing under tags is kept; one that cannot look is not waited for
+        until = time.monotonic() + 2
+        while not self._settled() and time.monotonic() < until:
+            time.sleep(0.02)
+
+    def _settled(self):
+        found = self.metrics()
+        return not any(v and found.get("weir_db_up" + k.removeprefix("weir_cache_unsettled")) != 0
+                       for k, v in found.items() if k.startswith("weir_cache_unsettled"))
 
     def wait_listening(self, timeout=15):
         """Until weir-monitor hears of writes: what is cached under tags before that is distrusted once. self."""
