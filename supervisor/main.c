@@ -345,6 +345,7 @@ static int open_sockets(struct weird *w, struct err *e)
 static int make_region(struct weird *w, struct err *e)
 {
 	const struct options *o = &w->gen->s.options;
+	uint64_t begun_ns = clock_mono_ns();
 	struct region_plan plan;
 
 	generation_plan(&w->gen->s, &plan);
@@ -352,6 +353,8 @@ static int make_region(struct weird *w, struct err *e)
 	w->max_workers = o->workers.max;
 	if (region_create(&w->region, &plan, e))
 		return -E_io;
+	log_info("shared memory: %.1f MiB, taken in %llu ms; a process maps what it touches", (double)w->region.size / (1 << 20),
+		 (unsigned long long)((clock_mono_ns() - begun_ns) / CLOCK_MS));
 	for (unsigned i = 0; i < o->n_databases; i++) {
 		struct db_state *d = region_db(&w->region, i);
 

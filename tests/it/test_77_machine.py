@@ -1,6 +1,7 @@
 """The machine around weird: limits, memory, places that are not free, what a killed weird leaves."""
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -150,3 +151,4 @@ def test_the_memory_is_not_weirds_account(weir):
     assert score[w.pid] < score[w.worker_pids()[0]], score
     held = sum(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("Shmem:"))
     assert held > 256 << 10, "and it is all there"
+    assert re.search(r"shared memory: 2\d\d\.\d MiB, taken in \d+ ms", w.log_text())
