@@ -153,6 +153,11 @@ static void gone(struct front_conn *c)
 	front_close(c);
 }
 
+void front_abort(struct front_conn *c)
+{
+	gone(c);
+}
+
 /* shutdown, then wait for the peer's end: closing with unread bytes resets the connection, and the
  * web server would lose a reply it has not read yet. */
 static void linger(struct front_conn *c)

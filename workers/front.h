@@ -123,5 +123,7 @@ void front_finish(struct front_conn *c);
 /* No new connections; parked ones are given away or closed; others when their reply is out. */
 void front_drain(struct front *f);
 void front_close(struct front_conn *c);
+/* As if the peer had left: on_gone, then closed. Not from within ops. */
+void front_abort(struct front_conn *c);
 
 #endif

@@ -11,7 +11,10 @@
 #include "lib/json/jw.h"
 #include "workers/cachekey.h"
 #include "workers/groups.h"
+#include "workers/responses.h"
 #include "workers/worker.h"
+
+#define PART_HELD_FROM (256u * 1024)	/* smaller ones are not worth counting */
 
 /* The arena of a whole that parts have outlived, or will. */
 struct req_origin {
@@ -158,6 +161,8 @@ void include_ended(struct req *p)
 	part->out = p->out;
 	part->skip = p->lines_n;
 	buf_init(&p->out, 0);
+	if (part->out.cap > PART_HELD_FROM)
+		responses_hold(r);
 	if (p->has_key)
 		groups_of_part(p, r);
 	if (p->has_key && p->asks_anew)

@@ -10,6 +10,7 @@ workers_weir_worker_SOURCES = workers/front.c workers/front.h %D%/keeper.c %D%/k
 	%D%/reqid.c %D%/reqid.h %D%/problem.c %D%/problem.h %D%/step_gate.c %D%/step_parse.c %D%/step_identify.c %D%/step_route.c \
 	%D%/step_body.c %D%/step_condition.c %D%/condition.h %D%/step_cache.c %D%/step_store.c %D%/reply_cache.c %D%/cachekey.c %D%/cachekey.h %D%/include.c %D%/include.h %D%/include_plan.c %D%/groups.c %D%/groups.h %D%/variant.c %D%/variant.h %D%/intent.c %D%/intent.h %D%/step_admit.c %D%/step_query.c %D%/step_render.c %D%/step_reply.c %D%/step_account.c
 workers_weir_worker_SOURCES += %D%/value.c %D%/value.h
+workers_weir_worker_SOURCES += %D%/responses.c %D%/responses.h
 workers_weir_worker_SOURCES += %D%/trouble.c %D%/trouble.h
 workers_weir_worker_SOURCES += %D%/hand.c %D%/hand.h %D%/older.c %D%/older.h
 # what a handler may call, and nothing else

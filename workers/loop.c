@@ -17,6 +17,7 @@
 #include "lib/base/num.h"
 #include "lib/ctl/heritage.h"
 #include "lib/shm/metrics.h"
+#include "workers/responses.h"
 #include "workers/sick.h"
 #include "workers/worker.h"
 
@@ -342,6 +343,8 @@ static void arm(struct worker *w)
 			wait = TICK_NS;
 	if (w->is_draining && w->front.n_parked)
 		wait = TICK_NS;
+	if (responses_are_waiting(w))
+		wait = 0;
 	wait = wheel_wait(&w->wheel, now, wait);
 	due = now + wait;
 	if (w->timer_due_ns > now && w->timer_due_ns <= due)
@@ -364,6 +367,7 @@ static void on_turn(uv_check_t *h)
 	if (w->is_draining && w->front.n_parked)
 		front_drain(&w->front);
 	dbio_resume(w);
+	responses_turn(w);
 	cache_wake(w);
 	tier_flush(w);
 	sick_look(w);

@@ -350,6 +350,8 @@ static int serve(struct worker *w, const struct args *a)
 	arena_pool_init(&w->arenas, WORKER_MAX_FREE);
 	list_init(&w->reqs);
 	list_init(&w->free_reqs);
+	list_init(&w->holders);
+	list_init(&w->renders);
 	buf_init(&w->access, 0);
 	if (getrandom(&start, sizeof(start), 0) < 0)
 		start = (uint64_t)clock_wall_us();

@@ -10,6 +10,7 @@
 #include "workers/handler.h"
 #include "workers/include.h"
 #include "workers/intent.h"
+#include "workers/responses.h"
 #include "workers/worker.h"
 
 typedef enum step_result (*req_step_f)(struct req *r);
@@ -161,6 +162,7 @@ void req_free(struct req *r)
 	struct worker *w = r->w;
 	struct intent *i;
 
+	responses_release(r);
 	include_ended(r);
 	include_forget(r);
 	req_abandon_query(r);

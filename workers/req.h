@@ -139,6 +139,14 @@ struct req {
 	int is_replying, in_run;
 	int is_outcome_unknown;		/* a write was sent and its end was not awaited */
 
+	/* responses.c: bytes that are counted, in w->holders; where the rendering of a large result stands, in w->renders */
+	size_t held;
+	struct list held_node, render_node;
+	int is_render_waiting, is_slicing;
+	struct db_slice slice;
+	size_t checked;			/* bytes of out that are known to be UTF-8 */
+	unsigned n_rows;		/* of a result that was freed */
+
 	struct db_query q;
 	/* not zeroed for each request, as are q's strings: n_faults, has_key and the template say what is valid */
 	struct cache_key key;

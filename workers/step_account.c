@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "workers/include.h"
+#include "workers/responses.h"
 #include "workers/trouble.h"
 #include "workers/variant.h"
 #include "workers/worker.h"
@@ -32,7 +33,7 @@ static void count_query(struct req *r)
 	if (r->q.error)
 		metric_add(r->q.row && r->q.row->is_neutral ? &m->db_refused : &m->db_errors, 1);
 	else
-		metric_add(&m->rows, db_rows(&r->q));
+		metric_add(&m->rows, r->n_rows ? r->n_rows : db_rows(&r->q));
 }
 
 static void count_cache(struct req *r)
@@ -66,6 +67,10 @@ static void refresh(struct req *r)
 	struct worker *w = r->w;
 
 	metric_add(&r->run->metrics->cache_refreshes, 1);
+	responses_release(r);
+	r->slice = (struct db_slice){0};
+	r->checked = 0;
+	r->n_rows = 0;
 	buf_clear(&r->out);
 	buf_clear(&r->head);
 	r->conn = NULL;

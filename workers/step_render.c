@@ -7,7 +7,10 @@
 #include "lib/base/utf8.h"
 #include "workers/include.h"
 #include "workers/reqid.h"
+#include "workers/responses.h"
 #include "workers/worker.h"
+
+#define SLICE_BYTES (1024u * 1024)
 
 /* Nothing vouches for it: a SQL_ASCII database sends what was once stored, and a server can say of itself what it likes. An
  * answer that is no text is none, and a write that has not committed is rolled back; of one that has, the bytes are replaced.
@@ -33,6 +36,63 @@ static int check_text(struct req *r)
 	return 0;
 }
 
+/* What is new of the body, but for a character that is not whole yet. */
+static int check_more(struct req *r, int is_last)
+{
+	size_t n = r->out.n;
+
+	for (unsigned k = 0; !is_last && k < 3 && n > r->checked && ((unsigned char)r->out.p[n - 1] & 0xc0) == 0x80; k++)
+		n--;
+	if (!is_last && n > r->checked && (unsigned char)r->out.p[n - 1] >= 0xc0)
+		n--;
+	if (!utf8_is_valid(slice_of(r->out.p + r->checked, n - r->checked)))
+		return check_text(r);
+	r->checked = n;
+	return 0;
+}
+
+static enum step_result too_large(struct req *r)
+{
+	buf_clear(&r->out);
+	return req_fail(r, E_internal, "The result is larger than this server sends.");
+}
+
+/* The same for a large result, in slices; between them others have their turn. */
+static enum step_result render_slice(struct req *r, size_t limit)
+{
+	static const enum db_whole wholes[] = {[RETURNS_ROWS] = DB_ROWS, [RETURNS_ROW] = DB_ROW, [RETURNS_VALUE] = DB_VALUE,
+					       [RETURNS_JSON] = DB_VALUE};
+	int rc;
+
+	if (!r->is_slicing) {
+		r->is_slicing = 1;
+		/* without doubling on the way; it grows by escapes */
+		if (buf_reserve(&r->out, db_result_bytes(&r->q) < limit ? db_result_bytes(&r->q) : limit))
+			return too_large(r);
+		responses_wait(r);
+		return STEP_WAIT;
+	}
+	rc = db_render_slice(&r->q, wholes[r->run->ep->returns], &r->slice, SLICE_BYTES, limit, &r->out);
+	if (rc < 0)
+		return too_large(r);
+	if (check_more(r, rc))
+		return STEP_DONE;
+	if (rc == 0) {
+		responses_wait(r);
+		return STEP_WAIT;
+	}
+	r->is_slicing = 0;
+	return STEP_NEXT;
+}
+
+/* A write's answer is made at once: its transaction waits for it. */
+static int is_sliced(const struct req *r)
+{
+	return r->is_slicing || (db_result_bytes(&r->q) > RESPONSES_SLICE_FROM && !r->q.is_write &&
+				 (r->run->ep->returns == RETURNS_ROWS || db_has_value(&r->q) ||
+				  (r->run->ep->returns == RETURNS_ROW && db_rows(&r->q))));
+}
+
 enum step_result step_render(struct req *r)
 {
 	const struct endpoint *ep = r->run->ep;
@@ -44,12 +104,17 @@ enum step_result step_render(struct req *r)
 	rows = r->run->pool ? db_rows(&r->q) : 0;
 	if (!r->out.cap)
 		r->out = worker_buf_take(r->w);
+	if (r->run->pool && unlikely(is_sliced(r))) {
+		enum step_result rc = render_slice(r, limit);
+
+		if (rc != STEP_NEXT || ep->returns == RETURNS_ROWS)
+			return rc;
+		goto joined;
+	}
 	switch (ep->returns) {
 	case RETURNS_ROWS:
-		if (db_render_rows(&r->q, limit, &r->out)) {
-			buf_clear(&r->out);
-			return req_fail(r, E_internal, "The result is larger than this server sends.");
-		}
+		if (db_render_rows(&r->q, limit, &r->out))
+			return too_large(r);
 		return check_text(r) ? STEP_DONE : STEP_NEXT;
 	case RETURNS_ROW:
 		if (rows)
@@ -67,11 +132,10 @@ enum step_result step_render(struct req *r)
 		return req_fail(r, E_no_row, NULL);
 	if (check_text(r))
 		return STEP_DONE;
+joined:
 	if (r->n_parts && include_render(r))
 		return STEP_DONE;
-	if (r->out.n > limit) {
-		buf_clear(&r->out);
-		return req_fail(r, E_internal, "The result is larger than this server sends.");
-	}
+	if (r->out.n > limit)
+		return too_large(r);
 	return STEP_NEXT;
 }

@@ -5,11 +5,14 @@
 #include "workers/groups.h"
 #include "workers/problem.h"
 #include "workers/reqid.h"
+#include "workers/responses.h"
 #include "workers/variant.h"
 #include "workers/worker.h"
 
 #include "lib/base/check.h"
 #include "lib/base/num.h"
+
+#define RESULT_KEEP 16384u
 
 static void add_allow(struct req *r)
 {
@@ -248,5 +251,13 @@ enum step_result step_reply(struct req *r)
 	check(r->head.n <= RESPONSE_MAX_HEAD);
 	body = slice_of(r->out.p + r->lines_n, req_body_n(r));
 	rc = front_send(r->conn, buf_slice(&r->head), body);
-	return rc == 0 ? STEP_WAIT : STEP_NEXT;
+	if (rc)
+		return STEP_NEXT;
+	/* it takes as long as its reader does: what it was made of is not needed any more */
+	if (db_result_bytes(&r->q) > RESULT_KEEP) {
+		r->n_rows = db_rows(&r->q);
+		db_query_clear(&r->q);
+	}
+	responses_hold(r);
+	return STEP_WAIT;
 }

@@ -62,6 +62,8 @@ struct worker {
 	struct arena_pool arenas;
 	struct list reqs, free_reqs;
 	unsigned tags_looked;		/* dbio.c: descriptions that tagtypes.c has seen */
+	struct list holders, renders;		/* responses.c */
+	uint64_t held, shed_said_ns;
 	unsigned descriptions, n_sick;	/* sick.c: taken by all pools, as last looked at; endpoints */
 	unsigned n_free_reqs, n_reqs, n_jobs, n_variants;	/* jobs in the thread pool; of these, compressing */
 	struct buf free_bufs[1024];

@@ -319,6 +319,17 @@ static void check_auth(const struct checker *c)
 		complain(c, place(c, "auth", NULL, "user_claim"), "user_claim is empty; expected a claim such as sub");
 }
 
+/* A result and the answer that is made of it are there together. */
+static void check_responses(const struct checker *c)
+{
+	const struct opts_limits *l = &c->o->limits;
+	struct opt_place at = place(c, "limits", NULL, "responses"), one = place(c, "limits", NULL, "response");
+
+	if (!at.is_bad && !one.is_bad && l->responses < 2 * l->response)
+		complain(c, at, "limits: responses (%llu) is less than twice response (%llu)", (unsigned long long)l->responses,
+			 (unsigned long long)l->response);
+}
+
 void options_check(const struct options *o, const char *file, opt_place_f place_of, void *arg,
 		   struct errs *errs)
 {
@@ -341,6 +352,7 @@ void options_check(const struct options *o, const char *file, opt_place_f place_
 		check_file(&c, "file", o->log.file);
 	if (o->log.access[0])
 		check_file(&c, "access", o->log.access);
+	check_responses(&c);
 	check_cache(&c);
 	for (unsigned i = 0; i < o->n_databases; i++)
 		check_database(&c, &o->databases[i]);

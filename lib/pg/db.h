@@ -245,6 +245,11 @@ void db_pool_tick(struct db_pool *p, uint64_t now_ns);
 int db_pool_is_active(const struct db_pool *p);
 /* Close idle connections and open no more than needed; for a worker that leaves. */
 void db_pool_drain(struct db_pool *p);
+/* Bytes of results that are still arriving: of all, of the largest. */
+uint64_t db_pool_partial(const struct db_pool *p);
+uint64_t db_pool_partial_most(const struct db_pool *p);
+/* Give the largest of them up: its connection is closed, its query is E_overloaded. The endpoint. */
+const char *db_pool_shed(struct db_pool *p, uint64_t now_ns);
 unsigned db_pool_waiting(const struct db_pool *p);
 
 /* The descriptor is ready, and may have been since since_ns, before now_ns, when the program was busy: what came is
@@ -266,6 +271,19 @@ int db_render_rows(const struct db_query *q, size_t limit, struct buf *out) MUST
 void db_render_row(const struct db_query *q, unsigned row, struct buf *out);
 /* The first column of the first row as a JSON value ("null" without rows). */
 void db_render_value(const struct db_query *q, struct buf *out);
+/* What libpq holds of the result. */
+size_t db_result_bytes(const struct db_query *q);
+enum db_whole { DB_ROWS, DB_ROW, DB_VALUE };
+struct db_slice {
+	unsigned row, column;
+	size_t at;		/* bytes of the value that are out */
+};
+/* On from where s stands (all zero at first), about so many bytes. 1 done, 0 there is more, -E_too_large past the
+ * limit. DB_ROW and DB_VALUE: there is a first row, and its value is not NULL. */
+int db_render_slice(const struct db_query *q, enum db_whole what, struct db_slice *s, size_t bytes, size_t limit,
+		    struct buf *out) MUST_USE;
+/* Is the first value of the first row there, and not NULL? */
+int db_has_value(const struct db_query *q);
 /* Text of a column of the first row by name; p == NULL if there is none or it is NULL. */
 struct slice db_text(const struct db_query *q, struct slice column);
 void db_query_clear(struct db_query *q);

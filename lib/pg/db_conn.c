@@ -13,12 +13,14 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
+#include "lib/conf/endpoint.h"
 #include "lib/conf/options.h"
 #include "lib/shm/region.h"
 
 #define LAST_READS 4096u
 #define DRAIN_MOST 16u
 #define LARGE_FROM (1024u * 1024u)
+#define KEEP_MOST (16u * 1024u * 1024u)	/* libpq's buffer has grown with a value of that size, and does not shrink */
 #define QUIET_READS 4u
 
 static void drop_notice(void *arg, const PGresult *res)
@@ -686,59 +688,90 @@ static void cancel_over(struct db_conn *c, uint64_t now_ns)
 	}
 }
 
-static void say_too_large(struct db_pool *p, struct db_entry *e, uint64_t now_ns)
+static void partial_add(struct db_conn *c, uint64_t n)
 {
-	struct db_query *q = e->q;
-
-	entry_fail(p, e, E_internal, "the result is larger than limits.response", now_ns);
-	snprintf(q->client_text, sizeof(q->client_text), "The result is larger than this server sends.");
+	c->partial_bytes += n;
+	c->pool->partial += n;
+	if (c->partial_bytes > KEEP_MOST)
+		c->was_large = 1;
 }
 
-/* libpq keeps a result until it is whole, so what it reads is counted. The first pieces are not: most results are one,
- * and pay nothing. A result is larger as JSON than on the wire but for rows that are all short numbers; twice the limit
- * is beyond any that could still be sent. Writes that may have committed go on. In the express lane, whose guard does
- * not see how much is sent, the connection is closed: a cancel could meet the next statement, and that runs again
- * elsewhere. 1: the connection is gone. */
-static int stop_too_large(struct db_conn *c, uint64_t now_ns)
+static void partial_end(struct db_conn *c)
+{
+	c->pool->partial -= c->partial_bytes;
+	c->partial_bytes = 0;
+}
+
+/* The one that brings more than anybody may have: its query fails with id and text. What of a write is known is
+ * settled when the connection is closed. */
+static void stop_head(struct db_conn *c, enum err_id id, const char *text, const char *client_text, uint64_t now_ns)
 {
 	struct db_pool *p = c->pool;
-	uint64_t max = 2 * (uint64_t)p->conf.max_response + LARGE_FROM;
+	struct db_entry *e = head(c);
 
-	if (!p->conf.max_response || c->partial_bytes <= max)
-		return 0;
-	if (c->lane == LANE_EXPRESS) {
-		struct db_entry *e = head(c);
+	if (e && c->lane == LANE_EXPRESS && e->kind == DB_E_QUERY && p->stmts[e->stmt].express)
+		express_hold(p->stmts[e->stmt].express, now_ns / CLOCK_MS);
+	/* a write that waits for its answer is not committed, and will not be */
+	if (e && e->q && (!e->is_write || (e->holds && !p->stmts[e->stmt].may_commit))) {
+		struct db_query *q = e->q;
 
-		if (!e)
-			return 0;
-		if (e->kind == DB_E_QUERY && p->stmts[e->stmt].express)
-			express_hold(p->stmts[e->stmt].express, now_ns / CLOCK_MS);
-		if (e->q)
-			say_too_large(p, e, now_ns);
-		db_conn_close(c, now_ns);
-		return 1;
-	}
-	LIST_FOR(l, &c->fifo)
-	{
-		struct db_entry *e = LIST_ENTRY(l, struct db_entry, node);
-
-		if (!e->q || (e->is_write && !e->holds))
-			continue;
 		e->gives_up = 1;
-		say_too_large(p, e, now_ns);
-		if (!p->conf.opts->pooler && c->state == DB_C_OPEN) {
-			db_conn_cancel(c, now_ns);
-			return 0;
-		}
-		db_conn_close(c, now_ns);
-		return 1;
+		entry_fail(p, e, id, text, now_ns);
+		snprintf(q->client_text, sizeof(q->client_text), "%s", client_text);
 	}
-	/* cancelled, and still it comes */
-	if (c->state == DB_C_CANCELLING && c->partial_bytes > 2 * max) {
-		db_conn_close(c, now_ns);
-		return 1;
+	db_conn_close(c, now_ns);
+}
+
+/* libpq keeps a result until it is whole, and shows nothing of it before, so what it reads is counted at the socket. The
+ * first pieces are not: most results are one, and pay nothing. A result is larger as JSON than on the wire but for rows
+ * that are all short numbers; half more than the limit is beyond any that could still be sent, and one value of it would
+ * never end by itself: a cancel does not stop a message that is on its way. So the connection is closed, in both lanes;
+ * what else was on it runs again elsewhere. 1: it is gone. */
+static int stop_too_large(struct db_conn *c, uint64_t now_ns)
+{
+	uint64_t most = c->pool->conf.max_response;
+
+	if (!most || c->partial_bytes <= most + most / 2 + LARGE_FROM)
+		return 0;
+	stop_head(c, E_internal, "the result is larger than limits.response", "The result is larger than this server sends.", now_ns);
+	return 1;
+}
+
+uint64_t db_pool_partial(const struct db_pool *p)
+{
+	return p->partial;
+}
+
+static struct db_conn *largest(const struct db_pool *p)
+{
+	struct db_conn *found = NULL;
+
+	LIST_FOR(l, &p->conns)
+	{
+		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+		if (c->partial_bytes && (!found || c->partial_bytes > found->partial_bytes))
+			found = c;
 	}
-	return 0;
+	return found;
+}
+
+uint64_t db_pool_partial_most(const struct db_pool *p)
+{
+	const struct db_conn *c = p->partial ? largest(p) : NULL;
+
+	return c ? c->partial_bytes : 0;
+}
+
+const char *db_pool_shed(struct db_pool *p, uint64_t now_ns)
+{
+	struct db_conn *c = largest(p);
+	struct db_entry *e = c ? head(c) : NULL;
+	const char *id = e && p->stmts[e->stmt].endpoint ? p->stmts[e->stmt].endpoint->id : "-";
+
+	if (c)
+		stop_head(c, E_overloaded, "limits.responses is reached", "Too many large answers are under way.", now_ns);
+	return id;
 }
 
 /* A socket in error still holds what came before it, and libpq reads that first, the error later: one
@@ -759,7 +792,8 @@ int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, u
 {
 	struct db_pool *p = c->pool;
 	int dead = 0, is_read = c->is_read, rc, left;
-	unsigned before = 0, after, n_fifo;
+	unsigned before = 0, n_fifo, was_partial = (unsigned)c->is_partial;
+	uint64_t more;
 
 	c->is_read = 0;
 	p->now_ns = p->heard_ns = now_ns;
@@ -772,9 +806,8 @@ int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, u
 		before = db_unread(c->pg);
 	if (readable && !is_read && !PQconsumeInput(c->pg))
 		dead = 1;
-	/* what came meanwhile is missed; never is more counted than was read */
-	if (before && !dead && (after = db_unread(c->pg)) < before) {
-		c->partial_bytes += before - after;
+	if (before && !dead && (more = db_count_more(c, before)) != 0) {
+		partial_add(c, more);
 		if (stop_too_large(c, now_ns))
 			return 0;
 	}
@@ -793,8 +826,12 @@ int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, u
 		c->quiet = c->n_fifo < n_fifo ? 0 : c->quiet + 1;
 	/* in the express lane there is always something under way */
 	c->is_partial = c->n_fifo && (c->lane == LANE_EXCLUSIVE || c->quiet >= QUIET_READS);
-	if (c->n_fifo == 0 || (c->lane == LANE_EXPRESS && !c->quiet))
-		c->partial_bytes = 0;
+	if (c->is_partial && !was_partial)
+		db_count_begin(c);
+	if (c->partial_bytes && (c->n_fifo == 0 || (c->lane == LANE_EXPRESS && !c->quiet))) {
+		partial_end(c);
+		c->is_draining |= c->was_large;
+	}
 	/* nothing is expected: a notification or parameter change, or the end */
 	if (readable && c->n_fifo == 0 && !db_conn_is_sound(c)) {
 		db_conn_close(c, now_ns);
@@ -876,6 +913,7 @@ void db_conn_close(struct db_conn *c, uint64_t now_ns)
 	if (c->pg && PQstatus(c->pg) == CONNECTION_BAD && !c->is_draining)
 		atomic_fetch_add(&region_db(p->conf.region, p->conf.db)->generation, 1);
 	c->state = DB_C_CLOSING;
+	partial_end(c);
 	/* the oldest goes back to the front of its queue last, so that it is first there */
 	LIST_FOR(l, &c->fifo)
 	{

@@ -96,6 +96,9 @@ struct db_conn {
 	PGresult *prep_error;		/* of the prepare group just in front of a query */
 	unsigned prep_error_stmt;
 	uint64_t partial_bytes;		/* of a result that did not come at once */
+	int count_by;			/* db_count.c: how bytes are counted; 0: not known yet */
+	uint64_t counted;
+	int was_large;			/* it was so large that libpq's buffers may be: not kept */
 	int is_partial;			/* there is one: what is read is counted */
 	unsigned quiet;			/* reads in a row that ended no statement */
 	/* A statement may have touched the session; nobody is let on before its reset; sequences may have been used. */
@@ -148,6 +151,7 @@ struct db_pool {
 	uint64_t express_off_until_ns, given_up_ns;
 	uint64_t read_only_ns;		/* when sessions were last replaced, since they take no writes */
 	uint64_t heard_ns;		/* last byte from any connection */
+	uint64_t partial;		/* bytes of results that are not whole, of all connections */
 	char why[256];
 	uint32_t rng;
 };
@@ -342,6 +346,12 @@ void db_hold_forget(struct db_query *q);
 /* q, which is held, is abandoned. */
 void db_hold_orphan(struct db_pool *p, struct db_query *q);
 
+/* db_count.c: bytes that libpq reads. Begin; then, after each PQconsumeInput, what it has read since the last call.
+ * seen_before: what lay at the socket before it. */
+void db_count_begin(struct db_conn *c);
+uint64_t db_count_more(struct db_conn *c, unsigned seen_before);
+/* db_row.c: one value, whatever its size. */
+void db_put_value(struct buf *out, enum db_render render, const char *p, size_t n);
 /* db_settle.c */
 /* A statement failed: q is finished or queued again. 1: the connection must be closed. */
 int db_settle_error(struct db_conn *c, struct db_entry *e, struct db_query *q, const PGresult *res, uint64_t now_ns);

@@ -89,6 +89,12 @@ static inline void put_value(struct buf *b, enum db_render render, const char *p
 	}
 }
 
+void db_put_value(struct buf *out, enum db_render render, const char *p, size_t n)
+{
+	check(buf_reserve(out, n + 16) == 0);
+	put_value(out, render, p, n);
+}
+
 /* Quotes and a timestamp's changes; escaping makes its own room in jw_escaped. */
 #define VALUE_SLACK 16u
 

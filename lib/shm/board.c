@@ -42,6 +42,7 @@ void board_clear(struct board_row *row)
 	zero32(&row->conns_open);
 	zero32(&row->conns_parked);
 	zero32(&row->waiting);
+	zero64(&row->held_bytes);
 	zero32(&row->is_degraded);
 	zero64(&row->heartbeat_ns);
 	zero64(&row->started_ns);

@@ -33,6 +33,7 @@ struct board_row {
 	_Atomic uint32_t in_flight;		/* requests between BEGIN and the last byte */
 	_Atomic uint32_t conns_open, conns_parked;
 	_Atomic uint32_t waiting;		/* requests that wait for a connection */
+	_Atomic uint64_t held_bytes;		/* of results and answers: limits.responses */
 	_Atomic uint32_t is_degraded;		/* ready, but the database is away */
 	_Atomic uint64_t heartbeat_ns;		/* CLOCK_MONOTONIC, every 250 ms */
 	_Atomic uint64_t started_ns;

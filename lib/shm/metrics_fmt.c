@@ -290,6 +290,11 @@ static uint64_t get_busy(const struct board_row *row)
 	return LOAD(row->busy_permille);
 }
 
+static uint64_t get_held(const struct board_row *row)
+{
+	return LOAD(row->held_bytes);
+}
+
 static uint64_t get_degraded(const struct board_row *row)
 {
 	return LOAD(row->is_degraded);
@@ -341,6 +346,7 @@ static void put_workers(struct fmt *f)
 	put_states(f);
 	put_by_worker(f, "weir_worker_busy_ratio", "Share of the last seconds that a worker's loop was busy.",
 		      get_busy, 1000);
+	put_by_worker(f, "weir_worker_response_bytes", "Results and answers that a worker holds (limits.responses).", get_held, 0);
 	put_by_worker(f, "weir_worker_degraded", "1 while a worker serves without its database.", get_degraded,
 		      0);
 	put_ends(f, "weir_worker_restarts_total", "Processes that were started again under a worker number.", 0);

@@ -23,6 +23,7 @@ MET_worker(counter, proto_refused, "weir_fcgi_protocol_errors_total", "kind=\"re
 MET_worker(counter, proto_disagree, "weir_fcgi_protocol_errors_total", "kind=\"disagree\"", "FastCGI connections closed because of what the peer sent.")
 MET_worker(counter, proto_timeout, "weir_fcgi_protocol_errors_total", "kind=\"timeout\"", "FastCGI connections closed because of what the peer sent.")
 MET_worker(counter, unmatched, "weir_http_unmatched_total", "", "Requests that no endpoint matched.")
+MET_worker(counter, responses_shed, "weir_responses_shed_total", "", "Results and answers that were given up because of limits.responses.")
 MET_worker(counter, client_gone, "weir_http_requests_failed_total", "reason=\"client_gone\"", "Requests that ended without a whole answer.")
 MET_worker(counter, failed_timeout, "weir_http_requests_failed_total", "reason=\"timeout\"", "Requests that ended without a whole answer.")
 MET_worker(counter, failed_overload, "weir_http_requests_failed_total", "reason=\"overload\"", "Requests that ended without a whole answer.")
