@@ -66,9 +66,9 @@ def test_each_answer_has_one(w, method, path, status):
 def test_hits_and_304(w):
     first = w.get("/api/kept")
     again = w.get("/api/kept", headers={"If-None-Match": first.header("ETag"), "X-Request-Id": "second"})
-    third = w.get("/api/kept")
+    third = wait_for(lambda: (a := w.get("/api/kept")) and "hit" in a.header("Cache-Status") and a, 5, "a hit")
     assert again.status == 304 and ids(again) == ["second"]
-    assert "hit" in third.header("Cache-Status") and ids(third) != ids(first) and OWN.fullmatch(ids(third)[0])
+    assert ids(third) != ids(first) and OWN.fullmatch(ids(third)[0])
 
 
 GOOD = ["a", "x" * 128, "7d1f0b5e-9a0b-4b53-8e6a-4e1f3c2d1a00", "Root=1-67891233-abcdef012345678912345678", "a.b_c~d:e/f+g=h@i", "0"]
