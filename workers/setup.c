@@ -143,6 +143,8 @@ int worker_setup(struct worker *w, struct err *e)
 		run->slow_ns = ep->slow_ms * CLOCK_MS;
 		run->shared = w->region.h ? region_endpoint(&w->region, ep->metric) : NULL;
 		note_shape(w, run);
+		if (ep->cache.is_on && ep->cache.at_most)
+			cache_share(&w->cache, ep->metric, ep->cache.at_most);
 		if (w->metrics)
 			run->metrics = &w->metrics->endpoint[ep->metric];
 		include_prepare(w, run);

@@ -5,12 +5,13 @@
 #include <ctype.h>
 #include <strings.h>
 
+#include "lib/base/num.h"
 #include "lib/conf/directive.h"
 
 #define DAY (24ull * 3600 * 1000)
 
-enum attr { A_STALE, A_ERROR, A_NEGATIVE, A_TAGS, A_PER, A_PUBLIC, A_PRIVATE };
-static const char *const attrs[] = {"stale", "stale-if-error", "negative", "tags", "per", "public", "private", NULL};
+enum attr { A_STALE, A_ERROR, A_NEGATIVE, A_TAGS, A_PER, A_AT_MOST, A_PUBLIC, A_PRIVATE };
+static const char *const attrs[] = {"stale", "stale-if-error", "negative", "tags", "per", "at-most", "public", "private", NULL};
 
 static int attr_of(const struct dir_word *w)
 {
@@ -87,6 +88,22 @@ static int per(struct dir *d, const struct dir_word *what)
 	return -1;
 }
 
+/* 25% */
+static int percent(struct dir *d, unsigned *ret)
+{
+	struct dir_word w;
+	uint64_t n;
+
+	if (!dir_need(d, &w, "a share, such as 25%"))
+		return -1;
+	if (!w.text.n || w.text.p[w.text.n - 1] != '%' || num_u64(slice_of(w.text.p, w.text.n - 1), &n) || !n || n > 100) {
+		dir_error(d, w.col, "bad share '%.*s'; expected 1%% to 100%%", SLICE_ARG(w.text));
+		return -1;
+	}
+	*ret = (unsigned)n;
+	return 0;
+}
+
 void dir_cache(struct dir *d)
 {
 	struct cache_policy *c = &d->e->cache;
@@ -121,6 +138,8 @@ void dir_cache(struct dir *d)
 		seen |= 1u << i;
 		open = i == A_TAGS || i == A_PER ? i : -1;
 		n = 0;
+		if (i == A_AT_MOST && percent(d, &c->at_most))
+			return;
 		if (i <= A_NEGATIVE && (!dir_need(d, &w, "a duration") || dir_msec(d, &w, 0, 365 * DAY, times[i])))
 			return;
 	}

@@ -94,6 +94,7 @@ struct cache_policy {
 	uint64_t error_ms;		/* then so long on errors */
 	uint64_t negative_ms;		/* a 404 or an empty answer; 0: not kept */
 	int is_public, is_private;	/* as written; neither: private if per anything of the identity */
+	unsigned at_most;		/* percent of the cache when others want room; 0: unsaid */
 	int is_per_user;
 	unsigned n_per_claims, n_per_headers;
 	const char *per_claims[ENDPOINT_MAX_TAGS];

@@ -155,6 +155,13 @@ int cache_attach(struct cache *c, void *mem, size_t size, struct slice secret)
 	return 0;
 }
 
+void cache_share(struct cache *c, unsigned endpoint, unsigned percent)
+{
+	uint8_t *share = &c->share[endpoint % CACHE_LANES];
+
+	*share = percent > *share ? (uint8_t)percent : *share;
+}
+
 void cache_detach(struct cache *c)
 {
 	memset(c, 0, sizeof(*c));

@@ -30,6 +30,8 @@
 #define CACHE_CODINGS 3u		/* of one answer */
 #define CACHE_MAX_SHARDS 128u
 #define CACHE_SECRET_BYTES 192u
+#define CACHE_LANES 256u	/* of endpoints, by their rows: whose share of a zone is counted together */
+#define CACHE_SHARE 25u		/* percent that a lane has where nobody says otherwise */
 #define CACHE_LAYOUT_VERSION 2u		/* of what lies in shared memory; raised when it changes */
 
 enum cache_zone { CACHE_DATA, CACHE_NEGATIVE, CACHE_ZONES };
@@ -80,6 +82,7 @@ struct cache {
 	struct cache_counts counts;
 	uint64_t leave_until_ms[CACHE_ZONES][CACHE_MAX_SHARDS];	/* boot clock; 0: not left alone */
 	uint64_t sweep_at[CACHE_ZONES];	/* shard × n_slots + slot */
+	uint8_t share[CACHE_LANES];	/* percent; cache_share */
 	unsigned char secret[CACHE_SECRET_BYTES];
 };
 
@@ -92,6 +95,9 @@ void cache_format(void *mem, size_t size);
  * that of a cache of this size (untrusted memory). */
 int cache_attach(struct cache *c, void *mem, size_t size, struct slice secret) MUST_USE;
 void cache_detach(struct cache *c);
+/* What an endpoint may have of a zone when others want room: beyond it, its own entries go first. As long as nobody else wants it, it may
+ * have everything. Of endpoints that share a lane the largest counts. */
+void cache_share(struct cache *c, unsigned endpoint, unsigned percent);
 
 /* Fill key->h from key->text and key->place. */
 void cache_hash(const struct cache *c, struct cache_key *key);

@@ -2,7 +2,10 @@
  * its end those that were asked for twice move to `main`, the others go, remembered by a fingerprint for as
  * long as about as many others have gone as the shard has entries; who comes back in that time enters main
  * at once. At main's end an entry that was asked for goes round again, with its frequency one lower.
- * Whoever has expired at either end goes before anybody else. */
+ * Whoever has expired at either end goes before anybody else.
+ * While an endpoint has more of the shard than its share and room is wanted, the others' entries are passed over: from small's end they
+ * move to main, at main's end they go round. So a flood of keys of one endpoint costs the others nothing, and who is alone has
+ * everything. */
 #include "config.h"
 
 #include "lib/shm/cache_priv.h"
@@ -17,6 +20,34 @@ static void publish(struct cache_shard *s)
 	atomic_store_explicit(&s->entries, (uint64_t)s->queue[CACHE_SMALL].n + s->queue[CACHE_MAIN].n,
 			      memory_order_relaxed);
 	atomic_store_explicit(&s->small_entries, s->queue[CACHE_SMALL].n, memory_order_relaxed);
+}
+
+/* ---- shares ---- */
+
+static unsigned lane_of(const struct cache_view *v, uint32_t slot)
+{
+	uint32_t first = v->slots[slot].first;
+	const struct cache_entry *e;
+
+	if (!first || first > v->l->n_blocks)
+		return 0;
+	e = (const void *)(v->blocks + (size_t)(first - 1) * CACHE_BLOCK);
+	return e->endpoint % CACHE_LANES;
+}
+
+static int is_over(const struct cache_view *v, unsigned lane)
+{
+	unsigned share = v->c->share[lane] ? v->c->share[lane] : CACHE_SHARE;
+
+	return (uint64_t)v->s->lane_blocks[lane] * 100 > (uint64_t)v->l->n_blocks * share;
+}
+
+static int is_any_over(const struct cache_view *v)
+{
+	for (unsigned i = 0; i < CACHE_LANES; i++)
+		if (v->s->lane_blocks[i] && is_over(v, i))
+			return 1;
+	return 0;
 }
 
 /* ---- ghosts ---- */
@@ -99,6 +130,7 @@ void cache_enqueue(struct cache_view *v, uint32_t slot, const uint64_t h[2], int
 	int was_here = ghost_take(v, h);
 
 	queue_push(v, slot, was_here || is_main ? CACHE_MAIN : CACHE_SMALL);
+	v->s->lane_blocks[lane_of(v, slot)] += v->slots[slot].n_blocks;
 	publish(v->s);
 }
 
@@ -166,8 +198,10 @@ static uint32_t blocks_take(struct cache_view *v, uint32_t n)
 void cache_remove(struct cache_view *v, uint32_t slot)
 {
 	struct cache_slot *e = &v->slots[slot];
+	uint32_t *lane = &v->s->lane_blocks[lane_of(v, slot)];
 
 	v->tags[slot] = 0;
+	*lane = *lane > e->n_blocks ? *lane - e->n_blocks : 0;
 	if (queue_del(v, slot) || blocks_free(v, e->first, e->n_blocks))
 		cache_mend(v);
 	e->first = 0;
@@ -212,8 +246,8 @@ static void move(struct cache_view *v, uint32_t slot, uint8_t freq)
 	queue_push(v, slot, CACHE_MAIN);
 }
 
-/* One step: somebody goes, or moves. may_spare 0: somebody goes. -1: the shard was mended. */
-static int evict_step(struct cache_view *v, uint64_t now_ms, int may_spare)
+/* One step: somebody goes, or moves. may_spare 0: somebody goes. -1: the shard was mended. has_over: somebody has more than his share. */
+static int evict_step(struct cache_view *v, uint64_t now_ms, int may_spare, int has_over)
 {
 	struct cache_entry e[CACHE_QUEUES];
 	uint32_t tail[CACHE_QUEUES];
@@ -236,6 +270,14 @@ static int evict_step(struct cache_view *v, uint64_t now_ms, int may_spare)
 	is_small = tail[CACHE_MAIN] == CACHE_NO_SLOT ||
 		   (tail[CACHE_SMALL] != CACHE_NO_SLOT &&
 		    v->s->queue[CACHE_SMALL].n_blocks > v->l->n_blocks / SMALL_SHARE);
+	if (has_over && may_spare) {
+		uint32_t next = tail[is_small ? CACHE_SMALL : CACHE_MAIN];
+
+		if (!is_over(v, lane_of(v, next))) {
+			move(v, next, v->slots[next].freq);
+			return 0;
+		}
+	}
 	if (is_small) {
 		freq = v->slots[tail[CACHE_SMALL]].freq;
 		if (freq >= PROMOTE_AT && may_spare) {
@@ -265,6 +307,9 @@ static uint32_t slot_in_window(struct cache_view *v, const uint64_t h[2])
 	for (uint32_t i = 0; i < CACHE_WINDOW; i++, slot = slot + 1 == n ? 0 : slot + 1) {
 		unsigned worth = v->slots[slot].freq + (v->slots[slot].queue == CACHE_MAIN ? 2u : 0u);
 
+		if (v->tags[slot] && !is_over(v, lane_of(v, slot)))
+			worth += 8;
+
 		if (!v->tags[slot])
 			return slot;
 		if (worth < least) {
@@ -281,10 +326,17 @@ int cache_make_room(struct cache_view *v, const uint64_t h[2], uint32_t n, uint6
 		    uint32_t *ret_first)
 {
 	unsigned patience = PATIENCE;
+	int has_over = -1;
 
 	while (v->s->n_used > v->l->n_blocks || v->l->n_blocks - v->s->n_used < n) {
-		if (evict_step(v, now_ms, patience > 0))
+		uint32_t before = v->s->n_used;
+
+		if (has_over < 0)
+			has_over = is_any_over(v);
+		if (evict_step(v, now_ms, patience > 0, has_over))
 			break;	/* empty now */
+		if (v->s->n_used != before)
+			has_over = -1;
 		patience -= patience > 0;
 	}
 	*ret_slot = slot_in_window(v, h);

@@ -61,6 +61,7 @@ struct cache_shard {
 	uint32_t ghost_clock;
 	_Atomic uint64_t blocks_used, entries, small_entries, oldest_created_ms;
 	_Atomic uint64_t evicted, expired, wiped;
+	uint32_t lane_blocks[CACHE_LANES];	/* by the endpoint of the entry, modulo */
 };
 
 struct cache_entry {

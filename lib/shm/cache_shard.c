@@ -35,6 +35,7 @@ void cache_wipe(struct cache_view *v)
 	memset(v->tags, 0, v->l->n_slots * sizeof(*v->tags));
 	memset(s->queue, 0, sizeof(s->queue));
 	s->free = s->fresh = s->n_used = 0;
+	memset(s->lane_blocks, 0, sizeof(s->lane_blocks));
 	atomic_store_explicit(&s->blocks_used, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->entries, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->small_entries, 0, memory_order_relaxed);

@@ -12,7 +12,7 @@ DIR(handler, "handler", "FILE [ARGUMENT ...]", 0, 1, "Shared object that answers
 DIR(header, "header", "NAME: VALUE", 1, 1, "Response header; {column} is replaced by a column of the first row.")
 DIR(status, "status", "NNN", 0, 1, "Status of a successful answer; without it 200, or 204 where there is nothing to answer.")
 DIR(auth, "auth", "none | [user] [role A|B] [claim PATH=V|W] ...", 1, 1, "Who may call: everybody, or an identified user, one who has one of the roles, one whose claim has one of the values; all conditions must hold.")
-DIR(cache, "cache", "TTL [stale D] [stale-if-error D] [negative D] [tags TAG ...] [per user|claim NAME|header NAME ...] [public|private]", 0, 1, "How long an answer is kept, how long it may be served stale while it is refreshed or when the database fails, how long a 404 or an empty answer is kept, which tags invalidate it, and whose it is.")
+DIR(cache, "cache", "TTL [stale D] [stale-if-error D] [negative D] [tags TAG ...] [per user|claim NAME|header NAME ...] [at-most N%] [public|private]", 0, 1, "How long an answer is kept, how long it may be served stale while it is refreshed or when the database fails, how long a 404 or an empty answer is kept, which tags invalidate it, whose it is, and how much of the cache the endpoint's answers may have when others want room (25% where it is not said; who is above goes first, and who is alone has everything).")
 DIR(invalidates, "invalidates", "TAG ...", 1, 1, "Tags whose cached answers a write makes void, before its own answer leaves.")
 DIR(limit, "limit", "RATE [burst N] [per WHAT]", 1, 0, "Rate limit.")
 DIR(replica, "replica", "[lag DURATION]", 0, 0, "The statement may run on a replica.")
