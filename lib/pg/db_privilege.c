@@ -17,6 +17,7 @@ struct look {
 	PGconn *pg;
 	struct db_stmt *s;
 	uint64_t deadline_ns;
+	const char *role;		/* as the server sees it: a pooler may log in as another one */
 };
 
 static PGresult *ask(const struct look *k, const char *sql, const char *value)
@@ -32,7 +33,7 @@ static void run(const struct look *k, const char *sql)
 static void fault(const struct look *k, const char *what)
 {
 	err_set_at(&k->s->failed, E_sql, k->s->file, k->s->line, 0,
-		   "PostgreSQL: %s (42501); each request would be a 403: GRANT it to \"%s\"", what, PQuser(k->pg));
+		   "PostgreSQL: %s (42501); each request would be a 403: GRANT it to \"%s\"", what, k->role);
 }
 
 /* The plan's sequences: nextval('seq'::regclass). */
@@ -143,10 +144,12 @@ static void check_procedure(const struct look *k, const char *name)
 
 void db_privileges(PGconn *pg, struct db_stmt *stmts, unsigned n)
 {
+	PGresult *res = db_exec_until(pg, "SELECT current_user", NULL, 0, clock_mono_ns() + PLAN_TIMEOUT_NS);
+	const char *role = PQresultStatus(res) == PGRES_TUPLES_OK ? PQgetvalue(res, 0, 0) : "?";
 	char name[200];
 
 	for (unsigned i = 0; i < n && PQstatus(pg) == CONNECTION_OK; i++) {
-		struct look k = {.pg = pg, .s = &stmts[i], .deadline_ns = clock_mono_ns() + PLAN_TIMEOUT_NS};
+		struct look k = {.pg = pg, .s = &stmts[i], .deadline_ns = clock_mono_ns() + PLAN_TIMEOUT_NS, .role = role};
 
 		if (k.s->failed.id || !k.s->desc)
 			continue;
@@ -160,4 +163,5 @@ void db_privileges(PGconn *pg, struct db_stmt *stmts, unsigned n)
 			check_plan(&k);
 		run(&k, "ROLLBACK");
 	}
+	PQclear(res);
 }

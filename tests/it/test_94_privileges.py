@@ -2,6 +2,7 @@
 
 import pytest
 
+from weirtest.between import PgBouncer
 from weirtest.pg import Postgres
 
 SCHEMA = """
@@ -92,6 +93,21 @@ def test_missing_privileges_are_faults_with_their_place(server, site):
         assert len(mine) == 1 and "permission denied for" in mine[0] and what in mine[0], (text, mine, said(done))
     assert "it was run" not in said(done) + server.proc.log_text()
     assert server.value("SELECT last_value || is_called::text FROM numbered_id_seq", dbname="test") == "1false"
+
+
+def test_through_a_pooler_that_logs_in_as_somebody_else(server, site):
+    """7.31: nothing stays in the pooler's sessions, and the role is the server's word."""
+    bouncer = PgBouncer(server, pool_size=1)
+    bouncer.ini.write_text(bouncer.ini.read_text().replace("user=postgres", "user=small"))
+    bouncer.start()
+    try:
+        for texts, code in (([t for t, _ in MISSING], 78), (ENOUGH, 0), ([t for t, _ in MISSING], 78)):
+            texts = [t.replace("-- @returns", "-- @session clean\n-- @returns") for t in texts]
+            done = site(bouncer.conninfo("test"), files(texts), {"database": {"main": {"pooler": True}}}).weird("-t")
+            assert done.returncode == code, said(done)
+            assert said(done).count('GRANT it to "small"') == (len(MISSING) - 1 if code else 0), said(done)
+    finally:
+        bouncer.close()
 
 
 def test_enough_privileges_pass(server, site):
