@@ -50,15 +50,13 @@ size_t reqid_put(const struct req *r, char out[REQID_ROOM])
 	static const char digits[] = "0123456789abcdef";
 	uint64_t v = r->number;
 	size_t n = sizeof(r->w->id_prefix);
-	unsigned len = 1;
+	unsigned len = (67 - (unsigned)__builtin_clzll(v | 1)) / 4;
 
 	if (r->request_id.n) {
 		memcpy(out, r->request_id.p, r->request_id.n);
 		return r->request_id.n;
 	}
 	memcpy(out, r->w->id_prefix, n);
-	while (len < 16 && v >> 4 * len)
-		len++;
 	for (unsigned i = len; i-- > 0;)
 		out[n++] = digits[v >> 4 * i & 15];
 	return n;
