@@ -85,10 +85,10 @@ static enum step_result render_slice(struct req *r, size_t limit)
 	return STEP_NEXT;
 }
 
-/* A write's answer is made at once: its transaction waits for it. */
+/* A write's answer is made at once: its transaction waits for it. So is that of a GET that writes. */
 static int is_sliced(const struct req *r)
 {
-	return r->is_slicing || (db_result_bytes(&r->q) > RESPONSES_SLICE_FROM && !r->q.is_write &&
+	return r->is_slicing || (db_result_bytes(&r->q) > RESPONSES_SLICE_FROM && !r->q.is_write && r->q.state != DB_Q_LOOKED &&
 				 (r->run->ep->returns == RETURNS_ROWS || db_has_value(&r->q) ||
 				  (r->run->ep->returns == RETURNS_ROW && db_rows(&r->q))));
 }

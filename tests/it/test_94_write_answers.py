@@ -115,6 +115,23 @@ def test_a_get_that_writes(worker):
     assert worker.get("/get_adds?k=1").status == 200 and stored(worker, 1) == 1
 
 
+def test_a_large_answer_is_whole_before_the_commit(db):
+    """7.5: what is else rendered in slices of a turn is made at once while a transaction waits for it."""
+    db.sql(SCHEMA)
+    w = LoneWorker(Site(db.pg.conninfo_for(db.name, user="postgres"), ENDPOINTS, {"limits": {"response": "8MiB"}}))
+    try:
+        reply = w.get("/get_adds?k=1&n=3000000")
+        assert reply.status == 200 and reply.json == {"k": 1, "r": "y" * 3000000}
+        reply = send(w, "large", {"k": 2, "t": "x" * 3000})
+        assert reply.status == 200 and reply.json == {"k": 2, "r": "x" * 3000000}
+        assert db.value("SELECT count(*) FROM item") == 2
+        assert w.get("/get_adds?k=3&n=9000000").status == 500
+        assert db.value("SELECT count(*) FROM item") == 2
+    finally:
+        w.stop()
+        w.site.remove()
+
+
 def test_a_commit_that_fails_is_told(worker):
     """7.5: what is deferred is judged by the COMMIT, behind the answer's making."""
     assert send(worker, "late", {"k": 1}).status == 200
