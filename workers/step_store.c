@@ -37,19 +37,23 @@ static void wake(struct worker *w, const uint64_t mask[2])
 	}
 }
 
-static void land(struct req *r, enum flight_end end, uint64_t keep_ms)
+static void end_flight(struct req *r, enum flight_end end, uint64_t keep_ms)
 {
-	struct flight_outcome o = {.end = end, .error = (unsigned)r->error, .quiet = r->is_quiet, .keep_ms = keep_ms,
-				   .now_ms = r->w->boot_ms};
+	struct flight_outcome o = {.end = end, .error = (unsigned)r->error, .digest = cache_share_digest(r), .quiet = r->is_quiet,
+				   .keep_ms = keep_ms, .now_ms = r->w->boot_ms};
 	uint64_t mask[2] = {0, 0};
 
-	if (!r->has_flight)
-		return;
 	r->has_flight = 0;
-	o.digest = cache_share_digest(r);
 	flight_finish(&r->w->flights, r->flight, r->w->number, &o, mask);
 	if (mask[0] | mask[1])
 		wake(r->w, mask);
+}
+
+/* A hit comes here, too, twice. */
+static inline void land(struct req *r, enum flight_end end, uint64_t keep_ms)
+{
+	if (unlikely(r->has_flight))
+		end_flight(r, end, keep_ms);
 }
 
 void cache_land(struct req *r, enum flight_end end)
