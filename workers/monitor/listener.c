@@ -81,7 +81,7 @@ static void raise_floor(struct listener *l)
 		atomic_store(&s->has_events, 1);
 	if (d->opts->events != EVENTS_NOTIFY && !l->listen.has_triggers)
 		return;
-	if (!is_first && !atomic_load(&s->has_events))
+	if (!is_first && !atomic_load(&s->has_events) && !tier_is_on(d->m))	/* another server may be there now */
 		return;
 	if (!is_first)
 		metric_add(&s->event_gaps, 1);
