@@ -139,7 +139,8 @@ enum step_result step_account(struct req *r)
 		uint64_t now_ns = clock_mono_ns();
 
 		count(r, now_ns);
-		trouble_log(r, now_ns);
+		if (unlikely(r->error || r->rescued || (r->run && r->run->slow_ns && now_ns - r->t0_ns > r->run->slow_ns)))
+			trouble_log(r, now_ns);
 	}
 	if (r->wants_refresh && (c || r->is_part) && !w->is_draining && cache_begin_refresh(r)) {
 		if (w->access_file.fd >= 0 && c)

@@ -109,14 +109,19 @@ static int has_bounds(const struct param *p)
 }
 
 /* What the text must be for its type, or NULL. */
+/* A document says what is wrong with it: its depth, a member that stands twice. */
+static const char *bad_document(struct req *r, struct slice text, const char *expected)
+{
+	struct err e;
+
+	return jr_validate(text, &e) ? arena_fmt(&r->arena, "%s; %s", expected, e.text) : expected;
+}
+
 static const char *not_of_type(struct req *r, const struct db_type *t, struct slice text)
 {
 	const char *expected = db_type_check(t->kind, text);
-	struct err e;
 
-	/* a document says what is wrong with it: its depth, a member that stands twice */
-	return expected && t->kind == DB_JSON && jr_validate(text, &e)
-		   ? arena_fmt(&r->arena, "%s; %s", expected, e.text) : expected;
+	return unlikely(expected && t->kind == DB_JSON) ? bad_document(r, text, expected) : expected;
 }
 
 /* What a value has to be written like to fill a tag, or NULL. */

@@ -39,6 +39,40 @@ static size_t sequence(const unsigned char *p, size_t n)
 	return 4;
 }
 
+/* Bytes at the front that are ASCII and no NUL, as far as whole words of them go. */
+static size_t plain(const unsigned char *p, size_t n)
+{
+	size_t at = 0;
+
+#ifdef __SSE2__
+	for (; n - at >= 16; at += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + at));
+
+		/* a high bit, or a zero */
+		if (_mm_movemask_epi8(_mm_or_si128(v, _mm_cmpeq_epi8(v, _mm_setzero_si128()))))
+			return at;
+	}
+#endif
+	for (; n - at >= 8; at += 8) {
+		uint64_t w;
+
+		memcpy(&w, p + at, 8);
+		/* No high bit and no zero byte: only then is w - ONES free of borrows
+		 * from a zero byte, and its high bits tell. */
+		if ((w | (w - ONES)) & HIGHS)
+			return at;
+	}
+	/* the last word once more, from where it overlaps */
+	if (at && at < n) {
+		uint64_t w;
+
+		memcpy(&w, p + n - 8, 8);
+		if (!((w | (w - ONES)) & HIGHS))
+			return n;
+	}
+	return at;
+}
+
 int utf8_is_valid(struct slice s)
 {
 	const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
@@ -46,27 +80,9 @@ int utf8_is_valid(struct slice s)
 	while (p < end) {
 		size_t len;
 
-#ifdef __SSE2__
-		if (end - p >= 16) {
-			__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-
-			/* a high bit, or a zero */
-			if (!_mm_movemask_epi8(_mm_or_si128(v, _mm_cmpeq_epi8(v, _mm_setzero_si128())))) {
-				p += 16;
-				continue;
-			}
-		}
-#endif
-		if (end - p >= 8) {
-			uint64_t w;
-
-			memcpy(&w, p, 8);
-			/* No high bit and no zero byte: only then is w - ONES free of borrows
-			 * from a zero byte, and its high bits tell. */
-			if (((w | (w - ONES)) & HIGHS) == 0) {
-				p += 8;
-				continue;
-			}
+		if (end - p >= 8 && (len = plain(p, (size_t)(end - p)))) {
+			p += len;
+			continue;
 		}
 		if (*p < 0x80) {
 			if (*p++ == 0)

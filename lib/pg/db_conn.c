@@ -621,7 +621,7 @@ static int drain_results(struct db_conn *c, unsigned most, uint64_t now_ns)
 		}
 		nulls = 0;
 		c->progress_ns = now_ns;
-		switch (db_result_kind(res)) {
+		switch (likely(PQresultStatus(res) == PGRES_TUPLES_OK) ? DB_R_RESULT : db_result_kind(res)) {
 		case DB_R_SYNC:
 			PQclear(res);
 			if (take_sync(c, e, now_ns))
