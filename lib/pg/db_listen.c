@@ -31,8 +31,7 @@ static int listen_on(struct db_listen *l)
 
 static const char floor_sql[] =
     "SELECT txid_snapshot_xmax(txid_current_snapshot()),"
-    " EXISTS (SELECT FROM pg_trigger WHERE tgname = 'weir_insert' AND tgenabled <> 'D'),"
-    " to_regnamespace('weir') IS NOT NULL";
+    " EXISTS (SELECT FROM pg_trigger WHERE tgname = 'weir_insert' AND tgenabled <> 'D')";
 
 /* After LISTEN has committed: whatever commits later is heard of. */
 static int take_floor(struct db_listen *l)
@@ -43,7 +42,6 @@ static int take_floor(struct db_listen *l)
 	if (ok) {
 		l->xmax = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
 		l->has_triggers = PQgetvalue(res, 0, 1)[0] == 't';
-		l->is_installed = PQgetvalue(res, 0, 2)[0] == 't';
 		l->since_ms = clock_boot_ms();
 	} else {
 		db_say(l->conn, res, l->error, sizeof(l->error));

@@ -19,7 +19,6 @@ struct db_listen {
 	 * before it, or in a snapshot whose xmin is lower, may be behind a write that nobody will tell of. */
 	uint64_t xmax, since_ms;
 	int has_triggers;	/* a table is watched by triggers that notify */
-	int is_installed;	/* sql/weir/events.sql is: somebody may have told something */
 };
 
 /* Blocking. 0, or -1 with error: cannot connect, a standby (it hears no NOTIFY), a pooler. */

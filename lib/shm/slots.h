@@ -66,7 +66,6 @@ struct db_state {
 	_Atomic uint64_t tier_id, tier_xmin;
 	/* Events of writes, counted by weir-monitor. */
 	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t is_listening;
-	_Atomic uint32_t has_events;	/* sql/weir/events.sql was there once: what nobody heard may have been told */
 	_Atomic uint64_t events, event_tags, events_bad, events_all, event_gaps;
 	struct histo event_lag;
 	/* CAS by any worker. */

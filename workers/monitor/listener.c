@@ -69,23 +69,16 @@ static void on_readable(uv_poll_t *h, int status, int events)
 	take(l);
 }
 
-/* What may have been told while nobody listened: after the first connect of this shared memory everything (memcached may
- * hold what an earlier one knew to be old), then only where somebody could tell, by NOTIFY. */
+/* What may have been told while nobody listened, or by a server that is not there any more. */
 static void raise_floor(struct listener *l)
 {
 	struct monitor_db *d = l->d;
 	struct db_state *s = region_db(&d->m->region, d->db);
-	int is_first = !atomic_load(&s->was_heard);
 
-	if (l->listen.is_installed)
-		atomic_store(&s->has_events, 1);
 	if (d->opts->events != EVENTS_NOTIFY && !l->listen.has_triggers)
 		return;
-	if (!is_first && !atomic_load(&s->has_events) && !tier_is_on(d->m))	/* another server may be there now */
-		return;
-	if (!is_first)
+	if (atomic_exchange(&s->was_heard, 1))
 		metric_add(&s->event_gaps, 1);
-	atomic_store(&s->was_heard, 1);
 	events_distrust(d, l->listen.since_ms, l->listen.xmax);
 }
 
