@@ -31,7 +31,7 @@ void problem_write(const struct req *r, struct buf *out)
 	snprintf(text, sizeof(text), "urn:weir:request:%s", reqid_text(r, id));
 	jw_str(&w, text);
 	jw_key(&w, "retryable");
-	jw_bool(&w, row->is_retryable && (!r->run || r->run->ep->method == HTTP_GET || row->status == 503));
+	jw_bool(&w, row->is_retryable && !r->is_outcome_unknown && (!r->run || r->run->ep->method == HTTP_GET || row->status == 503));
 	if (r->retry_after_s) {
 		jw_key(&w, "retry_after_ms");
 		jw_u64(&w, r->retry_after_s * 1000u);

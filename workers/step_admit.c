@@ -98,6 +98,7 @@ void admit_again(struct req *r)
 	r->is_query_done = 1;
 	r->q.error = r->error;
 	r->q.bad_param = 0;
+	r->q.is_half_done = 0;
 	r->q.client_text[0] = 0;
 	req_run(r);
 }

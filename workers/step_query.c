@@ -57,6 +57,7 @@ enum step_result step_query(struct req *r)
 		unmake(r);
 		r->is_outcome_unknown = 0;
 	}
+	r->is_outcome_unknown |= r->q.is_half_done;
 	if (r->q.bad_param && r->q.bad_param <= r->run->ep->n_bound) {
 		for (unsigned i = 0; i < r->run->ep->n_params; i++)
 			if (r->run->ep->params[i].number == r->q.bad_param)

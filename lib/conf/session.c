@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/check.h"
 #include "lib/conf/lex.h"
@@ -341,11 +342,26 @@ int session_refuses(const char *sql, struct session_fault *ret)
 	return rc;
 }
 
+static int has_word(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (; *text; text++)
+		if (strncasecmp(text, word, n) == 0)
+			return 1;
+	return 0;
+}
+
+/* A DO shows what it does, in whatever language: without one of these it is one transaction. */
+static int do_may_commit(const char *sql)
+{
+	return has_word(sql, "commit") || has_word(sql, "call") || has_word(sql, "execute") || strchr(sql, '\\') != NULL;
+}
+
 enum session_use session_use_of(const char *sql, int *ret_may_commit)
 {
 	static const char *const asks[] = {"select", "values", "table", "with", "insert", "update", "delete", "merge", NULL};
 	static const char *const clean[] = {"show", "notify", NULL};
-	static const char *const commits[] = {"call", "do", NULL};
 	enum session_use use = SESSION_TOUCHES;
 	struct tokens all;
 	size_t i = 0;
@@ -357,9 +373,32 @@ enum session_use session_use_of(const char *sql, int *ret_may_commit)
 		use = SESSION_ASK;
 	else if (is_words(&all, i, clean))
 		use = SESSION_CLEAN;
-	*ret_may_commit = is_words(&all, i, commits);
+	*ret_may_commit = is_word(&all, i, "call") || (is_word(&all, i, "do") && do_may_commit(sql));
 	free(all.v);
 	return use;
+}
+
+int session_selects(const char *sql)
+{
+	static const char *const verbs[] = {"select", "insert", "update", "delete", "merge", NULL};
+	struct tokens all;
+	unsigned depth = 0;
+	const struct lex_tok *verb = NULL;
+	int rc = 0;
+
+	read_tokens(slice_str(sql), &all);
+	for (size_t i = 0; i < all.n; i++) {
+		if (is_sign(&all, i, "("))
+			depth++;
+		else if (is_sign(&all, i, ")"))
+			depth--;
+		else if ((depth == 0 || depth == i) && !verb && is_words(&all, i, verbs))
+			rc = is_word(&all, i, "select"), verb = &all.v[i];
+		else if (depth == 0 && is_word(&all, i, "into"))
+			rc = 0;
+	}
+	free(all.v);
+	return rc;
 }
 
 static int is_operator_char(char c)

@@ -19,8 +19,10 @@ struct session_fault {
 
 /* Of a statement with $1 … $n. 1: it must not be an endpoint's, see ret; 0: it may. */
 int session_refuses(const char *sql, struct session_fault *ret);
-/* What kind it is, by its first word. ret_may_commit: CALL or DO, which may commit while they run. */
+/* What kind it is, by its first word. ret_may_commit: CALL, or a DO whose text may show a COMMIT: they may commit while they run. */
 enum session_use session_use_of(const char *sql, int *ret_may_commit);
+/* Is it a SELECT, that of a WITH too, and none with INTO: it has rows, be it without columns. */
+int session_selects(const char *sql);
 
 enum session_mention {
 	MENTION_NAME,	  /* any identifier, as the server folds it */

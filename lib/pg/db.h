@@ -141,6 +141,7 @@ struct db_query {
 	char sqlstate[6];
 	const struct sqlstate_row *row;	/* what it means; NULL: the error is not of the server */
 	unsigned bad_param;		/* 1-based number of the parameter the server refused, 0 = none */
+	int is_half_done;		/* it failed, and what it committed by itself before stays, if it did: CALL, DO */
 	int is_outdated;		/* nothing was run: the parameters have other types now, and takes is theirs */
 	struct pg_result *result;
 	struct db_desc *desc;		/* of the result */

@@ -89,13 +89,23 @@ static int is_of_the_text(const PGresult *res)
 	return PQresultErrorField(res, PG_DIAG_STATEMENT_POSITION) && !PQresultErrorField(res, PG_DIAG_CONTEXT);
 }
 
-/* Of class 42, but no value leads to it: a function's own query, its own structure (but for its RAISE), the planner's
- * search for an index, another server's tables. */
+/* Of a class that values lead to, too, but none does here: a function's own query, its own structure (but for its RAISE),
+ * what the planner or a plan's start finds (a join or a view that cannot be, a materialized view that is empty, a result
+ * that has changed), a collation that has no LIKE, another server's tables. */
 static int is_of_the_author(const PGresult *res)
 {
+	static const char *const files[] = {"plancat.c", "attmap.c", "plancache.c", "planner.c", "prepunion.c", "joinpath.c",
+					    "joinrels.c", "pathnode.c", "createplan.c", "rewriteHandler.c", "execMain.c",
+					    "execSRF.c", "execUtils.c", "funcapi.c", "matview.c", "like.c", "regc_pg_locale.c"};
+
+	if (!db_error_class(res, "42") && !db_error_class(res, "0A") && !db_error_class(res, "55"))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (is_from(res, PG_DIAG_SOURCE_FILE, files[i]))
+			return 1;
 	return PQresultErrorField(res, PG_DIAG_INTERNAL_QUERY) ||
 	       (is_from(res, PG_DIAG_SOURCE_FILE, "pl_exec.c") && !is_from(res, PG_DIAG_SOURCE_FUNCTION, "exec_stmt_raise")) ||
-	       is_from(res, PG_DIAG_SOURCE_FILE, "plancat.c") || is_from(res, PG_DIAG_SOURCE_FILE, "attmap.c") ||
+	       is_from(res, PG_DIAG_SOURCE_FUNCTION, "text_position_setup") ||
 	       is_from(res, PG_DIAG_SOURCE_FUNCTION, "pgfdw_report_error");
 }
 
@@ -119,7 +129,7 @@ static unsigned conditions(const struct db_pool *p, struct db_query *q, const PG
 		q->bad_param = n;
 		return SQLSTATE_BIND;
 	}
-	if ((db_error_class(res, "42") && is_of_the_author(res)) || !ops->is_given(p->conf.ctx, q, 0))
+	if (is_of_the_author(res) || !ops->is_given(p->conf.ctx, q, 0))
 		return 0;
 	return SQLSTATE_VALUE;
 }
@@ -131,6 +141,7 @@ void db_error_from(const struct db_pool *p, struct db_query *q, const PGresult *
 	const char *constraint = PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME);
 
 	q->bad_param = 0;
+	q->is_half_done = 0;
 	snprintf(q->sqlstate, sizeof(q->sqlstate), "%s", state);
 	db_one_line(q->text, sizeof(q->text), text ? text : PQresultErrorMessage(res));
 	db_one_line(q->constraint, sizeof(q->constraint), constraint ? constraint : "");

@@ -101,6 +101,7 @@ void db_fail(struct db_pool *p, struct db_query *q, enum err_id id, const char *
 	q->error = id;
 	q->sqlstate[0] = 0;
 	q->row = NULL;
+	q->is_half_done = 0;
 	q->client_text[0] = q->constraint[0] = 0;
 	q->bad_param = 0;
 	snprintf(q->text, sizeof(q->text), "%.255s", text);

@@ -129,11 +129,14 @@ static int may_heal(struct db_stmt *s, const struct db_entry *e, uint64_t now_ns
 	return ++s->heals <= HEALS_MOST;
 }
 
-/* A procedure that failed may have committed before: it never runs again. Where nothing of it ran there is no context. */
-static int is_half_done(const struct db_stmt *s, const PGresult *res)
+/* A procedure that failed may have committed before: it never runs again. Where nothing of it ran there is no context,
+ * or that of a parameter; where all of it did, the error is that of the last commit. */
+static int is_half_done(const struct db_stmt *s, const struct db_entry *e, const struct db_query *q, const PGresult *res)
 {
-	return s->may_commit && (PQresultErrorField(res, PG_DIAG_CONTEXT) || db_error_class(res, "57P") ||
-				 db_error_class(res, "40"));
+	if (!s->may_commit || e->is_parse || db_error_parameter(q, res))
+		return 0;
+	return e->was_good || e->fate == DB_FATE_COMMIT || PQresultErrorField(res, PG_DIAG_CONTEXT) || db_error_class(res, "57P") ||
+	       db_error_class(res, "40");
 }
 
 int db_settle_error(struct db_conn *c, struct db_entry *e, struct db_query *q, const PGresult *res, uint64_t now_ns)
@@ -143,12 +146,13 @@ int db_settle_error(struct db_conn *c, struct db_entry *e, struct db_query *q, c
 	const char *state = db_sqlstate(res);
 	const struct sqlstate_row *row = sqlstate_row(state, 0);
 
-	if (is_half_done(s, res)) {
+	if (is_half_done(s, e, q, res)) {
 		if (db_error_class(res, "57P")) {
 			db_fail(p, q, E_outcome_unknown, "the server ended in the middle of it", now_ns);
 			return 1;
 		}
 		db_error_from(p, q, res, 0, 0);
+		q->is_half_done = 1;
 		db_finish(p, q, now_ns);
 		return 0;
 	}

@@ -2,8 +2,8 @@
  * more. Read with SQLSTATE() defined; no guard. The first row counts whose prefix and condition fit.
  * SQLSTATE(prefix, when, error, log level, record, again, sentence)
  * when: ANY · BIND: the server was reading the value that the request gave to a parameter · VALUE: it was executing, and the
- *       request gave some value; not while it analysed the statement's text, nor (class 42) that of a query inside a
- *       function · CANCEL: the statement was cancelled, and neither by its deadline nor for its client
+ *       request gave some value; not while it analysed the statement's text, nor (0A, 42, 55) that of a query inside a
+ *       function, planned it or found a function, a view or a table unfit · CANCEL: the statement was cancelled, and neither by its deadline nor for its client
  * record: COUNTS against the endpoint, or NEUTRAL
  * again: ONCE: the statement is run a second time by itself, where the first one did nothing; NEVER */
 SQLSTATE("08", ANY, db_down, LOG_WARN, NEUTRAL, NEVER, "The connection failed.")
@@ -26,10 +26,17 @@ SQLSTATE("58", ANY, unavailable, LOG_WARN, NEUTRAL, NEVER, "The database's syste
 SQLSTATE("P0001", ANY, unprocessable, LOG_WARN, NEUTRAL, NEVER, "RAISE EXCEPTION; its message is the detail.")
 SQLSTATE("P0002", ANY, no_row, LOG_WARN, NEUTRAL, NEVER, "No data found, as of SELECT INTO STRICT.")
 SQLSTATE("", BIND, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "The type of a parameter does not take its value; the document names the parameter.")
+SQLSTATE("0A", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "A value asks for what PostgreSQL cannot do, as a unit of date_trunc that its type has not.")
+SQLSTATE("20", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "No branch of a function's CASE is for a value.")
+SQLSTATE("21", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "Values lead to several rows where one may be, as one id twice in ON CONFLICT DO UPDATE.")
 SQLSTATE("22", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "A value is out of range or malformed; which one is not known.")
+SQLSTATE("39000", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "A value does not suit an extension's function, as pgcrypto's.")
 SQLSTATE("3D", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "A value names a database that does not exist.")
 SQLSTATE("3F", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "A value names a schema that does not exist.")
 SQLSTATE("42", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "A value has an error of syntax or names what does not exist, as in to_tsquery or a cast to regclass.")
 SQLSTATE("54", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "A value makes the result too large or too deep.")
+SQLSTATE("55000", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "A value names what is not in the state for it, as a sequence for currval.")
+SQLSTATE("55P02", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "A value names a setting that cannot be changed now.")
+SQLSTATE("P0003", VALUE, bad_parameter, LOG_WARN, NEUTRAL, NEVER, "Values lead to several rows, as of SELECT INTO STRICT.")
 SQLSTATE("", ANY, sql, LOG_ERROR, COUNTS, NEVER, "The endpoint's statement is broken, or a function that it calls.")
 #undef SQLSTATE

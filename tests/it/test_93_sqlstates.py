@@ -26,10 +26,16 @@ CREATE FUNCTION misses_a_table(v text) RETURNS int LANGUAGE plpgsql AS $$
 BEGIN RETURN (SELECT count(*) FROM no_such_table WHERE a = v); END $$;
 CREATE FUNCTION misfits(v text) RETURNS TABLE (a int) LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY SELECT v; END $$;
 CREATE FUNCTION runs(q text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE q; RETURN 1; END $$;
+CREATE FUNCTION picks(v text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN CASE v WHEN 'a' THEN RETURN 1; END CASE; END $$;
+CREATE FUNCTION strict_one(n int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE r int; BEGIN SELECT k INTO STRICT r FROM item WHERE k <= n; RETURN r; END $$;
+CREATE MATERIALIZED VIEW unfilled AS SELECT 1 AS k WITH NO DATA;
+CREATE EXTENSION pgcrypto;
 CREATE DOMAIN positive AS int CHECK (VALUE > 0);
 CREATE TABLE item (k int PRIMARY KEY, t text);
 CREATE TABLE plain (k int);
 INSERT INTO item SELECT n, 'x' || n FROM generate_series(1, 5) n;
+CREATE SEQUENCE never_seq;
 CREATE TABLE secret (k int);
 CREATE VIEW small AS SELECT k FROM plain WHERE k < 10 WITH CHECK OPTION;
 """
@@ -68,7 +74,18 @@ CASES = {
     "root": ("sqrt(:q::numeric)::text", "1", ["-1"], 400, False),
     "unit": ("date_trunc(:q, timestamp '2020-01-01')::text", "day", ["nope"], 400, False),
     "raised": ("raise_state(:q)::text", "", ["22012", "42P01"], 400, False),
+    "several": ("(SELECT t FROM item WHERE k <= :q::int)", "1", ["2"], 400, False),
+    "strict": ("strict_one(:q::int)::text", "1", ["2"], 400, False),
+    "branch": ("picks(:q)::text", "a", ["b"], 400, False),
+    "week": ("date_trunc(:q, interval '1 day')::text", "day", ["week"], 400, False),
+    "zone": ("to_timestamp('2020', :q)::date::text", "YYYY", ["OF"], 400, False),
+    "decrypt": ("pgp_sym_decrypt(decode(:q, 'hex'), 'k')", None, ["00"], 400, False),
+    "currval": ("currval(:q)::text", None, ["never_seq"], 400, False),
+    "fixed": ("set_config(:q, '1', true)", "application_name", ["max_connections"], 400, False),
     # not by the value
+    "xpath": ("xpath(:q, '<a/>')::text", "a", ["a["], 500, False),
+    "full": ("(SELECT count(*) FROM item a FULL JOIN item b ON a.k < b.k + :q::int)::text", None, ["1"], 500, False),
+    "unfilled": ("(SELECT k FROM unfilled WHERE k = :q::int)::text", None, ["1"], 500, False),
     "missing": ("misses_a_table(:q)::text", None, ["x"], 500, False),
     "misfit": ("(SELECT a FROM misfits(:q))::text", None, ["1"], 500, False),
     "dynamic": ("runs(:q)::text", "select 1", ["selec 1"], 500, False),
@@ -78,6 +95,7 @@ BARE = {
     "count": "1 / (count(*) - 2) FROM (VALUES (1), (2)) v",
     "zero": "1 / 0",
     "cast": "(SELECT 'nope'::text)::regclass::text",
+    "several": "(SELECT t FROM item)",
     "late": "to_tsquery('simple', (SELECT string_agg(t, ' ') FROM item))::text",
     "null": "1 / (0 * coalesce(:q::int, 1))",
     "default": "1 / :d::int",
@@ -101,6 +119,8 @@ def endpoints():
     made["add"] = "-- @route POST /add\n-- @param k\n-- @returns none\nINSERT INTO item (k) VALUES (:k)"
     made["conflicts"] = "-- @route POST /conflicts\n-- @param k\n-- @returns none\n" \
                         "INSERT INTO plain VALUES (:k) ON CONFLICT (k) DO NOTHING"
+    made["twice"] = "-- @route POST /twice\n-- @param ids\n-- @returns none\nINSERT INTO item (k) SELECT unnest(:ids::int[]) " \
+                    "ON CONFLICT (k) DO UPDATE SET t = 'again'"
     made["small"] = "-- @route POST /small\n-- @param k\n-- @returns none\nINSERT INTO small VALUES (:k)"
     return made
 
@@ -186,7 +206,7 @@ def expected(state, given):
              "57014": 503, "25006": 503}
     if state in exact:
         return exact[state]
-    if state[:2] in ("22", "42", "3D", "3F", "54"):
+    if state[:2] in ("0A", "20", "21", "22", "42", "3D", "3F", "54") or state in ("39000", "55000", "55P02", "P0003"):
         return 400 if given else 500
     return {"23": 409, "40": 409, "44": 422, "08": 503, "28": 503, "53": 503, "57": 503, "58": 503}.get(state[:2], 500)
 
@@ -219,6 +239,8 @@ def test_writes(worker):
         assert post(c, "/add", {"k": 1}).status == 409
         assert post(c, "/small", {"k": 5}).status == 204
         assert post(c, "/small", {"k": 50}).status == 422
+        assert post(c, "/twice", {"ids": [91, 91]}).status == 400
+        assert post(c, "/twice", {"ids": [91, 92]}).status == 204
         assert post(c, "/conflicts", {"k": 5}).status == 500
 
 

@@ -20,6 +20,10 @@ CREATE TABLE parent (k int PRIMARY KEY);
 CREATE FUNCTION adds(k int) RETURNS int LANGUAGE sql AS $$ INSERT INTO item VALUES (k, '') RETURNING k $$;
 CREATE PROCEDURE half(k int, INOUT t text) LANGUAGE plpgsql AS $$
 BEGIN INSERT INTO item VALUES (k, 'first'); COMMIT; INSERT INTO item VALUES (-k, 'second'); END $$;
+CREATE PROCEDURE fails(k int, how text) LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO item VALUES (k, ''); COMMIT;
+IF how = 'late' THEN INSERT INTO late VALUES (7); ELSIF how = 'full' THEN RAISE 'full' USING ERRCODE = '53100';
+ELSE RAISE EXCEPTION '%', how; END IF; END $$;
 """
 ADD = "INSERT INTO item VALUES (:k::int, :t)"
 PARAMS = "-- @param k\n-- @param t default 'x'\n".replace("'x'", "x")
@@ -48,6 +52,11 @@ ENDPOINTS = {
     "get_adds": write("get_adds", "WITH w AS (INSERT INTO item VALUES (:k::int) RETURNING k) SELECT k, repeat('y', :n::int) AS r FROM w", method="GET",
                       params="-- @param k\n-- @param n default 1\n"),
     "half": write("half", "CALL half(:k, :t)", "-- @returns row\n-- @header X-T: {t}\n"),
+    "fails": write("fails", "CALL fails(:k, :t)", "-- @returns none\n"),
+    "do_commits": write("do_commits", "DO $$ BEGIN INSERT INTO item VALUES (901, ''); COMMIT; RAISE EXCEPTION 'no'; END $$",
+                        "-- @returns none\n", params=""),
+    "do_fails": write("do_fails", "DO $$ BEGIN INSERT INTO item VALUES (902, ''); RAISE EXCEPTION 'no'; END $$",
+                      "-- @returns none\n", params=""),
     "slow": write("slow", f"WITH s AS (SELECT pg_sleep(:s::float)), w AS ({ADD} RETURNING k) SELECT k FROM w, s",
                   "-- @returns row\n-- @timeout 500ms\n", params=PARAMS + "-- @param s default 0\n"),
     "stop": write("stop", f"WITH w AS ({ADD} RETURNING k), s AS (SELECT pg_sleep(:s::float)) SELECT k FROM w, s",
@@ -157,6 +166,21 @@ def test_what_a_procedure_committed_stays_and_is_said(worker):
     reply = send(worker, "half", {"k": 2, "t": "a\nb"})
     assert reply.status == 500 and reply.json["outcome"] == "unknown"
     assert (stored(worker, 2), stored(worker, -2)) == (1, 0)
+
+
+def test_what_fails_behind_its_own_commit_says_so(worker):
+    """7.5: RAISE, a deferred constraint at the end, a full disk: unknown, whatever the status; not where nothing of it ran."""
+    worker.db.sql("INSERT INTO late VALUES (7)")
+    for k, (how, status) in enumerate((("no", 422), ("late", 409), ("full", 503)), 1):
+        reply = send(worker, "fails", {"k": k, "t": how})
+        assert (reply.status, reply.json.get("outcome"), stored(worker, k)) == (status, "unknown", 1), reply
+        assert reply.json["retryable"] is False
+    reply = send(worker, "fails", {"k": "99999999999"})
+    assert reply.status == 400 and "outcome" not in reply.json
+    reply = send(worker, "do_commits", {})
+    assert (reply.status, reply.json["outcome"], stored(worker, 901)) == (422, "unknown", 1)
+    reply = send(worker, "do_fails", {})
+    assert (reply.status, stored(worker, 902)) == (422, 0) and "outcome" not in reply.json
 
 
 def test_too_late_is_not_done(worker):

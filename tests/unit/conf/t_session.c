@@ -72,7 +72,9 @@ Test(session, a_first_word_says_what_kind_it_is)
 	    {"SELECT 1", SESSION_ASK, 0}, {"(VALUES (1))", SESSION_ASK, 0}, {"TABLE t", SESSION_ASK, 0}, {"with a as (select 1) table a", SESSION_ASK, 0},
 	    {"insert into t values (1)", SESSION_ASK, 0}, {"MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE", SESSION_ASK, 0},
 	    {"SHOW timezone", SESSION_CLEAN, 0}, {"NOTIFY a", SESSION_CLEAN, 0}, {"CALL p()", SESSION_TOUCHES, 1},
-	    {"/* a */ DO $$ $$", SESSION_TOUCHES, 1}, {"EXPLAIN SELECT 1", SESSION_TOUCHES, 0}, {"DROP TABLE t", SESSION_TOUCHES, 0},
+	    {"/* a */ DO $$BEGIN Commit; END$$", SESSION_TOUCHES, 1}, {"DO $$BEGIN CALL p(); END$$", SESSION_TOUCHES, 1},
+	    {"DO $$BEGIN EXECUTE 'x'; END$$", SESSION_TOUCHES, 1}, {"DO U&'BEGIN \\0043OMMIT; END'", SESSION_TOUCHES, 1},
+	    {"/* a */ DO $$BEGIN PERFORM f(); END$$", SESSION_TOUCHES, 0}, {"EXPLAIN SELECT 1", SESSION_TOUCHES, 0}, {"DROP TABLE t", SESSION_TOUCHES, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(v) / sizeof(*v); i++) {
@@ -81,6 +83,19 @@ Test(session, a_first_word_says_what_kind_it_is)
 		cr_expect_eq(session_use_of(v[i].sql, &may_commit), v[i].use, "%s", v[i].sql);
 		cr_expect_eq(may_commit, v[i].may_commit, "%s", v[i].sql);
 	}
+}
+
+Test(session, a_select_has_rows_without_columns)
+{
+	static const char *const yes[] = {"SELECT FROM t", "((select from t))", "WITH a AS (DELETE FROM t RETURNING 1) SELECT FROM a",
+					  "/* insert */ SELECT FROM t FOR UPDATE", "SELECT FROM (SELECT 1) into_it"};
+	static const char *const no[] = {"DELETE FROM t", "INSERT INTO t SELECT FROM s", "SELECT INTO t FROM s", "TRUNCATE t",
+					 "WITH a AS (SELECT 1) DELETE FROM t USING a"};
+
+	for (size_t i = 0; i < sizeof(yes) / sizeof(*yes); i++)
+		cr_expect(session_selects(yes[i]), "%s", yes[i]);
+	for (size_t i = 0; i < sizeof(no) / sizeof(*no); i++)
+		cr_expect(!session_selects(no[i]), "%s", no[i]);
 }
 
 static void put(void *ctx, enum session_mention kind, struct slice name)
