@@ -540,19 +540,19 @@ static int is_template(struct slice s)
 	return 1;
 }
 
-/* "/images/:id" */
+/* "/images/:id", ":id", "v=:id"; but no [::1], a:b, :smile: or "a: b". */
 static void warn_header(struct dir *d, struct slice value, unsigned col)
 {
-	for (size_t i = 0; i + 2 < value.n; i++) {
+	for (size_t i = 0; i + 1 < value.n; i++) {
 		size_t n = 0;
 
-		if (value.p[i] != '/' || value.p[i + 1] != ':')
+		if (value.p[i] != ':' || (i && !strchr("/ \t\"'=,;(-?&", value.p[i - 1])))
 			continue;
-		while (i + 2 + n < value.n && (is_alnum(value.p[i + 2 + n]) || value.p[i + 2 + n] == '_'))
+		while (i + 1 + n < value.n && (is_alnum(value.p[i + 1 + n]) || value.p[i + 1 + n] == '_'))
 			n++;
-		if (dir_is_name(slice_of(value.p + i + 2, n)))
-			dir_warn(d, col + (unsigned)i + 1, "':%.*s' is literal text; a column's value is written {%.*s}", (int)n,
-				 value.p + i + 2, (int)n, value.p + i + 2);
+		if (dir_is_name(slice_of(value.p + i + 1, n)) && (i + 1 + n == value.n || value.p[i + 1 + n] != ':'))
+			dir_warn(d, col + (unsigned)i, "':%.*s' is literal text; a column's value is written {%.*s}", (int)n,
+				 value.p + i + 1, (int)n, value.p + i + 1);
 	}
 }
 

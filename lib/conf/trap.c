@@ -94,7 +94,8 @@ static int is_text_function(const char *name)
 					    "translate",       "split_part",	 "string_to_array",	  "string_to_table",
 					    "array_to_string", "string_agg",	 "concat",		  "concat_ws",
 					    "strpos",	       "position",	 "starts_with",		  "to_char",
-					    "format",	       NULL};
+					    "format",	       "overlay",	 "trim",		  "btrim",
+					    "ltrim",	       "rtrim",		 "substring",		  NULL};
 
 	return name[0] && is_one_of(slice_str(name), words);
 }
@@ -110,10 +111,12 @@ static void opened(struct trap_scan *s)
 	if (s->depth == LEX_MAX_DEPTH)
 		return;
 	s->levels[++s->depth] = (struct trap_level){0};
+	if (was(s, "in") && l->is_position)
+		return;		/* position(a IN (b)) */
 	if (was(s, "in") || was(s, "distinct on"))
 		s->levels[s->depth] = (struct trap_level){.list = was(s, "in") ? TRAP_IN : TRAP_DISTINCT, .is_fresh = 1};
 	else if (is_text_function(s->before))
-		s->levels[s->depth].is_text_call = 1;
+		s->levels[s->depth] = (struct trap_level){.is_text_call = 1, .is_position = was(s, "position")};
 	else if (begins)	/* (:x) is :x */
 		s->levels[s->depth] = (struct trap_level){.list = l->list, .is_fresh = 1, .is_inner = 1};
 }
@@ -192,6 +195,9 @@ static int is_all(struct slice s, struct slice name)
 
 static void string(struct trap_scan *s, const struct lex_tok *t)
 {
+	/* AS ":x" is a name that somebody has thought of */
+	if (t->kind == LEX_QUOTED && was(s, "as"))
+		return;
 	if (memchr(t->text.p, ':', t->text.n))
 		s->string = keep(s, (struct trap){t->kind == LEX_QUOTED ? TRAP_IDENTIFIER : TRAP_STRING, t->text, t->line, t->col,
 						  s->is_joining || s->levels[s->depth].is_text_call});

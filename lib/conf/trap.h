@@ -30,6 +30,7 @@ struct trap_level {
 	enum trap_kind list;	/* whose list the tokens belong to */
 	int is_fresh;		/* an item of it begins */
 	int is_inner;		/* parentheses around all of an item, so far */
+	int is_position;	/* of position(), where IN lists nothing */
 	int is_text_call;	/* of a function that takes texts apart, or joins them */
 	struct trap alone;	/* a parameter that is all of the item so far */
 };

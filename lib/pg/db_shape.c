@@ -10,6 +10,7 @@
 
 #include "lib/base/utf8.h"
 #include "lib/conf/endpoint.h"
+#include "lib/conf/session.h"
 #include "lib/pg/db_array.h"
 #include "lib/pg/db_canon.h"
 #include "lib/pg/db_order.h"
@@ -277,12 +278,14 @@ static void warn_names(struct db_stmt *s)
 
 	if (returns != RETURNS_ROWS && returns != RETURNS_ROW)
 		return;
-	if (!d->n_columns)
+	if (!d->n_columns && session_selects(s->sql))
+		d->warnings[d->n_warnings++] = "the statement has no columns, and so each row of the answer is {}";
+	else if (!d->n_columns)
 		d->warnings[d->n_warnings++] = returns == RETURNS_ROW
 			? "the statement returns nothing, and so each answer is 404; say RETURNING, or @returns none"
 			: "the statement returns nothing, and so each answer is []; say RETURNING, or @returns none";
 	for (unsigned c = d->n_columns; c-- > 0;) {
-		if (strcmp(d->columns[c].name, "?column?") == 0)
+		if (strcmp(d->columns[c].name, "?column?") == 0 && !strstr(s->sql, "\"?column?\""))
 			unnamed = c + 1;
 		else if (is_taken(s, c))
 			taken = c + 1;

@@ -32,6 +32,8 @@ NAMES = {
     "fine": "-- @route GET /fine/{id}\n-- @returns value\nSELECT count(*) + 1 FROM users WHERE id = :id\n",
     "json": "-- @route GET /json\n-- @returns json\nSELECT '{}'::json\n",
     "nothing": "-- @route DELETE /nothing\nDELETE FROM users WHERE false\n",
+    "bare": "-- @route GET /bare\nSELECT FROM users\n",
+    "meant": "-- @route GET /meant\nSELECT 1 AS \"?column?\"\n",
     "said": "-- @route DELETE /said\n-- @returns none\nDELETE FROM users WHERE false\n",
     "void": "-- @route POST /void\n-- @returns none\n-- @invalidates user\nSELECT 1\n",
 }
@@ -40,6 +42,7 @@ SAID = {
     "twice.sql:3: two members of the answer are named id (column ",
     "part.sql:4: two members of the answer are named email",
     "nothing.sql:2: the statement returns nothing, and so each answer is []; say RETURNING, or @returns none\n",
+    "bare.sql:2: the statement has no columns, and so each row of the answer is {}\n",
     "void.sql:3:17: @invalidates: no endpoint's @cache has the tag user\n",
 }
 
@@ -52,17 +55,18 @@ def test_names_of_columns_are_said_by_test_start_and_reload(pg, site, weir):
     """7.37: two columns of one name, unnamed ones, and a part's name that is a column's; each once."""
     s = site(pg.conninfo, NAMES)
     found = warnings_in(s.weird("-t").stdout)
-    assert len(found) == 5 and all(any(w in x for x in found) for w in SAID), found
+    assert len(found) == len(SAID) and all(any(w in x for x in found) for w in SAID), found
     assert all(f"warning: {s.endpoints}/" in x for x in found)
     w = weir(NAMES, {"workers": {"min": 2, "max": 2}})
-    wait_for(lambda: len(warnings_in(w.log_text())) == 5, 5, "the start to say all")
+    wait_for(lambda: len(warnings_in(w.log_text())) == len(SAID), 5, "the start to say all")
     assert all(any(x in y for y in warnings_in(w.log_text())) for x in SAID)
     said = w.ctl("reload", json=True)
-    assert said.severity == 4 and len(said.json["warnings"]) == 5
+    assert said.severity == 4 and len(said.json["warnings"]) == len(SAID)
     found = [f"{x['file'].rpartition('/')[2]}:{x['line']}{':%d' % x['column'] if x['column'] else ''}: {x['text']}\n"
              for x in said.json["warnings"]]
     assert all(any(w in x for x in found) for w in SAID), found
-    wait_for(lambda: len(warnings_in(w.log_text())) == 10, 5, "the reload to say them once more")
+    assert w.get("/bare").json[0] == {}
+    wait_for(lambda: len(warnings_in(w.log_text())) == 2 * len(SAID), 5, "the reload to say them once more")
 
 
 def test_no_false_alarm(pg, site):
