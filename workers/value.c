@@ -137,7 +137,8 @@ static int is_good(struct req *r, const struct param *p, const struct found *f, 
 	const char *expected = not_of_type(r, t, text);
 	unsigned i;
 
-	if (!expected && unlikely(p->flags & PARAM_TAG) && t != &unknown)
+	/* of an untold type the tag is made again when it is told: db_query.takes */
+	if (!expected && unlikely(p->flags & PARAM_TAG) && t != &unknown && t != &untold)
 		expected = not_canonical(t, text);
 	if (!expected && r->run->ep->cache.is_on && db_canon_is_now(t->base, text))
 		expected = "a value that does not depend on when it is asked for";

@@ -22,9 +22,10 @@ enum db_canon db_canon_of(uint32_t oid, int is_enum)
 	case 20:
 	case 21:
 	case 23:
-	case 26:
 	case 1700:
 		return DB_CANON_NUMBER;
+	case 26:
+		return DB_CANON_OID;
 	case 25:
 	case 1043:
 		return DB_CANON_TEXT;
@@ -55,11 +56,19 @@ int db_canon_meet(enum db_canon a, enum db_canon b)
 	return family(a) == family(b);
 }
 
+int db_canon_rounds(enum db_canon c, int32_t typmod)
+{
+	if (c == DB_CANON_TIME || c == DB_CANON_TIMESTAMP || c == DB_CANON_TIMESTAMPTZ)
+		return typmod >= 0 && typmod < 6;	/* digits of a second; no tag is told more of them */
+	/* the blanks of char(n) are in no tag */
+	return (c == DB_CANON_TEXT || c == DB_CANON_NUMBER) && typmod >= 0;
+}
+
 const char *db_canon_name(enum db_canon c)
 {
 	static const char *const names[] = {
 	    [DB_CANON_NONE] = "of a type that fills no tag", [DB_CANON_TEXT] = "text", [DB_CANON_CHAR] = "text",
-	    [DB_CANON_NAME] = "text", [DB_CANON_NUMBER] = "a number", [DB_CANON_BOOL] = "boolean",
+	    [DB_CANON_NAME] = "text", [DB_CANON_NUMBER] = "a number", [DB_CANON_OID] = "oid", [DB_CANON_BOOL] = "boolean",
 	    [DB_CANON_UUID] = "uuid", [DB_CANON_DATE] = "date", [DB_CANON_TIME] = "time",
 	    [DB_CANON_TIMESTAMP] = "timestamp", [DB_CANON_TIMESTAMPTZ] = "timestamp with time zone"};
 
@@ -83,6 +92,7 @@ static enum db_order order_of(enum db_canon c)
 	case DB_CANON_TEXT:
 	case DB_CANON_CHAR:
 	case DB_CANON_NAME:
+	case DB_CANON_OID:
 	case DB_CANON_BOOL:
 	case DB_CANON_UUID:
 		break;
@@ -92,6 +102,8 @@ static enum db_order order_of(enum db_canon c)
 
 const char *db_canon_form(enum db_canon c)
 {
+	if (c == DB_CANON_OID)
+		return "an integer up to 4294967295, in decimal, without zeros before it";
 	return c == DB_CANON_BOOL ? "true or false" : c == DB_CANON_UUID ? "a UUID" : db_order_form(order_of(c));
 }
 
@@ -239,6 +251,29 @@ static int put_number(struct slice text, struct buf *out)
 	return db_order_read(DB_ORDER_NUMERIC, text, &v) || put_decimal(&v, out) ? -1 : 0;
 }
 
+/* As oidin, which takes int's negative numbers too. A zero in front is no more than that to servers before 16, and octal to
+ * later ones. */
+static int put_oid(struct slice text, struct buf *out)
+{
+	struct slice s = trim(text);
+	int is_negative = s.n && s.p[0] == '-';
+	uint64_t v = 0;
+
+	if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
+		s.p++, s.n--;
+	if (s.n == 0 || s.n > 10 || (s.p[0] == '0' && s.n > 1))
+		return -1;
+	for (size_t i = 0; i < s.n; i++) {
+		if (!isdigit((unsigned char)s.p[i]))
+			return -1;
+		v = v * 10 + (uint64_t)(s.p[i] - '0');
+	}
+	if (v > (is_negative ? (uint64_t)INT32_MAX + 1 : UINT32_MAX))
+		return -1;
+	buf_addf(out, "%u", is_negative ? 0u - (uint32_t)v : (uint32_t)v);
+	return 0;
+}
+
 /* ---- moments ---- */
 
 /* The Gregorian date of a day since 1970-01-01; year 0 is 1 BC. */
@@ -369,6 +404,8 @@ int db_canon_put(enum db_canon c, struct slice text, struct buf *out)
 		break;
 	case DB_CANON_NUMBER:
 		return put_number(text, out);
+	case DB_CANON_OID:
+		return put_oid(text, out);
 	case DB_CANON_BOOL:
 		return put_bool(text, out);
 	case DB_CANON_UUID:

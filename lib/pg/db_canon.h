@@ -16,7 +16,8 @@ enum db_canon {
 	DB_CANON_TEXT,		/* text, varchar, enums: as it is */
 	DB_CANON_CHAR,		/* char(n): without the blanks behind; NAME: its first 63 bytes. Both are texts */
 	DB_CANON_NAME,
-	DB_CANON_NUMBER,	/* integers, oid, numeric: 1.50 and 1.5e0 are 1.5 */
+	DB_CANON_NUMBER,	/* integers, numeric: 1.50 and 1.5e0 are 1.5 */
+	DB_CANON_OID,		/* -1 is 4294967295 */
 	DB_CANON_BOOL, DB_CANON_UUID, DB_CANON_DATE, DB_CANON_TIME, DB_CANON_TIMESTAMP, DB_CANON_TIMESTAMPTZ
 };
 
@@ -26,6 +27,8 @@ enum db_canon {
 enum db_canon db_canon_of(uint32_t oid, int is_enum);
 /* Values of a and of b are told by the same texts: one may be compared with the other. */
 int db_canon_meet(enum db_canon a, enum db_canon b);
+/* Does a domain with this typmod make other values of what it is given: round a number, a time, cut blanks off a text? */
+int db_canon_rounds(enum db_canon c, int32_t typmod);
 /* "text", "a number", for messages. */
 const char *db_canon_name(enum db_canon c);
 /* Append the text that stands for all equal ones. 0; or -1, and nothing is appended: not a value, or in a spelling that is

@@ -29,6 +29,7 @@ struct type_row {
 	int needs_to_json;
 	int is_array;
 	int is_enum;
+	int32_t typmod;			/* a domain's; -1 */
 	char delim, name[64];
 };
 struct type_set {
@@ -37,10 +38,10 @@ struct type_set {
 };
 
 static const char type_sql[] =
-    "WITH RECURSIVE b(oid, base) AS ("
-    "  SELECT t.oid, t.oid FROM pg_catalog.pg_type t WHERE t.oid = ANY ($1::oid[])"
+    "WITH RECURSIVE b(oid, base, typmod) AS ("
+    "  SELECT t.oid, t.oid, t.typtypmod FROM pg_catalog.pg_type t WHERE t.oid = ANY ($1::oid[])"
     "  UNION ALL"
-    "  SELECT b.oid, t.typbasetype FROM b JOIN pg_catalog.pg_type t ON t.oid = b.base"
+    "  SELECT b.oid, t.typbasetype, greatest(b.typmod, t.typtypmod) FROM b JOIN pg_catalog.pg_type t ON t.oid = b.base"
     "   WHERE t.typtype = 'd'"
     ") SELECT b.oid, t.oid,"
     "   CASE WHEN t.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc"
@@ -49,7 +50,7 @@ static const char type_sql[] =
     "     OR (t.oid >= 16384 AND EXISTS (SELECT FROM pg_catalog.pg_cast c WHERE c.castsource = t.oid"
     "         AND c.casttarget = 114 AND c.castmethod = 'f')),"
     "   (SELECT e.typdelim FROM pg_catalog.pg_type e WHERE e.oid = t.typelem),"
-    "   pg_catalog.format_type(t.oid, NULL), t.typtype = 'e'"
+    "   pg_catalog.format_type(t.oid, NULL), t.typtype = 'e', b.typmod"
     "  FROM b JOIN pg_catalog.pg_type t ON t.oid = b.base WHERE t.typtype <> 'd'";
 
 static const struct type_row *type_find(const struct type_set *set, Oid oid)
@@ -63,7 +64,7 @@ static const struct type_row *type_find(const struct type_set *set, Oid oid)
 static void type_want(struct type_set *set, Oid oid)
 {
 	if (db_type_kind(oid) == DB_OTHER && !type_find(set, oid) && set->n < MAX_OIDS)
-		set->rows[set->n++] = (struct type_row){.oid = oid, .base = oid};
+		set->rows[set->n++] = (struct type_row){.oid = oid, .base = oid, .typmod = -1};
 }
 
 static int type_load(PGconn *pg, struct type_set *set, unsigned from, uint64_t deadline_ns, char error[256])
@@ -97,6 +98,7 @@ static int type_load(PGconn *pg, struct type_set *set, unsigned from, uint64_t d
 				t->needs_to_json = t->is_array || PQgetvalue(res, r, 3)[0] == 't';
 				t->delim = PQgetvalue(res, r, 4)[0];
 				t->is_enum = PQgetvalue(res, r, 6)[0] == 't';
+				t->typmod = (int32_t)strtol(PQgetvalue(res, r, 7), NULL, 10);
 				snprintf(t->name, sizeof(t->name), "%.*s", (int)sizeof(t->name) - 1, PQgetvalue(res, r, 5));
 			}
 		}
@@ -333,6 +335,7 @@ static void fill_params(struct db_desc *d, const PGresult *res, const struct typ
 		}
 		type->kind = db_type_kind(type->base);
 		type->canon = type->is_array ? DB_CANON_NONE : (unsigned char)db_canon_of(type->base, t && t->is_enum);
+		type->rounds = (unsigned char)(t && db_canon_rounds((enum db_canon)type->canon, t->typmod));
 		if (e && type->kind == DB_OTHER)
 			type->name = arena_strn(&d->arena, e->name, strlen(e->name));
 		else if (type->base == 1266)

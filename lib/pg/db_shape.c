@@ -221,6 +221,10 @@ static int check_tag(struct db_stmt *s, const struct param *p, const struct db_t
 		return refuse(s, tag->line, "tag %s: parameter %s %s%s, whose equal values have many spellings; tags are filled with "
 			      "integers, numeric, boolean, uuid, date, time, timestamp, text or enums", tag->text, p->name,
 			      t->is_array ? "is an array of " : "is of type ", db_type_name(t));
+	if (t->rounds)
+		return refuse(s, tag->line, "tag %s: parameter %s is of a domain with a scale or a length, which makes one value of "
+			      "several while the tag is told before; give it the base type, as in :%s::%s", tag->text, p->name,
+			      p->name, t->canon == DB_CANON_TEXT ? "text" : db_type_name(t));
 	if (p->def && !db_canon_reads((enum db_canon)t->canon, slice_str(p->def)))
 		return refuse(s, p->line, "parameter %s: default '%.60s' fills a tag; expected %s", p->name, p->def,
 			      db_canon_form((enum db_canon)t->canon));

@@ -25,6 +25,7 @@ struct db_type {
 	uint32_t base;		/* of the value, or of an array's elements; domains resolved */
 	char delim;		/* between an array's elements */
 	unsigned char canon;	/* enum db_canon: how it fills a tag; not at all if an array */
+	unsigned char rounds;	/* a domain of it has a scale or a length: the value is another one once it is read */
 	const char *name;	/* of base, where kind does not tell; NULL */
 	const struct db_point *min, *max;	/* of the parameter's range; NULL: open */
 };

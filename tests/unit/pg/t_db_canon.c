@@ -37,6 +37,29 @@ Test(db_canon, numbers_of_postgresql_16_are_the_numbers_that_they_mean)
 	cr_expect_not_null(db_type_check(DB_INT4, SLICE("1__0")));
 }
 
+Test(db_canon, oid_is_read_as_oidin_reads_it)
+{
+	static const char *const texts[][2] = {
+	    {"0", "0"}, {"-0", "0"}, {"5", "5"}, {" +5\t", "5"}, {"-1", "4294967295"}, {"4294967295", "4294967295"},
+	    {"-2147483648", "2147483648"}, {"-2147483649", NULL}, {"4294967296", NULL}, {"99999999999", NULL}, {"05", NULL},
+	    {"-01", NULL}, {"0x5", NULL}, {"1_0", NULL}, {"1e0", NULL}, {"1.0", NULL}, {"", NULL}, {"-", NULL}, {"- 1", NULL}};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		expect(DB_CANON_OID, texts[i][0], texts[i][1]);
+	cr_expect(!db_canon_meet(DB_CANON_OID, DB_CANON_NUMBER));
+}
+
+Test(db_canon, a_domain_with_a_scale_or_a_length_rounds)
+{
+	cr_expect(db_canon_rounds(DB_CANON_NUMBER, (6 << 16 | 2) + 4));
+	cr_expect(db_canon_rounds(DB_CANON_TEXT, 3 + 4));
+	cr_expect(db_canon_rounds(DB_CANON_TIMESTAMP, 0));
+	cr_expect(db_canon_rounds(DB_CANON_TIME, 5));
+	cr_expect(!db_canon_rounds(DB_CANON_TIMESTAMPTZ, 6));
+	cr_expect(!db_canon_rounds(DB_CANON_CHAR, 3 + 4));
+	cr_expect(!db_canon_rounds(DB_CANON_NUMBER, -1));
+}
+
 Test(db_canon, a_number_that_would_be_too_long_has_none)
 {
 	expect(DB_CANON_NUMBER, "1e1001", NULL);
