@@ -156,13 +156,16 @@ static int agrees(char **envp, struct slice params)
 	return rc == 0 && !*envp;
 }
 
-/* The list into one block of the arena. -1: malformed. */
+/* The list into one block of the arena. Only a client's header may have come twice: the gate has seen to that. -1:
+ * malformed. */
 static int copy(struct slice params, unsigned n, struct arena *a, struct fcgi_param **ret,
 		unsigned *ret_n)
 {
 	struct slice name, value;
 	struct nameset seen;
 	struct fcgi_param *list;
+	uint16_t place[NAMESET_MAX];	/* in list, of what is seen */
+	unsigned at = 0;
 	char *text;
 	int rc, k;
 
@@ -174,23 +177,25 @@ static int copy(struct slice params, unsigned n, struct arena *a, struct fcgi_pa
 		/* Some servers pass the header "Proxy:" on, which libraries take for a setting. */
 		if (slice_eq(name, SLICE("HTTP_PROXY")))
 			continue;
-		k = nameset_add(&seen, name);
-		if (unlikely(k >= 0)) {
-			join(list + k, value, a);
-			continue;
+		if (slice_starts(name, SLICE("HTTP_"))) {
+			k = nameset_add(&seen, name);
+			if (unlikely(k >= 0)) {
+				join(list + place[k], value, a);
+				continue;
+			}
+			place[seen.n - 1] = (uint16_t)at;
 		}
 		memcpy(text, name.p, name.n);
 		text[name.n] = '\0';
 		memcpy(text + name.n + 1, value.p, value.n);
 		text[name.n + 1 + value.n] = '\0';
-		list[seen.n - 1] =
-		    (struct fcgi_param){{text, name.n}, {text + name.n + 1, value.n}};
+		list[at++] = (struct fcgi_param){{text, name.n}, {text + name.n + 1, value.n}};
 		text += name.n + 1 + value.n + 1;
 	}
 	if (rc)
 		return -1;
 	*ret = list;
-	*ret_n = seen.n;
+	*ret_n = at;
 	return 0;
 }
 
