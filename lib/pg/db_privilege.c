@@ -1,6 +1,7 @@
 /* weird -t: has the role what the statements need? Each is planned, with a generic plan, and not run: at an executor's start
  * the server checks tables, columns and functions. What it checks when a row is made is asked: sequences that the plan
- * names (an INSERT's defaults are in it), and the procedure of a CALL, which has no plan. */
+ * names (an INSERT's defaults are in it), the procedure of a CALL, which has no plan, and what other statements without
+ * one need (db_utility.h). */
 #include "config.h"
 
 #include "lib/pg/db_priv.h"
@@ -10,6 +11,7 @@
 #include <strings.h>
 
 #include "lib/base/clock.h"
+#include "lib/pg/db_utility.h"
 
 #define PLAN_TIMEOUT_NS (5 * CLOCK_S)	/* of all statements of one file */
 
@@ -30,10 +32,10 @@ static void run(const struct look *k, const char *sql)
 	PQclear(ask(k, sql, NULL));
 }
 
-static void fault(const struct look *k, const char *what)
+static void fault(const struct look *k, const char *what, const char *granted)
 {
 	err_set_at(&k->s->failed, E_sql, k->s->file, k->s->line, 0,
-		   "PostgreSQL: %s (42501); each request would be a 403: GRANT it to \"%s\"", what, k->role);
+		   "PostgreSQL: %s (42501); each request would be a 403: GRANT %s to \"%s\"", what, granted, k->role);
 }
 
 /* The plan's sequences: nextval('seq'::regclass). */
@@ -62,19 +64,19 @@ static void check_sequences(const struct look *k, const char *line)
 			res = ask(k, uses[i].sql, name);
 			snprintf(text, sizeof(text), "permission denied for sequence %s", name);
 			if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f')
-				fault(k, text);
+				fault(k, text, "it");
 			PQclear(res);
 		}
 }
 
-static void check_plan(const struct look *k)
+static void check_plan(const struct look *k, const char *query)
 {
 	const struct db_desc *d = k->s->desc;
 	struct buf sql;
 	PGresult *res;
 
 	buf_init(&sql, 0);
-	buf_addf(&sql, "PREPARE weir_check AS %s", d->sql);
+	buf_addf(&sql, "PREPARE weir_check AS %s", query);
 	run(k, buf_str(&sql));
 	run(k, "SAVEPOINT weir_check");
 	buf_clear(&sql);
@@ -92,7 +94,7 @@ static void check_plan(const struct look *k)
 		const char *said = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 
 		db_one_line(text, sizeof(text), said ? said : "");
-		fault(k, text);
+		fault(k, text, "it");
 	} else if (db_error_class(res, "42P10")) {
 		err_set_at(&k->s->failed, E_sql, k->s->file, k->s->line, 0, "PostgreSQL: %s (42P10)",
 			   PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
@@ -138,8 +140,37 @@ static void check_procedure(const struct look *k, const char *name)
 
 	snprintf(text, sizeof(text), "permission denied for procedure %s", name);
 	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f')
-		fault(k, text);
+		fault(k, text, "it");
 	PQclear(res);
+}
+
+/* The server's own refusal, as of a schema, or its answer to the question. */
+static void check_need(const struct look *k, const struct db_utility *u, const char *name)
+{
+	PGresult *res = ask(k, db_utility_question(u->need), name);
+	char text[300];
+
+	if (db_error_class(res, "42501")) {
+		db_one_line(text, sizeof(text), PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
+		fault(k, text, "it");
+	} else if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f') {
+		snprintf(text, sizeof(text), "%s %s", db_utility_denial(u->need), name);
+		fault(k, text, db_utility_is_owners(u->need) ? "its owner" : "it");
+	}
+	PQclear(res);
+	run(k, "ROLLBACK TO SAVEPOINT weir_check");
+}
+
+static void check_utility(const struct look *k)
+{
+	struct db_utility u;
+
+	db_utility_read(k->s->desc->sql, &u);
+	run(k, "SAVEPOINT weir_check");
+	for (unsigned i = 0; u.need != DB_NEED_NOTHING && i < u.n && !k->s->failed.id; i++)
+		check_need(k, &u, u.names[i]);
+	if (!k->s->failed.id)
+		check_plan(k, u.query ? u.query : k->s->desc->sql);
 }
 
 void db_privileges(PGconn *pg, struct db_stmt *stmts, unsigned n)
@@ -160,7 +191,7 @@ void db_privileges(PGconn *pg, struct db_stmt *stmts, unsigned n)
 		if (procedure_of(k.s->sql, name))
 			check_procedure(&k, name);
 		else
-			check_plan(&k);
+			check_utility(&k);
 		run(&k, "ROLLBACK");
 	}
 	PQclear(res);
