@@ -316,7 +316,9 @@ const char *value_text(struct req *r, const struct param *p, const struct found 
 
 	if (unlikely(t == &untold) && is_several) {
 		/* nobody can tell whether that would be right (what else is taken so is looked at again: db_query.takes) */
-		req_fail(r, db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant)->failed.id ? E_sql : E_db_down, NULL);
+		const struct db_stmt *s = db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant);
+
+		req_fail(r, s->failed.id ? s->failed.id : E_db_down, NULL);
 		return NULL;
 	}
 	if (t->is_array || (f->n_more && is_for_parts(r, p)))

@@ -415,3 +415,24 @@ def test_a_worker_that_starts_while_the_database_is_away(own_pg):
     finally:
         w.stop()
         site.remove()
+
+
+def test_a_table_that_is_locked_while_a_worker_starts(db):
+    """7.1: nobody could say the types: a 503 until somebody can, with several values, a tag and a condition, too."""
+    db.sql("CREATE TABLE c (id int PRIMARY KEY, v int); INSERT INTO c VALUES (1, 0), (2, 0); GRANT ALL ON c TO weir")
+    site = Site(db.conninfo, AWAY)
+    with contextlib.closing(db.connect()) as conn:
+        conn.autocommit = False
+        conn.cursor().execute("LOCK TABLE c")
+        w = LoneWorker(site)
+        try:
+            for path, method, fields in (("/l?ids=1&ids=2", "GET", []), ("/c/01", "GET", []), ("/c/01", "POST", []),
+                                         ("/c/01", "PATCH", [("If-Match", '"x"')])):
+                reply = w.get(path, method, headers=fields)
+                assert reply.status == 503 and reply.header("retry-after"), (path, method, fields, reply)
+            conn.rollback()
+            wait_for(lambda: w.get("/l?ids=1&ids=2").status == 200, 10, "the table to be described")
+            assert w.get("/c/01").status == 200
+        finally:
+            w.stop()
+            site.remove()
