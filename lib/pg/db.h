@@ -73,7 +73,7 @@ struct db_desc {
 	struct db_column *columns;
 	const char *sql;	/* as it is prepared: arrays and composites wrapped with to_json */
 	unsigned n_warnings;	/* of what is valid and most likely not meant */
-	const char *warnings[2];
+	const char *warnings[3];
 	struct arena arena;
 	struct arena_pool pool;
 };

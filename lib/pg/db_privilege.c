@@ -1,7 +1,7 @@
 /* weird -t: has the role what the statements need? Each is planned, with a generic plan, and not run: at an executor's start
  * the server checks tables, columns and functions. What it checks when a row is made is asked: sequences that the plan
  * names (an INSERT's defaults are in it), the procedure of a CALL, which has no plan, and what other statements without
- * one need (db_utility.h). */
+ * one need (db_utility.h). What a column rounds shows in a plan for given values. */
 #include "config.h"
 
 #include "lib/pg/db_priv.h"
@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "lib/base/clock.h"
+#include "lib/conf/endpoint.h"
 #include "lib/pg/db_utility.h"
 
 #define PLAN_TIMEOUT_NS (5 * CLOCK_S)	/* of all statements of one file */
@@ -69,6 +70,65 @@ static void check_sequences(const struct look *k, const char *line)
 		}
 }
 
+/* How often the plan has what, where this parameter has this value and all others are null; -1: there is no plan. */
+static int count_in_plan(const struct look *k, unsigned number, const char *value, const char *what)
+{
+	AUTO(buf) struct buf sql;
+	PGresult *res;
+	int n = -1;
+
+	buf_init(&sql, 0);
+	buf_adds(&sql, "EXPLAIN (VERBOSE, COSTS off) EXECUTE weir_check");
+	for (unsigned i = 1; i <= k->s->desc->n_params; i++)
+		buf_addf(&sql, "%s%s", i == 1 ? "(" : ", ", i == number ? value : "NULL");
+	buf_adds(&sql, ")");
+	res = ask(k, buf_str(&sql), NULL);
+	if (PQresultStatus(res) == PGRES_TUPLES_OK) {
+		n = 0;
+		for (int i = 0; i < PQntuples(res); i++)
+			for (const char *p = PQgetvalue(res, i, 0); (p = strstr(p, what)); p++)
+				n++;
+	}
+	PQclear(res);
+	return n;
+}
+
+/* Is the parameter of a write's tag rounded by a column, or a cast? A constant that went through it shows its scale, a null
+ * too: with a value there is one null of that scale less. */
+static void check_rounding(const struct look *k, const struct param *p)
+{
+	static const struct {
+		uint32_t base;
+		const char *null, *value;
+	} types[] = {{1700, "NULL::numeric(", "1"}, {1083, "NULL::time(", "'10:00'"},
+		     {1114, "NULL::timestamp(", "'2026-01-02'"}, {1184, "NULL::timestamp(", "'2026-01-02'"}};
+	struct db_desc *d = k->s->desc;
+
+	for (size_t i = 0; i < ARRAY_LEN(types) && d->n_warnings < ARRAY_LEN(d->warnings); i++) {
+		int before, after;
+
+		if (types[i].base != d->params[p->number - 1].base)
+			continue;
+		before = count_in_plan(k, p->number, "NULL", types[i].null);
+		after = before > 0 ? count_in_plan(k, p->number, types[i].value, types[i].null) : before;
+		if (after >= 0 && after < before)
+			d->warnings[d->n_warnings++] = arena_fmt(
+			    &d->arena, "parameter %s fills a tag of @invalidates, and the statement rounds it, by a column's scale or a cast: "
+				       "what is cached under the rounded value is not void by this write; weir.watch the table, or let "
+				       "the key be of a type without a scale", p->name);
+	}
+}
+
+static void check_tags(const struct look *k)
+{
+	const struct endpoint *ep = k->s->endpoint;
+
+	run(k, "SET LOCAL plan_cache_mode = force_custom_plan");
+	for (unsigned i = 0; i < ep->n_params; i++)
+		if (ep->params[i].flags & PARAM_TAG && ep->params[i].number && ep->params[i].number <= k->s->desc->n_params)
+			check_rounding(k, &ep->params[i]);
+}
+
 static void check_plan(const struct look *k, const char *query)
 {
 	const struct db_desc *d = k->s->desc;
@@ -89,6 +149,8 @@ static void check_plan(const struct look *k, const char *query)
 	if (PQresultStatus(res) == PGRES_TUPLES_OK) {
 		for (int i = 0; i < PQntuples(res); i++)
 			check_sequences(k, PQgetvalue(res, i, 0));
+		if (k->s->endpoint && k->s->endpoint->n_invalidates)
+			check_tags(k);
 	} else if (db_error_class(res, "42501")) {
 		char text[300];
 		const char *said = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);

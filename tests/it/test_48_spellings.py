@@ -222,6 +222,26 @@ def test_a_domain_with_a_scale_or_a_length_fills_no_tag(db):
     assert "/n" not in out, out
 
 
+INSERTED = {"numeric(10,2)": 1, "numeric": 0, "timestamp(0)": 1, "timestamptz(3)": 1, "time(0)": 1, "timestamp": 0, "int": 0}
+
+
+def test_a_write_whose_column_rounds_what_its_tag_says_is_warned_of(db):
+    """7.1: the row is 1.50, the tag 1.504: weird -t says so, of the parameter that fills the tag, and of no other."""
+    endpoints = {}
+    for i, t in enumerate(INSERTED):
+        db.sql(f"CREATE TABLE t{i} (k {t}, price numeric(10,2), at timestamp(0)); GRANT ALL ON t{i} TO weir")
+        body = "-- @param k\n-- @param p\n-- @returns none\n-- @invalidates x{0}:{{k}}\n"
+        endpoints[f"i{i}"] = f"-- @route POST /i{i}\n" + body.format(i) + f"INSERT INTO t{i} (price, k) VALUES (:p, :k)"
+        endpoints[f"u{i}"] = f"-- @route PATCH /i{i}\n" + body.format(i) + f"UPDATE t{i} SET price = :p WHERE k = :k"
+    site = Site(db.conninfo, endpoints)
+    out = check(site)
+    site.remove()
+    for i, (t, warned) in enumerate(INSERTED.items()):
+        assert len(re.findall(rf"warning: \S*/i{i}\.sql:\d+: parameter k fills a tag .* rounds it", out)) == warned, (t, out)
+        assert not re.search(rf"/u{i}\.sql:\d+: parameter", out), (t, out)
+    assert "parameter p" not in out, out
+
+
 def check(site):
     import subprocess
     from weirtest.base import BUILD
