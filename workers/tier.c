@@ -111,6 +111,12 @@ static int adopt(struct req *r, const struct mc_value *v)
 	struct slice body = v->body;
 
 	w->boot_ms = clock_boot_ms();
+	/* what an instance before this one was committing is in no tag's number; first was read before the floor that ends this is */
+	if (!cache_may_keep(r) || (r->stamps.n && first == REGION_UNSETTLED)) {
+		metric_add(&w->metrics->tier_refused_gap, 1);
+		return 0;
+	}
+	first = first == REGION_UNSETTLED ? w->boot_ms : first;
 	soft = mc_value_left_ms(v, v->soft_ms, wall);
 	hard = mc_value_left_ms(v, v->hard_ms, wall);
 	error = mc_value_left_ms(v, v->error_ms, wall);

@@ -506,20 +506,43 @@ def test_what_an_earlier_generation_kept_does_not_come_back_with_it(start, db):
 
 # ---- 8: what an instance before this one was committing ----
 
+@pytest.mark.parametrize("tiers", [1, 2])
 @pytest.mark.parametrize("how", ["kill", "fast"])
-def test_a_commit_that_outlives_weird_is_waited_for_by_the_next_one(own_pg, how):
-    """7.8: killed or stopped while a write waits for a standby in COMMIT: the next instance keeps nothing under tags until it has ended."""
+def test_a_commit_that_outlives_weird_is_waited_for_by_the_next_one(own_pg, nodes, how, tiers):
+    """7.8: killed or stopped while a write waits for a standby in COMMIT: the next instance keeps nothing under tags until it has ended,
+    and believes nothing of memcached that was read before."""
     own_pg.sql(ERRORS)
     endpoints = {"get": GET % TAGGED, "set": (WRITE % TELLS).replace(" AND judge(0) = 0", ""),
                  "free": "-- @route GET /free\n-- @returns value\n-- @cache 1h\nSELECT 1"}
-    site = Site(own_pg.conninfo, endpoints, {"workers": {"min": 1, "max": 2}})
-    first = Weird(site).wait_listening()
+    # no event: nothing else is committed meanwhile, so the write that waits is the xmin of what was read before, and the xmax of now
+    more = {"cache": {"servers": [m.server for m in nodes], "secret": "a secret of some length"},
+            "database": {"main": {"events": "off"}}} if tiers == 2 else {}
+    site = Site(own_pg.conninfo, endpoints, {"workers": {"min": 1, "max": 2}, **more})
+
+    def started():
+        if tiers == 1:
+            return Weird(site).wait_listening()
+        weird = Weird(site)
+        wait_for(lambda: weird.ctl("cache", json=True).json["l2"]["databases"] == 1, 10, "weir-monitor's first look")
+        return weird
+    first = started()
+
+    def filled():
+        item = next(ids)
+        first.get(f"/item/{item}")
+        return nodes[0].keys()
 
     def committing():
         return int(own_pg.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
     second = None
     try:
+        ids = iter(range(2, 100))
+        if tiers == 2:
+            wait_for(filled, 10, "answers to go to memcached")
+            nodes[0].flush()
         assert first.get("/item/1").body == b'{"id":1,"v":0}'
+        if tiers == 2:
+            wait_for(lambda: nodes[0].keys(), 5, "the answer in memcached")
         own_pg.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         own_pg.sql("SELECT pg_reload_conf()")
         wait_for(lambda: own_pg.value("SHOW synchronous_standby_names") == "nobody", 5, "the setting")
@@ -544,7 +567,7 @@ def test_a_commit_that_outlives_weird_is_waited_for_by_the_next_one(own_pg, how)
             first.ctl("stop fast")
             first.stop()
         writer.join()
-        second = Weird(site).wait_listening()
+        second = started()
         assert committing() == 1
         until = time.monotonic() + 2
         while time.monotonic() < until:

@@ -73,14 +73,17 @@ static void believe_again(struct monitor_db *d)
 	struct db_state *s = region_db(&d->m->region, d->db);
 	uint64_t unsettled = REGION_UNSETTLED;
 
+	/* What of it was read before its end may be in memcached, with its very transaction for an xmin: a snapshot's xmax is behind the
+	 * last that has ended, not behind those under way, so the floor of who began to listen may be as low. Before tags are served;
+	 * a server that is not asked for yet, a standby, say, has its floor when it is. */
+	if (atomic_load(&s->cache_floor_ms) == REGION_UNSETTLED && atomic_load(&s->tier_id))
+		events_distrust(d, 0, d->probe.orphans.xmax);
 	if (d->m->orphans.since_ns < atomic_load(&d->m->region.h->unsettled_ns) ||
 	    !atomic_compare_exchange_strong(&s->cache_floor_ms, &unsettled, clock_boot_ms()))
 		return;
 	if (!d->has_waited)
 		return;
 	log_info("database %s: what an instance before this one was committing has ended: tags are served again", d->opts->name);
-	/* what of it was read meanwhile may be in memcached */
-	events_distrust(d, 0, d->probe.orphans.xmax);
 	d->has_waited = 0;
 }
 
