@@ -102,6 +102,7 @@ struct req {
 	struct cache_epoch epoch;	/* of the key, then */
 	uint64_t arrived_ns;		/* when it first missed; 0: it has not */
 	unsigned char is_waiting;	/* it follows, but not for that flight's answer */
+	unsigned why;			/* HAND_WHY: of a flight's error, the words are kept */
 	unsigned char is_told, is_handed;	/* its error, its answer, is that of somebody else's query */
 	enum req_fwd fwd;
 	enum req_layer layer;

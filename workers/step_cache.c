@@ -122,7 +122,7 @@ uint64_t cache_share_digest(const struct req *r)
 /* begin_fill was called. */
 static enum flight_role join(struct req *r, int can_follow, unsigned *ret_error)
 {
-	struct flight_ask ask = {.h = r->key.h, .digest = cache_share_digest(r), .quiet = r->is_quiet, .can_follow = can_follow,
+	struct flight_ask ask = {.h = r->key.h, .digest = cache_share_digest(r), .first = r->first_ms, .quiet = r->is_quiet, .can_follow = can_follow,
 				 .number = r->w->number, .now_ns = clock_mono_ns(), .now_ms = r->w->boot_ms};
 
 	if (!r->arrived_ns)
@@ -245,6 +245,18 @@ static void start_waiting(struct req *r)
 	wheel_start(&r->w->wheel, &r->timer, r->w->front.now_ns + (left / 2 > FOLLOW_MIN_NS ? left / 2 : left));
 }
 
+/* 1: r has failed as somebody else has. */
+static int tell(struct req *r, unsigned error)
+{
+	enum err_id id = (enum err_id)(error & ~(unsigned)HAND_WHY);
+
+	if (error & HAND_WHY && !hand_take_why(r, id))
+		return 0;
+	r->is_told = 1;
+	req_fail(r, id, NULL);
+	return 1;
+}
+
 static enum step_result miss(struct req *r)
 {
 	unsigned error = 0;
@@ -271,8 +283,9 @@ static enum step_result miss(struct req *r)
 		metric_add(&r->run->metrics->cache_collapsed, 1);
 		return STEP_WAIT;
 	case FLIGHT_FAILED:
-		r->is_told = 1;
-		return req_fail(r, (enum err_id)error, NULL);
+		if (tell(r, error))
+			return STEP_DONE;
+		break;
 	case FLIGHT_PASS:
 		break;
 	}
@@ -320,10 +333,8 @@ static enum step_result woken(struct req *r)
 	r->w->boot_ms = clock_boot_ms();
 	if (r->is_waiting)
 		return look(r) ? STEP_DONE : miss(r);
-	if (view == FLIGHT_ENDED && end == FLIGHT_ERROR) {
-		r->is_told = 1;
-		return req_fail(r, (enum err_id)error, NULL);
-	}
+	if (view == FLIGHT_ENDED && end == FLIGHT_ERROR && tell(r, error))
+		return STEP_DONE;
 	/* another flight may be in the place of the one that left it */
 	if ((view == FLIGHT_VOID || end == FLIGHT_HANDED) && hand_take(r))
 		return STEP_DONE;

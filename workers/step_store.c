@@ -39,8 +39,8 @@ static void wake(struct worker *w, const uint64_t mask[2])
 
 static void end_flight(struct req *r, enum flight_end end, uint64_t keep_ms)
 {
-	struct flight_outcome o = {.end = end, .error = (unsigned)r->error, .digest = cache_share_digest(r), .quiet = r->is_quiet,
-				   .keep_ms = keep_ms, .now_ms = r->w->boot_ms};
+	struct flight_outcome o = {.end = end, .error = (unsigned)r->error | r->why, .digest = cache_share_digest(r), .first = r->first_ms,
+				   .quiet = r->is_quiet, .keep_ms = keep_ms, .now_ms = r->w->boot_ms};
 	uint64_t mask[2] = {0, 0};
 
 	r->has_flight = 0;
@@ -106,6 +106,8 @@ static enum flight_end keep(struct req *r, enum cache_zone zone, const struct sl
 		older_void_other(r, zone == CACHE_NEGATIVE);
 		if (zone == CACHE_DATA)
 			tier_fill(r, pieces);
+		if (!r->has_flight)
+			flight_forget(&r->w->flights, r->key.h);
 		return FLIGHT_STORED;
 	}
 	/* what came between may be older than what somebody is told now */
@@ -205,6 +207,19 @@ static int was_slow(const struct req *r)
 	return r->q.sent_ns && now > r->q.sent_ns && now - r->q.sent_ns > r->run->timeout_ns / 4 * 3;
 }
 
+/* Others are told of an error in the words that its own request has, or not at all. */
+static void land_why(struct req *r, uint64_t keep_ms)
+{
+	int why;
+
+	if (!r->has_flight)
+		return;
+	r->w->boot_ms = clock_boot_ms();
+	why = hand_over_why(r);
+	r->why = why > 0 ? (unsigned)why : 0;
+	land(r, why < 0 ? FLIGHT_ABANDONED : FLIGHT_ERROR, keep_ms);
+}
+
 /* How an error ends its flight. Whose time or place ran out says nothing to the others: they ask for themselves, one of them for all. */
 static void land_error(struct req *r)
 {
@@ -217,7 +232,7 @@ static void land_error(struct req *r)
 	if ((is_own && !was_slow(r)) || (r->n_parts && older_is_answer(r->error)))
 		cache_land(r, FLIGHT_ABANDONED);
 	else
-		land(r, FLIGHT_ERROR, ttl_ms < ERROR_KEEP_MS ? ttl_ms : ERROR_KEEP_MS);
+		land_why(r, ttl_ms < ERROR_KEEP_MS ? ttl_ms : ERROR_KEEP_MS);
 }
 
 void cache_settle(struct req *r)

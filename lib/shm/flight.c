@@ -151,8 +151,13 @@ static int meet(const struct flights *f, const struct sight *s, const struct fli
 	is_same = ask->quiet && theirs == digest_of(ask->digest, ask->quiet);
 	if (STATE(s->ctl) == ENDED && END(s->ctl) == FLIGHT_ERROR && ask->can_follow) {
 		*ret_error = error;
+		*ret = (struct flight_ref){(uint32_t)(s->x - f->v), SEQ(s->ctl)};
 		*ret_usable = !is_same;
 		return is_same ? (int)FLIGHT_FAILED : -1;
+	}
+	if (STATE(s->ctl) == ENDED && END(s->ctl) != FLIGHT_ERROR && (!ask->can_follow || theirs != ask->first)) {
+		*ret_usable = 1;
+		return -1;
 	}
 	if (STATE(s->ctl) != RUNNING)
 		return FLIGHT_PASS;
@@ -169,7 +174,7 @@ enum flight_role flight_join(const struct flights *f, const struct flight_ask *a
 	if (!ask->quiet && !ask->can_follow)
 		return FLIGHT_PASS;
 	for (unsigned tries = 0; f->n && tries < RETRIES; tries++) {
-		struct sight place = {.x = NULL};
+		struct sight place = {.x = NULL}, memory = {.x = NULL};
 		int role = -1, is_moving = 0;
 
 		for (uint32_t i = 0; i < WINDOW; i++) {
@@ -178,6 +183,8 @@ enum flight_role flight_join(const struct flights *f, const struct flight_ask *a
 
 			if (s.kind == USABLE && !place.x)
 				place = s;
+			if (s.kind == OTHER && STATE(s.ctl) == ENDED && !memory.x)
+				memory = s;
 			if (s.kind != MATCH)
 				continue;
 			role = meet(f, &s, ask, ret, ret_error, &usable);
@@ -189,6 +196,8 @@ enum flight_role flight_join(const struct flights *f, const struct flight_ask *a
 		}
 		if (is_moving)
 			continue;
+		if (!place.x)
+			place = memory;
 		if (!place.x)
 			return FLIGHT_PASS;
 		if (claim(f, &place, ask, ret) == 0)
@@ -222,10 +231,23 @@ void flight_finish(const struct flights *f, struct flight_ref ref, unsigned numb
 	    !atomic_compare_exchange_strong(&x->ctl, &ctl, with_state(ctl, BUSY, 0)))
 		return;
 	atomic_store(&x->error, o->error);
-	atomic_store(&x->digest, digest_of(o->digest, o->quiet));
+	atomic_store(&x->digest, o->end == FLIGHT_UNCACHEABLE || o->end == FLIGHT_TOO_BIG ? o->first : digest_of(o->digest, o->quiet));
 	atomic_store(&x->until_ms, is_kept ? o->now_ms + o->keep_ms : 0);
 	atomic_store(&x->ctl, with_state(ctl, ENDED, o->end));
 	take_mask(x, mask);
+}
+
+void flight_forget(const struct flights *f, const uint64_t h[2])
+{
+	for (uint32_t i = 0; i < (f->n ? WINDOW : 0); i++) {
+		struct flight *x = &f->v[(uint32_t)(h[0] + i) & (f->n - 1)];
+		uint64_t ctl = atomic_load(&x->ctl);
+
+		/* what is in the place now is of the same word: of this key, or (then it costs a query) changed meanwhile */
+		if (STATE(ctl) == ENDED && END(ctl) != FLIGHT_ERROR && TAG(ctl) == tag_of(h) && atomic_load(&x->h[0]) == h[0] &&
+		    atomic_load(&x->h[1]) == h[1])
+			atomic_compare_exchange_strong(&x->ctl, &ctl, pack(SEQ(ctl) + 1, 0, 0, 0, FREE, 0));
+	}
 }
 
 enum flight_view flight_look(const struct flights *f, struct flight_ref ref, enum flight_end *ret_end, unsigned *ret_error)

@@ -10,7 +10,8 @@
  *
  * A finished flight is kept for a while when its outcome says something: an error (1 s: followers do not
  * retry in series), which is told to who comes with the same stamps, as an answer would be; an answer that cannot be
- * cached (hit-for-miss 30–120 s: nobody waits for anybody).
+ * cached (hit-for-miss 30–120 s: nobody waits for anybody), until a purge, or one that could be kept after all. A memory gives
+ * way where a window is full; and a refresh, which has an answer that was kept, takes the place of a hit-for-miss.
  *
  * Slots by hash, a probe window of 8; a full window means flying alone. One line each; CAS on one
  * control word (sequence, owner, state, a few bits of the hash); no locks. Only who has put BUSY into the
@@ -64,13 +65,14 @@ enum flight_view { FLIGHT_RUNNING, FLIGHT_ENDED, FLIGHT_VOID };
 struct flight_ask {
 	const uint64_t *h;		/* the key's hash, two words */
 	uint64_t digest;		/* of the stamps, and of whatever else must be equal to share an answer */
+	uint64_t first;			/* what must be equal for a hit-for-miss to hold: of purges */
 	int quiet;			/* stamps_load said 1 */
 	int can_follow;			/* 0: OWN or PASS only (a refresh in the background); needs quiet */
 	unsigned number;		/* of the worker */
 	uint64_t arrived_ns;		/* CLOCK_MONOTONIC, read when the request was here already */
 	uint64_t now_ns, now_ms;	/* CLOCK_MONOTONIC for what begins; the clock of keep_ms */
 };
-/* A running flight with another digest is replaced, its followers stay in the mask and find it VOID. ret_error: the caller's
+/* ret: of OWN, FOLLOW, WAIT and FAILED. A running flight with another digest is replaced, its followers stay in the mask and find it VOID. ret_error: the caller's
  * small number, kept by flight_finish(FLIGHT_ERROR). */
 enum flight_role flight_join(const struct flights *f, const struct flight_ask *ask, struct flight_ref *ret, unsigned *ret_error);
 /* The number of its owner, or -1: it runs no more, or another one is in its place. */
@@ -81,11 +83,14 @@ struct flight_outcome {
 	enum flight_end end;
 	unsigned error;			/* of FLIGHT_ERROR */
 	uint64_t digest;		/* whom an error that is kept is told to: the owner's, as it has become by what he did himself */
+	uint64_t first;			/* the same of UNCACHEABLE and TOO_BIG: flight_ask.first */
 	int quiet;			/* 0: nobody */
 	uint64_t keep_ms, now_ms;	/* how long an ERROR, UNCACHEABLE or TOO_BIG outcome is remembered */
 };
 /* Owner's. The workers to wake, as a bit mask of numbers 0–127 in mask[2]; zero when the flight was taken from us. */
 void flight_finish(const struct flights *f, struct flight_ref ref, unsigned number, const struct flight_outcome *o, uint64_t mask[2]);
+/* An answer of the key was kept without a flight: there is no hit-for-miss of it any more. */
+void flight_forget(const struct flights *f, const uint64_t h[2]);
 /* Follower's: RUNNING: go on waiting (a spurious wake-up); ENDED: *ret_end and *ret_error; VOID: the owner is
  * dead or the slot has another flight: look in the cache, then flight_join again. */
 enum flight_view flight_look(const struct flights *f, struct flight_ref ref, enum flight_end *ret_end, unsigned *ret_error);

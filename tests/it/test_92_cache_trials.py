@@ -589,6 +589,91 @@ def test_a_commit_that_outlives_weird_is_waited_for_by_the_next_one(own_pg, node
         site.remove()
 
 
+# ---- what those who share a query are told ----
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_who_waits_for_a_row_that_is_not_there_is_told_so(start, db, n_workers):
+    """7.6: while a write is open, and behind a purge: a 404 that the flight's owner may not keep is a 404 for the others, too."""
+    db.sql(ERRORS)
+    weird = start(db.conninfo, {
+        "gone": "-- @route GET /gone/{id}\n-- @returns row\n-- @cache 60s negative 5s tags item:{id}\n-- @timeout 9s\n"
+                "SELECT id FROM item, LATERAL (SELECT judge(v) OFFSET 0) j WHERE id = :id::int AND judge < 0",
+        "none": "-- @route GET /none/{id}\n-- @cache 60s negative 5s tags item:{id}\n-- @timeout 9s\n"
+                "SELECT id FROM item, LATERAL (SELECT judge(v) OFFSET 0) j WHERE id = :id::int AND judge < 0",
+        "set": WRITE.replace(" AND judge(0) = 0", "") % TELLS}, {"workers": {"min": n_workers, "max": n_workers}})
+
+    def alike(path, status, body, cause):
+        with Held(db) as held:
+            first = Asked(weird, path)
+            held.wait_for(1)
+            others = Asked(weird, path, 5)
+            head = Asked(weird, path, method="HEAD")
+            wait_for(lambda: in_flight(weird) >= 7, 5, "those who wait")
+            cause()
+            held.open()
+            for reply in first.wait() + others.wait() + head.wait():
+                assert reply.status == status and (not reply.body or body in reply.body), reply
+                assert reply.header("cache-control") in ("public, max-age=5", "public, max-age=4", None) or \
+                    reply.header("cache-control").startswith("no-store"), reply
+            assert all(body in r.body for r in first.wait() + others.wait()), [r.body for r in others.wait()]
+    for path, status, body in (("/gone/1", 404, b"no_row"), ("/none/1", 200, b"[]")):
+        alike(path, status, body, lambda: None)
+        # what makes the answer one that is not to be kept: a write that comes while it is made
+        weird.ctl("cache purge all")
+        alike(path, status, body, lambda: patch(weird, 1, 0))
+        weird.ctl("cache purge all")
+        alike(path, status, body, lambda: weird.ctl("cache purge all"))
+
+
+def test_an_error_that_is_shared_keeps_its_words(start, db):
+    """7.6: the detail that an exception has for the client, and the parameter that the database refused, are told to all."""
+    db.sql(ERRORS)
+    weird = start(db.conninfo, {
+        **ERROR_ENDPOINTS,
+        "typed": "-- @route GET /typed/{x}\n-- @cache 1h tags item:{x}\nSELECT 1 AS one FROM item WHERE id = judge(0) + :x::int2"})
+    db.sql("UPDATE item SET v = -1 WHERE id = 1")
+
+    def words(reply):
+        told = json.loads(reply.body)
+        return reply.status, told.get("detail"), told.get("errors")
+    before = queries(weird, "get")
+    with Held(db) as held:
+        first = Asked(weird, "/item/1")
+        held.wait_for(1)
+        others = Asked(weird, "/item/1", 4)
+        wait_for(lambda: in_flight(weird) >= 5, 5, "those who wait")
+        held.open()
+        seen = [words(r) for r in first.wait() + others.wait()]
+    seen += [words(weird.get("/item/1")) for _ in range(3)]
+    assert seen == [(422, "refused", None)] * 8, seen
+    wait_for(lambda: queries(weird, "get") > before, 5, "the query to be counted")
+    assert queries(weird, "get") == before + 1
+    seen = [words(weird.get("/typed/99999")) for _ in range(4)]
+    assert seen[0][0] in (400, 422) and seen[0][2] and seen == [seen[0]] * 4, seen
+
+
+# ---- hit-for-miss ----
+
+def test_a_key_whose_answer_fits_again_is_refreshed(start, db):
+    """7.10: an answer that did not fit does not keep a later, smaller one from being refreshed."""
+    db.sql(OLDER)
+    weird = start(db.conninfo, OLDER_ENDPOINTS, {"cache": {"memory": "4MiB"}})
+    for purge in (True, False):
+        db.sql("UPDATE pad SET n = 1000000")
+        wait_for(lambda: len(weird.get("/pad").body) > 1000000, 5, "the large answer")
+        for _ in range(4):
+            weird.get("/pad")
+        db.sql("UPDATE pad SET n = 10")
+        if purge:
+            assert weird.ctl("cache purge all").ok
+        wait_for(lambda: is_hit(weird.get("/pad")), 5, "the small one to be kept")
+        for n in (11, 12):
+            db.sql("UPDATE pad SET n = %s", (n,))
+            wait_for(lambda n=n: weird.get("/pad").body.startswith(b'{"n":%d,' % n), 3, "the new one")
+    db.sql("DELETE FROM pad")
+    wait_for(lambda: weird.get("/pad").status == 404, 3, "it to be gone")
+
+
 @pytest.mark.parametrize("share", ["", " at-most 60%"])
 def test_a_flood_of_keys_of_one_endpoint_costs_the_others_nothing(start, db, share):
     """7.21: a share that binds under pressure only: random parameters drive out their own endpoint's answers, and who is alone has all."""

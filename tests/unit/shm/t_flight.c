@@ -181,8 +181,42 @@ Test(flight, an_outcome_is_told_until_it_expires)
 		cr_expect(i || error == 9);
 		if (i == 3)
 			continue;
-		cr_expect(ask(&f, H, 5, 1, 0, 2, 1499, &again, &error) == FLIGHT_PASS, "no refresh in series");
+		cr_expect(i || ask(&f, H, 5, 1, 0, 2, 1499, &again, &error) == FLIGHT_PASS, "no refresh in series");
 		cr_expect(ask(&f, H, 8, 1, 1, 2, 1500, &again, &error) == FLIGHT_OWN);
+	}
+	free(f.v);
+}
+
+/* Issue 7: a hit-for-miss says nothing of an answer that was kept after it. */
+Test(flight, a_hit_for_miss_ends_with_a_purge_and_with_what_is_kept)
+{
+	struct flights f = make(64);
+	struct flight_ref ref;
+	struct flight_ask a = {.h = H, .digest = 5, .first = 7, .quiet = 1, .can_follow = 1, .number = 1, .arrived_ns = 10, .now_ns = 5,
+			       .now_ms = 1000};
+	struct flight_outcome o = {.end = FLIGHT_TOO_BIG, .digest = 5, .first = 7, .quiet = 1, .keep_ms = 60000, .now_ms = 1000};
+	unsigned error;
+	uint64_t mask[2];
+
+	for (unsigned i = 0; i < 3; i++) {
+		cr_expect(flight_join(&f, &a, &ref, &error) == FLIGHT_OWN, "%u", i);
+		flight_finish(&f, ref, 1, &o, mask);
+		a.digest = 6 + i;
+		cr_expect(flight_join(&f, &a, &ref, &error) == FLIGHT_PASS, "a write does not end it");
+		if (i == 0) {	/* a refresh, one at a time */
+			a.can_follow = 0;
+			cr_expect(flight_join(&f, &a, &ref, &error) == FLIGHT_OWN);
+			cr_expect(flight_join(&f, &a, &(struct flight_ref){0, 0}, &error) == FLIGHT_PASS);
+			o.end = FLIGHT_STORED;
+			flight_finish(&f, ref, 1, &o, mask);
+			o.end = FLIGHT_TOO_BIG;
+			a.can_follow = 1;
+		} else if (i == 1) {
+			flight_forget(&f, H);
+		} else {
+			a.first = 8;	/* a purge */
+			cr_expect(flight_join(&f, &a, &ref, &error) == FLIGHT_OWN);
+		}
 	}
 	free(f.v);
 }
@@ -262,6 +296,13 @@ Test(flight, a_full_window_means_flying_alone)
 	cr_expect(ask(&f, h, 5, 1, 1, 2, 1000, &ref, &error) == FLIGHT_FOLLOW, "those that fly are found");
 	h[1] = 3ull << 52 | 1;
 	cr_expect(ask(&f, h, 5, 1, 1, 2, 1000, &ref, &error) == FLIGHT_PASS, "the whole hash is compared");
+	h[1] = 0;
+	cr_expect(ask(&f, h, 5, 1, 0, 1, 1000, &ref, &error) == FLIGHT_PASS);
+	ref = (struct flight_ref){0, 1};
+	finish(&f, ref, 1, FLIGHT_TOO_BIG, 0, 60000, 1000, mask);
+	h[1] = 10ull << 52;
+	cr_expect(ask(&f, h, 5, 1, 1, 1, 1000, &ref, &error) == FLIGHT_OWN, "a memory gives way");
+	h[1] = 3ull << 52 | 1;
 	flights_void(&f, 1, mask);
 	cr_expect(mask[0] == 4);
 	cr_expect(ask(&f, h, 5, 1, 1, 2, 1000, &ref, &error) == FLIGHT_OWN);
