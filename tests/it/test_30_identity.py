@@ -278,7 +278,7 @@ def test_the_studio_takes_tokens(weir, pg):
     (w.site.dir / "jwks.json").write_text(key_set(key))
     (w.site.dir / "api.keys").write_text(f"robot {digest(API_KEY)} {me} -\n")
     w.site.write_conf({"auth": auth})
-    assert w.reload().ok
+    assert w.reload().severity in (6, 4)     # directives that are only kept are warned of
     token = key.token({"sub": me, "iss": auth["issuer"], "aud": [auth["audience"], "x"]})
     for headers in (bearer(token), {"X-API-Key": API_KEY}):
         answer = w.get("/api/me", headers=headers)

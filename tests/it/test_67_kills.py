@@ -258,7 +258,10 @@ def test_killed_between_the_answer_and_the_reply(made):
             others.send_request("/api/doc/2")
             reply = others.read_reply()
             assert reply.json["n"] == N and not is_hit(reply), "who has seen it and who has not see the same"
-        kill(weird, victim)
+        try:
+            kill(weird, victim)
+        except ProcessLookupError:      # on a busy machine it has been stopped for hang_timeout: weird was first
+            pass
         assert served_again(front, 2) == N
     assert not watch.faults and watch.reads > 20, watch.faults[:3]
 

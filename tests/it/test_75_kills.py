@@ -49,7 +49,8 @@ def test_parked_connections_outlive_their_worker(weir, options):
 
 def test_many_connections_wait_for_the_next_worker(weir):
     """7.40: more than weird and the channel hold, while the only worker may not start yet; on a TCP listener."""
-    w = weir(endpoints=ENDPOINTS, options={**ONE, "listen": f"tcp:127.0.0.1:{free_port()}"})
+    w = weir(endpoints=ENDPOINTS, options={**ONE, "listen": f"tcp:127.0.0.1:{free_port()}",
+                                            "limits": {"queue": 1000}})
     for _ in range(6):
         kill_one(w)
         wait_for(lambda: w.workers("ready"), 10)

@@ -106,16 +106,21 @@ def test_traceparent(w):
         assert OWN.fullmatch(ids(w.get("/api/one", headers={"traceparent": bad}))[0]), bad
 
 
+def says(w, line):
+    """The log goes through weird: it comes a moment after the answer."""
+    w.proc.wait_until(lambda: re.search(line, w.log_text()), 5, line)
+
+
 def test_the_slow_line_and_the_error_line(weir):
     w = weir(ENDPOINTS)
     slow = ids(w.get("/api/slow"))[0]
-    assert re.search(rf"warning: slow request {slow} endpoint=slow took=", w.log_text())
+    says(w, rf"warning: slow request {slow} endpoint=slow took=")
     bad = w.get("/api/bad", headers={"X-Request-Id": "it-failed"})
     assert bad.status == 500
-    assert re.search(r"error: request it-failed GET /api/bad: 500 sql sqlstate=22012", w.log_text()), w.log_text()
+    says(w, r"error: request it-failed GET /api/bad: 500 sql sqlstate=22012")
     # a part's trouble is its whole's
     w.get("/api/whole", headers={"X-Request-Id": "in-a-part"})
-    assert re.search(r"request in-a-part .*sqlstate=22012", w.log_text()), w.log_text()
+    says(w, r"request in-a-part .*sqlstate=22012")
 
 
 def test_the_author_may_have_another(w):

@@ -115,6 +115,17 @@ class Site:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def settled_log(proc):
+    """The log once it is quiet: a worker says what happened after it has answered, and weird passes that on."""
+    text = proc.log_text()
+    for _ in range(10):
+        time.sleep(0.02)
+        before, text = text, proc.log_text()
+        if text == before:
+            break
+    return text
+
+
 class CtlResult:
     """Answer on the control socket: .severity (6 done, 4 warning, 3 failed), .text, .body, .json."""
 
@@ -229,7 +240,7 @@ class Weird:
         return request(self.listen, path, method, **more)
 
     def log_text(self):
-        return self.proc.log_text()
+        return settled_log(self.proc)
 
     def stop(self, sig=signal.SIGTERM, timeout=20):
         return self.proc.stop(sig, timeout)
@@ -263,7 +274,7 @@ class LoneWorker:
         return request(self.listen, path, method, **more)
 
     def log_text(self):
-        return self.proc.log_text()
+        return settled_log(self.proc)
 
     def stop(self, sig=signal.SIGTERM, timeout=10):
         status = self.proc.stop(sig, timeout)
