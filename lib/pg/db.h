@@ -326,6 +326,7 @@ struct db_orphans {
 	uint32_t live[1000];		/* pids of live workers' backends */
 	/* out */
 	int is_answered;
+	char error[200];		/* why not; "": it was not asked */
 	unsigned n_left;
 	uint64_t xmax;			/* of a snapshot taken after none was left */
 };

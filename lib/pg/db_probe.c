@@ -19,11 +19,12 @@ static const char probe_sql[] =
     "       ELSE (extract(epoch FROM now() - pg_last_xact_replay_timestamp()) * 1000)::bigint END END,"
     " txid_snapshot_xmax(txid_current_snapshot()), txid_current_snapshot()::text";
 
-/* The two are separate statements: a snapshot from before the look at the backends would not do. */
+/* The two are separate statements: a snapshot from before the look at the backends would not do. A process id is an int here,
+ * but what a pooler calls one is any 32 bits. */
 static const char orphans_sql[] =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
     " AND backend_type = 'client backend' AND application_name = $4"
-    " AND pid <> pg_backend_pid() AND pid <> ALL ($1::int[])"
+    " AND pid <> pg_backend_pid() AND pid <> ALL ($1::bigint[])"
     " AND backend_start < clock_timestamp() - $2::bigint * interval '1 ms'"
     " AND ($3 = 'f' OR (state <> 'idle' AND xact_start < clock_timestamp() - $2::bigint * interval '1 ms'))";
 static const char xmax_sql[] = "SELECT txid_snapshot_xmax(txid_current_snapshot())";
@@ -90,15 +91,24 @@ static PGconn *probe_conn(struct db_probe *p)
 	return p->conn;
 }
 
-static int one_number(PGconn *pg, const char *sql, const char *const *values, int n, uint64_t *ret)
+static int one_number_or(PGconn *pg, const char *sql, const char *const *values, int n, uint64_t *ret, char error[200])
 {
 	PGresult *res = db_exec_within(pg, sql, values, n, 400);
 	int ok = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1;
 
 	if (ok)
 		*ret = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+	else if (error && !res && PQstatus(pg) == CONNECTION_OK)
+		snprintf(error, 200, "no answer within 400 ms");
+	else if (error)
+		db_one_line(error, 200, res ? PQresultErrorMessage(res) : PQerrorMessage(pg));
 	PQclear(res);
 	return ok ? 0 : -1;
+}
+
+static int one_number(PGconn *pg, const char *sql, const char *const *values, int n, uint64_t *ret)
+{
+	return one_number_or(pg, sql, values, n, ret, NULL);
 }
 
 static void look_for_orphans(PGconn *pg, const char *name, struct db_orphans *o)
@@ -114,10 +124,10 @@ static void look_for_orphans(PGconn *pg, const char *name, struct db_orphans *o)
 	buf_adds(&pids, o->n_live ? "}" : "{}");
 	values[0] = buf_str(&pids);
 	snprintf(age, sizeof(age), "%llu", (unsigned long long)o->age_ms);
-	if (one_number(pg, orphans_sql, values, 4, &left))
+	if (one_number_or(pg, orphans_sql, values, 4, &left, o->error))
 		return;
 	o->n_left = left < UINT32_MAX ? (unsigned)left : UINT32_MAX;
-	o->is_answered = o->n_left || one_number(pg, xmax_sql, NULL, 0, &o->xmax) == 0;
+	o->is_answered = o->n_left || one_number_or(pg, xmax_sql, NULL, 0, &o->xmax, o->error) == 0;
 }
 
 static void look_at_tier(PGconn *pg, struct db_tier *t)
@@ -195,6 +205,7 @@ void db_probe_run(struct db_probe *p)
 	p->wants_reload = 0;
 	p->snapshot[0] = 0;
 	p->orphans.is_answered = 0;
+	p->orphans.error[0] = 0;
 	p->tier.id = 0;
 	p->purge.is_done = 0;
 	p->nonce.is_told = 0;

@@ -69,6 +69,7 @@ struct monitor_db {
 	struct slot_reader *slot;	/* slot.c; NULL unless events = slot */
 	int orphans_gone;		/* in this round */
 	int has_waited;			/* somebody of before the start was committing */
+	uint64_t unasked_ns;		/* said that it cannot be found out */
 	int is_purged;			/* the order in hand is done here */
 	int has_tier_failed, has_purge_failed;	/* said so */
 	unsigned n_cancels;

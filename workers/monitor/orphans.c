@@ -19,6 +19,7 @@
 #define LOOK_NS (100 * CLOCK_MS)
 #define AGAIN_NS (2 * CLOCK_S)	/* after the last sign of new ones: the bits come behind it */
 #define SOON_MS 500u
+#define SAY_NS (60 * CLOCK_S)
 #define ALWAYS_NS (5 * CLOCK_S)	/* without any sign: it costs about a millisecond */
 
 /* Twice what any statement may take. */
@@ -39,6 +40,10 @@ static uint64_t patience_ms(const struct monitor *m)
 static void collect_live(const struct monitor *m, unsigned db, struct db_orphans *o)
 {
 	o->n_live = 0;
+	/* What a transaction pooler calls its process is a number of its own, and may be that of another's backend. Its sessions stay
+	 * when their users go: the idle ones count until it is late, which is when nothing can be in a dead worker's socket. */
+	if (m->snapshot.options.databases[db].pooler)
+		return;
 	for (unsigned i = 0; i < m->region.plan.n_slots[db]; i++) {
 		const struct slot *s = region_slot(&m->region, db, i);
 		uint64_t ctl = atomic_load(&s->ctl);
@@ -81,6 +86,9 @@ static void believe_again(struct monitor_db *d)
 	if (d->m->orphans.since_ns < atomic_load(&d->m->region.h->unsettled_ns) ||
 	    !atomic_compare_exchange_strong(&s->cache_floor_ms, &unsettled, clock_boot_ms()))
 		return;
+	if (d->unasked_ns)
+		log_info("database %s: it was found out which writes are under way: answers under tags are kept again", d->opts->name);
+	d->unasked_ns = 0;
 	if (!d->has_waited)
 		return;
 	log_info("database %s: what an instance before this one was committing has ended: tags are served again", d->opts->name);
@@ -113,12 +121,29 @@ static void settle(struct monitor *m)
 		log_info("%u tags of writes with an unknown end are served again", n);
 }
 
+/* Without an answer nothing goes on: that is seen in weir_cache_unsettled alone, else. */
+static void say_unasked(struct monitor_db *d, const struct db_orphans *o)
+{
+	uint64_t now_ns = clock_mono_ns();
+
+	if (!o->error[0] || (d->unasked_ns && now_ns - d->unasked_ns < SAY_NS))
+		return;
+	d->unasked_ns = now_ns;
+	log_warn("database %s: cannot find out which writes of before are under way, so %s: %s", d->opts->name,
+		 d->m->orphans.is_start ? "no answer under tags is kept" : "the tags of writes with an unknown end are not served",
+		 o->error);
+}
+
 void orphans_answer(struct monitor_db *d)
 {
 	const struct db_orphans *o = &d->probe.orphans;
 
-	if (!o->wanted || !d->m->orphans.is_open || o->round != d->m->orphans.round || !o->is_answered)
+	if (!o->wanted || !d->m->orphans.is_open || o->round != d->m->orphans.round)
 		return;
+	if (!o->is_answered) {
+		say_unasked(d, o);
+		return;
+	}
 	if (o->n_left) {
 		d->has_waited |= d->m->orphans.is_start && o->is_late;
 		return;
