@@ -234,6 +234,104 @@ static int refuses_create(const struct tokens *all, size_t i, struct session_fau
 	return 0;
 }
 
+/* Is option set in a list at open, "(" option [value], … ")"? -1: it is not there. */
+static int option_of(const struct tokens *all, size_t open, const char *option)
+{
+	static const char *const off[] = {"false", "off", NULL};
+	size_t end = closing(all, open);
+
+	for (size_t i = open + 1; i < end; i++)
+		if (is_word(all, i, option) && !is_sign(all, i - 1, "=")) {
+			i += is_sign(all, i + 1, "=") ? 2u : 1u;
+			return !(is_words(all, i, off) || (i < end && slice_eq(all->v[i].text, slice_str("0"))));
+		}
+	return -1;
+}
+
+/* Does word stand in the text, outside of parentheses, from i on? Where, or 0. */
+static size_t find(const struct tokens *all, size_t i, const char *word)
+{
+	for (; i < all->n && all->v[i].kind != LEX_SEMICOLON; i++) {
+		if (is_word(all, i, word))
+			return i;
+		if (is_sign(all, i, "("))
+			i = closing(all, i);
+	}
+	return 0;
+}
+
+/* Does it need to be outside of any transaction because of CONCURRENTLY, or of what REINDEX works on? */
+static int is_concurrent(const struct tokens *all, size_t i)
+{
+	static const char *const many[] = {"database", "system", "schema", NULL};
+	size_t k = i + 1;
+
+	if (is_word(all, i, "reindex")) {
+		if (is_sign(all, k, "(")) {
+			if (option_of(all, k, "concurrently") == 1)
+				return 1;
+			k = closing(all, k) + 1;
+		}
+		return is_words(all, k, many) || is_word(all, k + 1, "concurrently");
+	}
+	if (is_word(all, i, "create") || is_word(all, i, "drop")) {
+		k += is_word(all, k, "unique") ? 1u : 0u;
+		return is_word(all, k, "index") && is_word(all, k + 1, "concurrently");
+	}
+	return is_word(all, i, "alter") && is_word(all, k, "table") && (k = find(all, k, "detach")) && find(all, k, "concurrently");
+}
+
+/* A subscription's publisher is talked to: not to be rolled back. */
+static int is_remote(const struct tokens *all, size_t i)
+{
+	size_t with = find(all, i, "with"), open = with && is_sign(all, with + 1, "(") ? with + 1 : 0;
+
+	if (!is_word(all, i + 1, "subscription"))
+		return 0;
+	if (is_word(all, i, "create"))
+		return !open || (option_of(all, open, "connect") != 0 && option_of(all, open, "create_slot") != 0);
+	if (!is_word(all, i, "alter"))
+		return 0;
+	return is_word(all, i + 3, "refresh") ||
+	       (is_word(all, i + 4, "publication") && (!open || option_of(all, open, "refresh") != 0));
+}
+
+/* What the server runs outside of a transaction only; a statement here is one. */
+static int refuses_within(const struct tokens *all, size_t i, struct session_fault *ret)
+{
+	static const char *const makes[] = {"create", "drop", NULL}, *const wholes[] = {"database", "tablespace", NULL};
+	unsigned line = i < all->n ? all->v[i].line : 0;
+	const char *what = NULL;
+	size_t k = i + 1;
+
+	if (is_word(all, i, "vacuum"))
+		return say(ret, line, "VACUUM cannot run inside a transaction, and a statement is one here; leave it to autovacuum, or "
+				      "run it by psql or vacuumdb (ANALYZE may be used)");
+	if (is_concurrent(all, i))
+		return say(ret, line, "%.*s of this kind cannot run inside a transaction, and a statement is one here; write it "
+				      "without CONCURRENTLY and for one table or index, or run it by psql", SLICE_ARG(all->v[i].text));
+	if (is_words(all, i, makes) && is_words(all, k, wholes))
+		what = is_word(all, k, "database") ? "DATABASE" : "TABLESPACE";
+	else if (is_word(all, i, "alter") && is_word(all, k, "system"))
+		what = "SYSTEM";
+	else if (is_word(all, i, "alter") && is_word(all, k, "database") && is_word(all, k + 2, "set") && is_word(all, k + 3, "tablespace"))
+		what = "DATABASE … SET TABLESPACE";
+	else if (is_remote(all, i))
+		what = "SUBSCRIPTION";
+	if (what)
+		return say(ret, line, "%.*s %s cannot run inside a transaction, and a statement is one here; run it by psql",
+			   SLICE_ARG(all->v[i].text), what);
+	if (!is_word(all, i, "cluster"))
+		return 0;
+	if (is_sign(all, k, "("))
+		k = closing(all, k) + 1;
+	else if (is_word(all, k, "verbose"))
+		k++;
+	if (k < all->n && all->v[k].kind != LEX_SEMICOLON)
+		return 0;
+	return say(ret, line, "CLUSTER of all tables cannot run inside a transaction, and a statement is one here; name one table");
+}
+
 /* By the word that it begins with, at i. */
 static int refuses_first(const struct tokens *all, size_t i, struct session_fault *ret)
 {
@@ -268,6 +366,11 @@ static int refuses_first(const struct tokens *all, size_t i, struct session_faul
 			   SLICE_ARG(w));
 	if (is_any(w, rest))
 		return say(ret, line, "%.*s changes the session for whoever comes next", SLICE_ARG(w));
+	if (refuses_within(all, i, ret))
+		return 1;
+	if (is_word(all, i, "lock"))
+		return say(ret, line, "LOCK holds until its transaction ends, and that is this statement alone; use SELECT … FOR UPDATE "
+				      "in what needs it, pg_advisory_xact_lock, or LOCK in a DO or a function that does the rest, too");
 	if (is_word(all, i, "copy"))
 		return say(ret, line, "COPY moves its data by a protocol of its own; use SELECT or INSERT");
 	if (is_word(all, i, "create"))
@@ -296,6 +399,8 @@ static int refuses_body(const struct tokens *all, unsigned line, struct session_
 
 		if (is_first && is_words(all, i, words) && !is_word(all, i + 1, "local"))
 			rc = refuses_first(all, i, ret);
+		else if (is_first && !is_sign(all, i + 1, ":=") && !is_sign(all, i + 1, "="))
+			rc = refuses_within(all, i, ret);
 		if (!rc)
 			rc = refuses_token(all, i, ret);
 	}

@@ -36,6 +36,15 @@ Test(session, what_the_text_shows_is_refused)
 	    "SELECT pg_advisory_lock(1)", "SELECT pg_try_advisory_lock_shared(1)", "SELECT PG_ADVISORY_UNLOCK_ALL()", "SELECT \"pg_advisory_lock\"(1)",
 	    "SELECT pg_advisory_lock_shared(1, 2)", "SELECT dblink_connect('a', 'b')", "SELECT pg_replication_origin_session_setup('x')",
 	    "DO $$ BEGIN PERFORM set_config('a', 'b', false); END $$", "DO $x$ BEGIN SET a.b = 1; END $x$", "DO 'begin perform pg_advisory_lock(1); end'",
+	    "VACUUM", "vacuum (analyze) t", "VACUUM FULL t", "CREATE INDEX CONCURRENTLY i ON t (a)", "CREATE UNIQUE INDEX CONCURRENTLY ON t (a)",
+	    "DROP INDEX CONCURRENTLY IF EXISTS i", "REINDEX TABLE CONCURRENTLY t", "REINDEX (VERBOSE, CONCURRENTLY) INDEX i",
+	    "REINDEX (concurrently true) TABLE t", "REINDEX DATABASE d", "REINDEX (VERBOSE) SCHEMA s", "REINDEX SYSTEM d", "reindex database concurrently d",
+	    "CREATE DATABASE d", "DROP DATABASE IF EXISTS d", "ALTER DATABASE d SET TABLESPACE x", "CREATE TABLESPACE x LOCATION '/x'",
+	    "DROP TABLESPACE x", "ALTER SYSTEM SET work_mem = '1MB'", "alter system reset all", "CLUSTER", "CLUSTER VERBOSE", "CLUSTER (VERBOSE)",
+	    "ALTER TABLE t DETACH PARTITION p CONCURRENTLY", "CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p",
+	    "CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p WITH (copy_data = false)", "ALTER SUBSCRIPTION s REFRESH PUBLICATION",
+	    "ALTER SUBSCRIPTION s SET PUBLICATION a, b", "ALTER SUBSCRIPTION s ADD PUBLICATION a WITH (refresh = true)",
+	    "LOCK TABLE t", "lock t IN SHARE MODE", "DO $$ BEGIN VACUUM t; END $$", "DO $$ BEGIN IF a THEN REINDEX TABLE CONCURRENTLY t; END IF; END $$",
 	    "(((SELECT set_config('a', 'b', false))))", "VALUES (set_config('a', 'b', false))", "/*+ hint */", "",
 	};
 	static const char *const good[] = {
@@ -50,6 +59,13 @@ Test(session, what_the_text_shows_is_refused)
 	    "CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()", "DO $$ BEGIN UPDATE t SET a = 1; COMMIT; END $$",
 	    "DO $$ BEGIN SET LOCAL a.b = 1; END $$", "DO LANGUAGE plpgsql $$ BEGIN CREATE TEMP TABLE x (a int) ON COMMIT DROP; END $$",
 	    "EXPLAIN SELECT 1", "SELECT pg_settings.name FROM pg_settings", "ALTER TABLE t SET (fillfactor = 50)", "SELECT a[$1:$2] FROM t",
+	    "ANALYZE", "CREATE INDEX i ON t (a)", "CREATE INDEX concurrently_i ON t (a)", "DROP INDEX i", "REINDEX TABLE t",
+	    "REINDEX (CONCURRENTLY false) INDEX i", "ALTER DATABASE d SET work_mem = '1MB'", "ALTER DATABASE d RENAME TO tablespace", "CLUSTER t",
+	    "CLUSTER VERBOSE t USING i", "CLUSTER (VERBOSE) t", "ALTER TABLE t DETACH PARTITION p", "CREATE TABLE vacuum (lock int)",
+	    "SELECT vacuum, lock, cluster FROM reindex", "CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p WITH (connect = false)",
+	    "CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p WITH (slot_name = NONE, create_slot = off)", "ALTER SUBSCRIPTION s DISABLE",
+	    "ALTER SUBSCRIPTION s SET PUBLICATION a WITH (refresh = false)", "DO $$ BEGIN LOCK TABLE t; UPDATE t SET a = 1; END $$",
+	    "DO $$ DECLARE vacuum int; BEGIN vacuum := 1; END $$",
 	    "SELECT extract(epoch FROM now()), $1::int", "SHOW timezone",
 	};
 	struct session_fault f;
