@@ -202,7 +202,8 @@ static int setup(PGconn *pg, const struct opts_database *o, enum slot_lane lane,
 	if (o->pooler)
 		return 0;
 	buf_init(&sql, 0);
-	db_session_settings(o, pg, lane, &sql);
+	/* a guard is for what requests run: the last thing of all, behind the descriptions (db_job.c) */
+	db_session_settings(o, pg, lane, 0, &sql);
 	if (run(pg, buf_str(&sql), deadline_ns, error) == 0 &&
 	    prepare(pg, DB_CONFIG_STMT, DB_CONFIG_SQL, deadline_ns, error) == 0 &&
 	    prepare(pg, DB_USER_STMT, DB_USER_SQL, deadline_ns, error) == 0 &&
@@ -339,6 +340,24 @@ static void hide(const struct opts_database *o, char error[256])
 	PQconninfoFree(all);
 }
 
+int db_guard_set(PGconn *pg, uint64_t ms, uint64_t deadline_ns, char error[256])
+{
+	char sql[64];
+	int rc = -1, is_cancelled = 1;
+
+	snprintf(sql, sizeof(sql), "SET statement_timeout = %llu", (unsigned long long)ms);
+	while (rc && is_cancelled) {
+		PGresult *res = PQsendQuery(pg, sql) ? db_result(pg, deadline_ns) : NULL;
+
+		rc = PQresultStatus(res) == PGRES_COMMAND_OK ? 0 : -1;
+		is_cancelled = db_error_class(res, "57014") && clock_mono_ns() < deadline_ns;
+		if (rc && !is_cancelled)
+			db_say(pg, res, error, 256);
+		PQclear(res);
+	}
+	return rc;
+}
+
 int db_become_exclusive(PGconn *pg, uint64_t deadline_ns, char error[256])
 {
 	return run(pg, "RESET default_transaction_read_only; RESET statement_timeout", deadline_ns, error);
@@ -387,6 +406,7 @@ PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, uint64_t 
 	if (pg)
 		error[0] = 0;
 	if (pg && setup(pg, o, lane, deadline_ns, error) != 0) {
+		*ret_why = DB_REFUSED_UNFINISHED;
 		PQfinish(pg);
 		return NULL;
 	}

@@ -160,8 +160,9 @@ struct flight {
 
 /* A table that is locked, by an ALTER that takes its time, must hold up neither the others' statements nor the whole:
  * with the first one that meets it the patience for further ones ends. The session's own statement timeout, which is
- * there for what runs, is not for this. All in one group: between two, a pooler may change the server, or let somebody
- * else use the unnamed statement. */
+ * there for what runs, is not for this. All in one transaction: between two, a pooler may change the server, or let
+ * somebody else use the unnamed statement. It is rolled back: constants of domains, ranges and composites run functions
+ * when they are parsed, and a search_path that one sets is not the next statement's. */
 static int send_one(const struct flight *f, const char *sql)
 {
 	static const char limits_sql[] =
@@ -170,8 +171,10 @@ static int send_one(const struct flight *f, const char *sql)
 	const char *values[1] = {ms};
 
 	snprintf(ms, sizeof(ms), "%u", f->lock_ms);
-	return PQsendQueryParams(f->pg, limits_sql, 1, NULL, values, NULL, NULL, 0) &&
-		       PQsendPrepare(f->pg, "", sql, 0, NULL) && PQsendDescribePrepared(f->pg, "") && PQpipelineSync(f->pg)
+	return PQsendQueryParams(f->pg, "BEGIN", 0, NULL, NULL, NULL, NULL, 0) &&
+		       PQsendQueryParams(f->pg, limits_sql, 1, NULL, values, NULL, NULL, 0) &&
+		       PQsendPrepare(f->pg, "", sql, 0, NULL) && PQsendDescribePrepared(f->pg, "") && PQpipelineSync(f->pg) &&
+		       PQsendQueryParams(f->pg, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 0) && PQpipelineSync(f->pg)
 		   ? 0
 		   : -1;
 }
@@ -217,7 +220,12 @@ static int fly(struct flight *f, char error[256])
 	for (unsigned i = 0; rc == 0 && i < f->n; i++)
 		rc = send_one(f, f->sql[i]);
 	for (unsigned i = 0; rc == 0 && i < f->n; i++) {
+		PGresult *over = NULL;
+
 		rc = read_one(f, &f->said[i]);
+		if (rc == 0)
+			rc = read_one(f, &over);
+		PQclear(over);
 		if (db_error_class(f->said[i], "55P03"))
 			f->lock_ms = LOCK_MS_LEAST;
 	}

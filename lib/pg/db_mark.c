@@ -112,21 +112,21 @@ void db_stmt_reaches(struct db_stmt *to, const struct db_stmt *from)
 		memcpy(to->session_why, to->touches, sizeof(to->touches));
 }
 
-/* What ran before it was known may have left something. */
-static void distrust(struct db_pool *p)
+void db_distrust(struct db_pool *p)
 {
 	LIST_FOR(l, &p->conns)
 	{
 		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
 
-		if (c->state != DB_C_OPEN && c->state != DB_C_CANCELLING)
+		/* one that was lent has been in use, one that is being made has not */
+		if (!c->opened_ns || c->state == DB_C_CLOSING)
 			continue;
 		if (c->lane == LANE_EXPRESS) {
 			c->is_draining = 1;
 			continue;
 		}
 		c->is_touched = 1;
-		if (c->n_fifo == 0)
+		if (c->n_fifo == 0 && c->state != DB_C_CONNECTING)
 			db_reset_want(c);
 	}
 }
@@ -148,7 +148,7 @@ void db_mark_reached(struct db_pool *p, const struct db_job *job, uint64_t now_n
 	db_mark_set(p, job, now_ns);
 	p->is_describing = 0;
 	if (is_worse)
-		distrust(p);
+		db_distrust(p);
 }
 
 void db_mark_set(struct db_pool *p, const struct db_job *job, uint64_t now_ns)

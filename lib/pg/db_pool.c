@@ -269,7 +269,7 @@ struct db_query *db_pool_next_done(struct db_pool *p)
 static int has_room(const struct db_conn *c, uint64_t now_ns)
 {
 	return c->lane == LANE_EXPRESS && c->state == DB_C_OPEN && !c->is_draining && !c->is_converting &&
-	       !c->is_admin_shutdown && !c->want_write && c->n_syncs < c->window && c->n_fifo < DB_EXPRESS_STATEMENTS &&
+	       !c->is_admin_shutdown && !c->needs_reset && !c->want_write && c->n_syncs < c->window && c->n_fifo < DB_EXPRESS_STATEMENTS &&
 	       c->work_us <= DB_LANE_WORK_US && (c->n_fifo == 0 || now_ns < c->progress_ns + DB_HEAD_SLOW_NS);
 }
 
@@ -318,8 +318,25 @@ static struct db_conn *pick_idle(struct db_pool *p)
 	return NULL;
 }
 
-struct db_conn *db_pool_spare(struct db_pool *p, uint64_t now_ns)
+/* A connection that has nothing to do; of the express lane, too, if it comes to that. */
+static struct db_conn *pick_lent(struct db_pool *p)
 {
+	struct db_conn *found = pick_idle(p);
+
+	LIST_FOR(l, &p->conns)
+	{
+		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
+
+		if (!found && db_conn_is_idle(c))
+			found = c;
+	}
+	return found;
+}
+
+struct db_conn *db_pool_spare_for(struct db_pool *p, const struct db_stmt *s, uint64_t now_ns)
+{
+	if (s->touches[0])
+		return p->n_exclusive ? pick_idle(p) : pick_lent(p);
 	LIST_FOR(l, &p->conns)
 	{
 		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
@@ -620,21 +637,6 @@ static void lend_one(struct db_pool *p, struct db_conn *c, int is_reach)
 	p->conf.ops->run(p->conf.ctx, job);
 }
 
-/* A connection that has nothing to do; of the express lane, too, if it comes to that. */
-static struct db_conn *pick_lent(struct db_pool *p)
-{
-	struct db_conn *found = pick_idle(p);
-
-	LIST_FOR(l, &p->conns)
-	{
-		struct db_conn *c = LIST_ENTRY(l, struct db_conn, node);
-
-		if (!found && db_conn_is_idle(c))
-			found = c;
-	}
-	return found;
-}
-
 static void maintain(struct db_pool *p, uint64_t now_ns)
 {
 	struct db_conn *idle;
@@ -864,6 +866,8 @@ unsigned db_pool_described(const struct db_pool *p)
 /* Take over what the thread found. */
 static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 {
+	int is_worse = 0;
+
 	for (unsigned i = 0; i < job->n_describe; i++) {
 		struct db_stmt *from = &job->describe[i], *to = &p->stmts[job->numbers[i]];
 
@@ -881,6 +885,7 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 			to->failed_ns = now_ns;
 			continue;
 		}
+		is_worse |= to->desc && from->touches[0] && !to->touches[0];
 		db_desc_free(&to->desc);
 		to->desc = from->desc;
 		db_stmt_reaches(to, from);
@@ -892,6 +897,8 @@ static void described(struct db_pool *p, struct db_job *job, uint64_t now_ns)
 		p->watched = job->watched;
 		p->n_watched = job->n_watched;
 	}
+	if (is_worse)
+		db_distrust(p);
 	db_verify_publish(p);
 	if (!p->is_described)
 		db_mark_set(p, job, now_ns);
@@ -959,7 +966,10 @@ void db_job_done(struct db_job *job, uint64_t now_ns)
 				db_mark_reached(p, job, now_ns);
 			else if (job->describe || !p->is_described)
 				described(p, job, now_ns);
+			job->conn->is_touched |= (unsigned char)job->is_touched;
 			db_conn_opened(job->conn, job->pg, now_ns);
+			if (job->conn->is_touched)
+				db_reset_want(job->conn);
 			maintain(p, now_ns);
 		}
 	}
@@ -1020,6 +1030,8 @@ static const char *mend(enum db_refusal why)
 		return "; GRANT CONNECT ON DATABASE to the role";
 	case DB_REFUSED_OPTIONS:
 		return "; correct conninfo, or the service file that it names";
+	case DB_REFUSED_UNFINISHED:
+		return "; the database is there, but not all could be checked: try again, or with a longer connect_timeout";
 	case DB_REFUSED_NOT:
 	case DB_REFUSED_CONFIG:
 	case DB_REFUSED_FULL:
@@ -1030,7 +1042,7 @@ static const char *mend(enum db_refusal why)
 
 int db_check(struct db_pool *p, struct db_budget *b, struct errs *errs, struct buf *ret_why)
 {
-	struct db_job job = {.kind = DB_J_CONNECT, .opts = p->conf.opts, .pool = p, .lane = LANE_EXPRESS};
+	struct db_job job = {.kind = DB_J_CONNECT, .opts = p->conf.opts, .pool = p, .lane = LANE_EXPRESS, .has_no_guard = 1};
 	int n = 0;
 
 	describe_into(p, &job);

@@ -160,7 +160,8 @@ struct db_pool {
 enum db_refusal {
 	DB_REFUSED_NOT, DB_REFUSED_CONFIG, DB_REFUSED_FULL,
 	/* the server is there; weird -t says what to mend */
-	DB_REFUSED_PASSWORD, DB_REFUSED_ROLE, DB_REFUSED_DATABASE, DB_REFUSED_PRIVILEGE, DB_REFUSED_OPTIONS
+	DB_REFUSED_PASSWORD, DB_REFUSED_ROLE, DB_REFUSED_DATABASE, DB_REFUSED_PRIVILEGE, DB_REFUSED_OPTIONS,
+	DB_REFUSED_UNFINISHED		/* not even that: the session was not set up, or not all was described */
 };
 
 enum db_job_kind { DB_J_CONNECT, DB_J_CANCEL };
@@ -184,6 +185,8 @@ struct db_job {
 	int is_lent;			/* pg is a connection of the pool, not a new one */
 	int failed;			/* not connected */
 	int becomes_exclusive;		/* is_lent, of the express lane until now */
+	int has_no_guard;		/* no request comes to this session */
+	int is_touched;			/* out: Parse may have run in it what leaves something */
 	enum db_refusal why;
 	char error[256];
 	uint64_t took_ns;
@@ -196,7 +199,7 @@ void db_job_cancel(struct db_pool *p);
  * read it, so what it quotes may be anything. */
 void db_hide(const char *conninfo, int is_parse_error, char *text, size_t room);
 /* db_connect.c: blocks until the deadline at most: name look-up, TLS, authentication, session settings. A usable
- * session for the lane, non-blocking, or NULL with error. */
+ * session for the lane, non-blocking, or NULL with error. It has no guard yet: that is for what requests run. */
 PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, uint64_t deadline_ns, char error[256],
 		   enum db_refusal *ret_why);
 /* The same for the replication protocol, without any session setting. */
@@ -216,6 +219,9 @@ PGresult *db_exec_within(PGconn *pg, const char *sql, const char *const *values,
 void db_say(PGconn *pg, const PGresult *res, char *error, size_t n);
 /* PQconnectPoll until it is connected. 0, or -1 with error, and its SQLSTATE if the server gave one. */
 int db_drive(PGconn *pg, uint64_t deadline_ns, char error[256], char ret_sqlstate[6]) MUST_USE;
+/* db_connect.c: how long a statement may take from here on, 0: for ever. One that waits for a core may meet the guard that
+ * is being lifted: tried until the deadline. 0, or -1 with error. */
+int db_guard_set(PGconn *pg, uint64_t ms, uint64_t deadline_ns, char error[256]) MUST_USE;
 /* db_connect.c: a session of the express lane, as one of the exclusive lane is. 0, or -1 with error. */
 int db_become_exclusive(PGconn *pg, uint64_t deadline_ns, char error[256]) MUST_USE;
 /* Bytes at the socket that libpq has not read. */
@@ -299,11 +305,13 @@ void db_mark_settle(struct db_pool *p, const struct db_entry *e, uint64_t now_ns
 /* All that is described, to be looked up; and what was found. */
 void db_mark_into(struct db_pool *p, struct db_job *job);
 void db_mark_reached(struct db_pool *p, const struct db_job *job, uint64_t now_ns);
+/* What ran before it was known what it reaches may have left something, anywhere. */
+void db_distrust(struct db_pool *p);
 void db_mark_set(struct db_pool *p, const struct db_job *job, uint64_t now_ns);
 void db_stmt_reaches(struct db_stmt *to, const struct db_stmt *from);
 /* db_reset.c */
 /* One SELECT that makes the session's constants; request.user and request.jwt.claims read '' from the start, not NULL. */
-void db_session_settings(const struct opts_database *o, PGconn *pg, enum slot_lane lane, struct buf *out);
+void db_session_settings(const struct opts_database *o, PGconn *pg, enum slot_lane lane, uint64_t guard_ms, struct buf *out);
 void db_reset_want(struct db_conn *c);
 void db_reset_forget(struct db_conn *c);
 /* In front of a statement that may ask for the session's sequences. 0, or -1: the connection is unusable. */
@@ -382,12 +390,12 @@ void db_scarce_yield(struct db_pool *p, uint64_t now_ns);
 
 /* db_pool.c */
 struct db_conn *db_pool_idle(struct db_pool *p);	/* of the exclusive lane; NULL: none */
+/* For a look at s: where s may touch the session, nobody may be on it with it. NULL: none. */
+struct db_conn *db_pool_spare_for(struct db_pool *p, const struct db_stmt *s, uint64_t now_ns);
 void db_finish(struct db_pool *p, struct db_query *q, uint64_t now_ns);
 void db_fail(struct db_pool *p, struct db_query *q, enum err_id id, const char *text, uint64_t now_ns);
 void db_requeue(struct db_pool *p, struct db_query *q, int exclusive);
 void db_stmt_stale(struct db_pool *p, unsigned stmt);
-/* An open connection for something short: an express one with room, else an idle exclusive one; NULL: none. */
-struct db_conn *db_pool_spare(struct db_pool *p, uint64_t now_ns);
 void db_stmt_name(char out[DB_STMT_NAME], unsigned stmt, unsigned serial);
 /* Another serial, and name. */
 void db_stmt_renew(struct db_stmt *s, unsigned stmt);

@@ -39,6 +39,20 @@ static void fault(const struct look *k, const char *what, const char *granted)
 		   "PostgreSQL: %s (42501); each request would be a 403: GRANT %s to \"%s\"", what, granted, k->role);
 }
 
+/* What the server did not come to say is not known to be good. 1: it is such an answer. */
+static int is_unfinished(const struct look *k, const PGresult *res)
+{
+	const char *said = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	char text[300];
+
+	if (res && !db_error_class(res, "57") && !db_error_class(res, "55P03") && !db_error_class(res, "53"))
+		return 0;
+	db_one_line(text, sizeof(text), said ? said : "no answer in time");
+	err_set_at(&k->s->failed, E_unavailable, k->s->file, k->s->line, 0,
+		   "its rights could not be checked: PostgreSQL: %s; try again", text);
+	return 1;
+}
+
 /* The plan's sequences: nextval('seq'::regclass). */
 static void check_sequences(const struct look *k, const char *line)
 {
@@ -64,7 +78,8 @@ static void check_sequences(const struct look *k, const char *line)
 				continue;
 			res = ask(k, uses[i].sql, name);
 			snprintf(text, sizeof(text), "permission denied for sequence %s", name);
-			if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f')
+			if (!is_unfinished(k, res) && PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 &&
+			    PQgetvalue(res, 0, 0)[0] == 'f')
 				fault(k, text, "it");
 			PQclear(res);
 		}
@@ -137,7 +152,13 @@ static void check_plan(const struct look *k, const char *query)
 
 	buf_init(&sql, 0);
 	buf_addf(&sql, "PREPARE weir_check AS %s", query);
-	run(k, buf_str(&sql));
+	res = ask(k, buf_str(&sql), NULL);
+	if (is_unfinished(k, res)) {
+		PQclear(res);
+		buf_done(&sql);
+		return;
+	}
+	PQclear(res);
 	run(k, "SAVEPOINT weir_check");
 	buf_clear(&sql);
 	buf_adds(&sql, "EXPLAIN (VERBOSE, COSTS off) EXECUTE weir_check");
@@ -146,7 +167,9 @@ static void check_plan(const struct look *k, const char *query)
 	if (d->n_params)
 		buf_adds(&sql, ")");
 	res = ask(k, buf_str(&sql), NULL);
-	if (PQresultStatus(res) == PGRES_TUPLES_OK) {
+	if (is_unfinished(k, res)) {
+		;
+	} else if (PQresultStatus(res) == PGRES_TUPLES_OK) {
 		for (int i = 0; i < PQntuples(res); i++)
 			check_sequences(k, PQgetvalue(res, i, 0));
 		if (k->s->endpoint && k->s->endpoint->n_invalidates)
@@ -201,7 +224,7 @@ static void check_procedure(const struct look *k, const char *name)
 	char text[260];
 
 	snprintf(text, sizeof(text), "permission denied for procedure %s", name);
-	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f')
+	if (!is_unfinished(k, res) && PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f')
 		fault(k, text, "it");
 	PQclear(res);
 }
@@ -215,7 +238,7 @@ static void check_need(const struct look *k, const struct db_utility *u, const c
 	if (db_error_class(res, "42501")) {
 		db_one_line(text, sizeof(text), PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
 		fault(k, text, "it");
-	} else if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f') {
+	} else if (!is_unfinished(k, res) && PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f') {
 		snprintf(text, sizeof(text), "%s %s", db_utility_denial(u->need), name);
 		fault(k, text, db_utility_is_owners(u->need) ? "its owner" : "it");
 	}
@@ -241,7 +264,7 @@ void db_privileges(PGconn *pg, struct db_stmt *stmts, unsigned n)
 	const char *role = PQresultStatus(res) == PGRES_TUPLES_OK ? PQgetvalue(res, 0, 0) : "?";
 	char name[200];
 
-	for (unsigned i = 0; i < n && PQstatus(pg) == CONNECTION_OK; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		struct look k = {.pg = pg, .s = &stmts[i], .deadline_ns = clock_mono_ns() + PLAN_TIMEOUT_NS, .role = role};
 
 		if (k.s->failed.id || !k.s->desc)

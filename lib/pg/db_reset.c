@@ -1,6 +1,7 @@
 /* What is left in a session before its next request: nothing. A statement that may have touched its session has a
  * connection of the exclusive lane, and behind it, when its answer has left, everything that it may have changed is put
- * back in one flight. It is not DISCARD ALL, which would drop what is prepared here and undo our settings. What a statement
+ * back in one flight. So it is where one was only parsed, in either lane: a constant of a domain, a range or a composite
+ * runs functions then. It is not DISCARD ALL, which would drop what is prepared here and undo our settings. What a statement
  * prepared by itself is dropped after a second look; if one of our names is among it, the connection is closed. */
 #include "config.h"
 
@@ -23,7 +24,7 @@ static const char *const reset_sql[] = {
 static const char look_sql[] =
     "SELECT name, from_sql FROM pg_catalog.pg_prepared_statement() WHERE from_sql OR name = '" DB_CONFIG_STMT "'";
 
-void db_session_settings(const struct opts_database *o, PGconn *pg, enum slot_lane lane, struct buf *out)
+void db_session_settings(const struct opts_database *o, PGconn *pg, enum slot_lane lane, uint64_t guard_ms, struct buf *out)
 {
 	char *zone = PQescapeLiteral(pg, o->timezone, strlen(o->timezone));
 
@@ -39,7 +40,7 @@ void db_session_settings(const struct opts_database *o, PGconn *pg, enum slot_la
 		buf_adds(out, ", ('client_connection_check_interval', '500ms')");
 	if (lane == LANE_EXPRESS)
 		buf_addf(out, ", ('default_transaction_read_only', 'on'), ('statement_timeout', '%llu')",
-			 (unsigned long long)o->express_guard);
+			 (unsigned long long)guard_ms);
 	buf_adds(out, ") s (n, v)");
 }
 
@@ -49,7 +50,8 @@ static int put(struct db_conn *c, const char *sql)
 	char name[24];
 	int n = 1;
 
-	snprintf(name, sizeof(name), "w_reset%u", c->n_reset);
+	/* a connection may change its lane, and its settings with it */
+	snprintf(name, sizeof(name), "w_%creset%u", c->lane == LANE_EXPRESS ? 'e' : 'x', c->n_reset);
 	if (!c->is_reset_ready) {
 		if (!PQsendPrepare(c->pg, name, sql, 0, NULL))
 			return -1;
@@ -76,7 +78,7 @@ static int put_all(struct db_conn *c)
 		return -1;
 	buf_init(&settings, 0);
 	if (!c->is_reset_ready)
-		db_session_settings(c->pool->conf.opts, c->pg, c->lane, &settings);
+		db_session_settings(c->pool->conf.opts, c->pg, c->lane, c->pool->conf.opts->express_guard, &settings);
 	for (size_t i = 0; i < ARRAY_LEN(reset_sql) && sum > 0; i++)
 		sum = (n = put(c, reset_sql[i])) < 0 ? -1 : sum + n;
 	if (sum > 0)

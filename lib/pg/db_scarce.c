@@ -124,6 +124,7 @@ struct db_conn *db_scarce_convert(struct db_pool *p, uint64_t now_ns)
 	p->n_express--;
 	p->n_exclusive++;
 	found->lane = LANE_EXCLUSIVE;
+	found->is_reset_ready = 0;	/* its settings are others */
 	slots_set_lane(p->conf.region, p->conf.db, found->slot, LANE_EXCLUSIVE);
 	return found;
 }

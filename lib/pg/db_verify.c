@@ -49,7 +49,7 @@ int db_doubt(struct db_pool *p, unsigned stmt, int only_if_spare, uint64_t now_n
 		return 1;
 	if (s->doubts_ns + DOUBTS_BURST * DOUBT_NS < now_ns)
 		s->doubts_ns = now_ns - DOUBTS_BURST * DOUBT_NS;
-	if (!s->desc || s->doubts_ns + DOUBT_NS > now_ns || (only_if_spare && !db_pool_spare(p, now_ns)))
+	if (!s->desc || s->doubts_ns + DOUBT_NS > now_ns || (only_if_spare && !db_pool_spare_for(p, s, now_ns)))
 		return 0;
 	s->doubts_ns += DOUBT_NS;
 	want(p, s);
@@ -83,14 +83,18 @@ void db_verify_flush(struct db_pool *p, uint64_t now_ns)
 
 		if (!s->wants_verify)
 			continue;
-		c = db_pool_spare(p, now_ns);
+		c = db_pool_spare_for(p, s, now_ns);
 		if (!c)
-			return;
+			continue;
 		s->wants_verify = 0;
 		p->n_verify--;
 		if (s->is_stale)
 			continue;
 		s->is_verifying = 1;
+		if (s->touches[0]) {
+			c->is_touched = 1;
+			db_reset_want(c);
+		}
 		if (db_conn_verify(c, i, now_ns))
 			db_conn_close(c, now_ns);
 	}

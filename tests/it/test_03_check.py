@@ -2,8 +2,13 @@
 
 import json
 import os
+import signal
+import threading
+import time
 
 import pytest
+
+from weirtest.weir import LoneWorker
 
 SELECT = "-- @route GET /a\n{}SELECT id, email FROM users WHERE id = :id\n"
 
@@ -140,3 +145,68 @@ def test_shared_memory_is_what_is_taken(weir):
     w = weir({"a": "-- @route GET /a\n-- @returns none\n"})
     told = json.loads(w.site.weird("-T").stdout)["shared_memory_bytes"]
     assert w.ctl("info", json=True).json["shared_memory_bytes"] == told
+
+
+class Busy:
+    """A machine on which each backend of a database gets 1 ms of every 30."""
+
+    def __init__(self, db):
+        self.postmaster, self.title, self.over = db.pg.proc.pid, f": weir {db.name} ".encode(), threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def backends(self):
+        for pid in open(f"/proc/{self.postmaster}/task/{self.postmaster}/children").read().split():
+            try:
+                if self.title in open(f"/proc/{pid}/cmdline", "rb").read():
+                    yield int(pid)
+            except OSError:
+                pass
+
+    def tell(self, pids, sig):
+        for pid in pids:
+            try:
+                os.kill(pid, sig)
+            except ProcessLookupError:
+                pass
+
+    def run(self):
+        while not self.over.is_set():
+            pids = list(self.backends())
+            self.tell(pids, signal.SIGSTOP)
+            time.sleep(0.03)
+            self.tell(pids, signal.SIGCONT)
+            time.sleep(0.001)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def test_a_busy_machine_is_no_database_that_is_away(db, site):
+    """7.17: what sets a session up, and describes, is not under the guard of the express lane: weird -t finishes, and a
+    worker starts with its database."""
+    db.sql("CREATE TABLE users (id int, tags text[]); GRANT ALL ON users TO weir")
+    s = site(db.conninfo, {"a": "-- @route GET /a\nSELECT * FROM users"},
+             {"status": None, "database": {"main": {"express_guard": "10ms", "connect_timeout": "20s"}}})
+    with Busy(db):
+        done = s.weird("-t")
+        assert done.returncode == 0 and "not reachable" not in said(done) and "timeout" not in said(done), said(done)
+        w = LoneWorker(s)
+        try:
+            assert w.get("/a").json == []
+            assert "timeout" not in w.log_text() and "away" not in w.log_text()
+        finally:
+            w.stop()
+
+
+def test_a_check_that_was_not_finished_is_a_fault(db, site):
+    """7.17: a database that is there, and says nothing of a statement in time, has not found it valid."""
+    db.sql("""CREATE FUNCTION slow(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM pg_sleep(60); RETURN true; END';
+        CREATE DOMAIN late AS int CHECK (slow(VALUE))""")
+    done = site(db.conninfo, {"a": "-- @route GET /a\nSELECT '{1}'::late[] AS x"},
+                {"database": {"main": {"connect_timeout": "1s"}}}).weird("-t")
+    assert done.returncode == 78 and "not all could be checked" in said(done), said(done)
+    assert "valid" not in done.stdout.splitlines()[-1:], said(done)

@@ -129,6 +129,9 @@ REFUSED = {
     "SELECT 1 AS x INTO TEMP t": "makes a table", "SELECT set_config('request.user', 'x', false)": "constant true",
     "SELECT set_config('request.user', 'x', :v::bool)": "constant true", "SELECT pg_advisory_lock(1)": "pg_advisory_xact_lock",
     "COPY t TO STDOUT": "protocol of its own", "/*+ nothing */": "no statement",
+    "VACUUM t": "run it by psql or vacuumdb", "CREATE INDEX CONCURRENTLY i ON t (a)": "without CONCURRENTLY",
+    "REINDEX (VERBOSE, CONCURRENTLY) TABLE t": "without CONCURRENTLY", "CREATE DATABASE d": "CREATE DATABASE cannot run inside",
+    "ALTER SYSTEM SET work_mem = '1MB'": "ALTER SYSTEM cannot run inside", "LOCK TABLE t": "FOR UPDATE",
     ":verb": "controls the transaction",
 }
 
@@ -430,5 +433,62 @@ def test_ddl_that_brings_a_function_in_is_noticed(own_pg, how):
             assert innocent()
         own_pg.sql(ddl[1])
         wait_for(lambda: [seen() for _ in range(40)][-1] == good, 15, "the express lane again")
+    finally:
+        w.stop()
+
+
+# ---- what is only parsed ----
+
+# a constant of these runs the function when the statement is parsed, be it called or not
+PARSED = """
+CREATE SCHEMA evil; CREATE SCHEMA lk;
+CREATE TABLE books (title text); INSERT INTO books VALUES ('good');
+CREATE TABLE evil.books (title int); INSERT INTO evil.books VALUES (666);
+CREATE FUNCTION public.chk2(i int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+  PERFORM set_config('search_path', 'evil', false), pg_advisory_lock(pg_backend_pid()); RETURN i > 0; END $$;
+CREATE DOMAIN lk.dm2 AS int CHECK (public.chk2(VALUE));
+CREATE TYPE lk.pair AS (a lk.dm2, b int);
+CREATE TYPE lk.span AS RANGE (subtype = lk.dm2);
+CREATE TABLE lk.t (d lk.dm2[]); GRANT ALL ON lk.t TO weir;
+GRANT USAGE ON SCHEMA evil, lk TO weir; GRANT ALL ON books, evil.books TO weir;
+"""
+PARSING = {
+    "array": "SELECT '{1}'::lk.dm2[] AS d", "composite": "SELECT '(1,2)'::lk.pair AS d", "domain": "SELECT '1'::lk.dm2 AS d",
+    "range": "SELECT '[1,2]'::lk.span AS d", "nested": """SELECT '{"(1,2)"}'::lk.pair[] AS d""", "column": "SELECT d FROM lk.t WHERE d = '{1}'",
+    "refused": "SELECT '{0}'::lk.dm2[] AS d",
+}
+
+
+@pytest.mark.parametrize("way", PARSING)
+@pytest.mark.parametrize("is_called", [False, True], ids=["loaded", "called"])
+def test_what_is_parsed_reaches_nobody_else(db, way, is_called):
+    """7.3: Weir's own Parse, when it describes and when it looks again, runs functions of constants: what they leave is not
+    in the next one's description, nor on anybody's connection, in either lane."""
+    db.sql(PARSED)
+    w = LoneWorker(Site(db.conninfo, {
+        "a_lk": f"-- @route GET /lk\n{PARSING[way]}",
+        "z_bt": f"-- @route GET /bt\n-- @returns row\nSELECT title, {RO} FROM books ORDER BY 1 LIMIT 1",
+        "z_in": "-- @route POST /in\n-- @returns none\nINSERT INTO books VALUES ('more')"},
+        {"workers": {"min": 1, "max": 1}, "database": {"main": {"pool_min": 2, "pool_max": 5}}}))
+    seen = []
+
+    def look():
+        got = w.get("/bt")
+        assert got.status == 200 and got.json["title"] == "good", got
+        seen.append(got.json["ro"])
+        assert post(w, "/in").status == 204
+        if is_called:
+            assert w.get("/lk").status == (500 if way == "refused" else 200)
+    try:
+        # a look at what is in use comes once a second
+        end = time.monotonic() + (2.2 if is_called else 0)
+        wait_for(lambda: [look() for _ in range(20)] and "on" in seen and time.monotonic() > end, 10, "the express lane")
+        # a description anew, over a connection in use
+        db.sql("ALTER TABLE books ALTER title TYPE varchar; ALTER TABLE evil.books ADD x int")
+        for _ in range(30):
+            look()
+        assert db.sql("SELECT count(*) FROM evil.books")[0][0] == 1
+        wait_for(lambda: not db.sql("SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database "
+                                    "WHERE locktype = 'advisory' AND datname = current_database()"), 3, "the locks to go")
     finally:
         w.stop()
