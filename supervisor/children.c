@@ -33,7 +33,6 @@
 #define MONITOR_DRAIN_MS 2000u
 #define CONFIG_RETRY_MS 5000u	/* exit 78 or 81: not respawned hot */
 #define CAPTURED_MAX (16u * 1024)
-#define OOM_SCORE 100
 
 static void child_event(struct child *c, enum reap_event event);
 
@@ -148,6 +147,7 @@ static void on_message(struct child *c, const struct heritage_msg *m, int fd)
 			break;
 		}
 		c->is_degraded = (int)m->arg;
+		c->was_ready = 1;
 		if (c->state == STATE_draining && !child_is_monitor(c)) {
 			/* asked while it was starting: it may have work by now */
 			c->has_termed = 0;
@@ -194,6 +194,7 @@ static void take_from_dead(struct channel *ch, const struct heritage_msg *m, int
 		ch->n_again++;
 	else
 		ch->n_kept++;
+	keepers_gave(ch);
 	handover_take(ch->w, NULL, fd, slice_of(m->text, m->n));
 }
 
@@ -317,7 +318,7 @@ static void drop_channel(struct child *c)
 
 /* The child is dead; the connections that it handed over lie in the channel still, perhaps more than can be passed on
  * now. */
-static void leave_channel(struct child *c)
+static void leave_channel(struct child *c, pid_t keeper)
 {
 	struct channel *ch = c->channel;
 
@@ -329,6 +330,7 @@ static void leave_channel(struct child *c)
 	}
 	c->channel = NULL;
 	ch->child = NULL;
+	keepers_wake(ch, keeper);
 }
 
 static void fill_fds(const struct child *c, struct spawn *s, int log_end, int channel_end)
@@ -391,7 +393,7 @@ static int child_spawn(struct child *c, struct generation *g)
 			       reload_is_strict(w) ? (char[]){"--strict"} : NULL, NULL};
 	char *monitor_argv[] = {(char[]){"weir-monitor"}, (char[]){"--number"}, number,
 				(char[]){"--parent"}, parent, NULL};
-	struct spawn s = {.oom_score_adj = OOM_SCORE, .is_deaf = 1};
+	struct spawn s = {.oom_score_adj = HERITAGE_OOM_SCORE, .is_deaf = 1};
 	struct file_id program;
 	int log_end = -1, channel_end = -1;
 	pid_t pid;
@@ -428,7 +430,7 @@ static int child_spawn(struct child *c, struct generation *g)
 	c->program = program;
 	c->started_ns = clock_mono_ns();
 	c->is_degraded = c->is_wanted = c->has_termed = c->exit_code = 0;
-	c->was_ready = c->is_counted = c->waits_for_trial = 0;
+	c->was_ready = c->was_idle = c->is_counted = c->waits_for_trial = 0;
 	c->is_trial = !child_is_monitor(c) && w->pool.is_open;
 	atomic_fetch_add(&row->incarnation, 1);
 	log_debug("%s started, pid %d, generation %u", child_name(c, name), (int)pid, g->number);
@@ -448,12 +450,18 @@ static void back_off(struct child *c)
 	arm(c, c->wait_ms);
 }
 
-/* A spare number takes its place at once; not so when too many have died, then it waits for its own. */
-static void dump(struct child *c)
+/* A spare number takes its place at once; not so when too many have died, then it waits for its own. One that was
+ * leaving has been replaced, and what it has under way is not to blame when none of it ran. */
+static void dump(struct child *c, enum slot_state was)
 {
 	kill(c->pid, SIGABRT);
-	c->wait_ms = respawn_wait_ms(c);
-	c->is_wanted = c->wait_ms != 0;
+	kill(c->pid, SIGCONT);	/* somebody may have stopped it: it says where, and goes no further */
+	if (was == STATE_draining) {
+		c->was_idle = atomic_load(&child_row(c)->running_step) >= STEP_COUNT;
+	} else {
+		c->wait_ms = respawn_wait_ms(c);
+		c->is_wanted = c->wait_ms != 0;
+	}
 	arm(c, DUMP_MS);
 }
 
@@ -478,7 +486,6 @@ static void announce(struct child *c)
 	char name[32];
 
 	uv_timer_stop(&c->timer);
-	c->was_ready = 1;
 	handover_tick(w);
 	log_info("%s is ready%s, pid %d, %llu ms after its start", child_name(c, name),
 		 c->is_degraded ? " but degraded (a database is not reachable)" : "", (int)c->pid,
@@ -534,7 +541,7 @@ static void act(struct child *c, enum reap_action action, enum slot_state was)
 		arm(c, TERM_MS);
 		break;
 	case REAP_DUMP:
-		dump(c);
+		dump(c, was);
 		break;
 	case REAP_KILL:
 		kill(c->pid, SIGKILL);
@@ -608,7 +615,7 @@ static void child_died(struct child *c, int status)
 	int was_unready = was == STATE_starting;
 	char name[32], why[256], note[sizeof(row->note)];
 	unsigned slots;
-	pid_t pid = c->pid;
+	pid_t pid = c->pid, keeper = (pid_t)atomic_load(&row->keeper);
 
 	describe_death(c, status, why, sizeof(why));
 	memcpy(note, row->note, sizeof(note));
@@ -630,9 +637,9 @@ static void child_died(struct child *c, int status)
 	board_clear(row);
 	/* Not one that hung or had its time: what it ran may have been the reason. */
 	if (c->channel)
-		c->channel->was_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
-					 (was == STATE_ready || was == STATE_draining);
-	leave_channel(c);
+		c->channel->was_killed = c->was_idle || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+							 (was == STATE_ready || was == STATE_draining));
+	leave_channel(c, keeper);
 	logs_source_end(&c->log);	/* its last words are in `captured` now, if it was starting */
 	c->pid = 0;
 	if (!is_ok)
@@ -768,6 +775,12 @@ void children_balance(struct weird *w)
 			child_ask(c);
 }
 
+/* Until it ends: one that hangs as it leaves would hold up a reload or a stop, and its connections. */
+static int is_judged(const struct child *c)
+{
+	return c->state == STATE_ready || (c->state == STATE_draining && c->was_ready);
+}
+
 void children_judge(struct weird *w, uint64_t now_ns)
 {
 	uint64_t limit = w->gen->s.options.workers.hang_timeout * CLOCK_MS;
@@ -779,11 +792,11 @@ void children_judge(struct weird *w, uint64_t now_ns)
 
 		c->given = 0;
 		respawn_judge_trial(c, now_ns);
-		if (c->state != STATE_ready || !beat || beat >= now_ns || now_ns - beat < limit ||
+		if (!is_judged(c) || !beat || beat >= now_ns || now_ns - beat < limit ||
 		    now_ns < w->no_judging_until_ns)
 			continue;
-		log_error("%s (pid %d) hangs: its loop has not turned for %llu ms",
-			  child_name(c, name), (int)c->pid,
+		log_error("%s (pid %d) hangs%s: its loop has not turned for %llu ms", child_name(c, name), (int)c->pid,
+			  c->state == STATE_draining ? " as it leaves" : "",
 			  (unsigned long long)((now_ns - beat) / CLOCK_MS));
 		child_event(c, REAP_LATE);
 	}
@@ -833,6 +846,7 @@ int children_init(struct weird *w)
 
 void children_done(struct weird *w)
 {
+	keepers_end(w);
 	for (unsigned i = 0; i <= w->n_numbers; i++) {
 		struct child *c = &w->children[i];
 

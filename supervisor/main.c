@@ -128,6 +128,7 @@ static void on_tick(uv_timer_t *t)
 	atomic_store(&w->region.h->weird_heartbeat_ns, now);
 	children_judge(w, now);
 	handover_tick(w);
+	keepers_tick(w, now);
 	reload_changed(w);
 	children_balance(w);
 	if (w->ticks++ % (1000 / TICK_MS) == 0) {

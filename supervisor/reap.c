@@ -42,6 +42,7 @@ static const struct reap_cell table[STATE_COUNT][REAP_EVENTS] = {
 		[REAP_EXIT_BACK] = TO(empty, FREE),
 		[REAP_TIMER] = TO(draining, TERM),
 		[REAP_TIMER_AGAIN] = TO(killing, KILL),
+		[REAP_LATE] = TO(dumping, DUMP),
 	},
 	[STATE_dumping] = {
 		STAY(dumping),

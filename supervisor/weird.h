@@ -42,6 +42,8 @@ struct channel {
 	int is_paused;		/* not read: the connections it hands over have no place yet */
 	int was_killed;		/* from outside: what it was running is not to blame and may be run again */
 	unsigned number;	/* whose it was */
+	pid_t keeper;		/* child is NULL: who gives what the dead one had */
+	uint64_t keeper_until_ns;	/* for its next word */
 	unsigned n_kept, n_again;	/* connections that its keeper gave back, parked and with a request */
 };
 
@@ -65,6 +67,7 @@ struct child {
 	int is_degraded;
 	int is_wanted;		/* DUMPING or KILLING: starts again in this number, nobody has taken its place */
 	int was_ready;
+	int was_idle;		/* it hung as it left, and no request was running */
 	int is_counted;		/* its death is: as a hang */
 	uint64_t wait_ms;	/* until it starts again */
 	int waits_for_trial;	/* BACKOFF: only because another one is being tried */
@@ -173,6 +176,14 @@ void respawn_wake(struct weird *w);
 void respawn_judge_trial(struct child *c, uint64_t now_ns);
 /* What runs now is not what died: nobody waits for what it did. */
 void respawn_forget(struct weird *w);
+
+/* keepers.c: the weir-keepers of dead workers, which are weird's children then. */
+/* It is to give what it has; somebody may have stopped it. pid 0: there is none. */
+void keepers_wake(struct channel *ch, pid_t keeper);
+void keepers_gave(struct channel *ch);
+/* Who gives nothing for too long is ended, and what it holds with it. */
+void keepers_tick(struct weird *w, uint64_t now_ns);
+void keepers_end(struct weird *w);
 
 /* handover.c: parked connections of children that leave. */
 /* With the bytes that were read of a request, or none. Takes fd. */

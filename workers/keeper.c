@@ -1,5 +1,6 @@
 /* The keeper's half runs in a copy of the worker's memory, made by a plain clone(2): system calls and the table,
- * no allocation, no stdio, no lock. */
+ * no allocation, no stdio, no lock. One made later leaves the pages that the worker had then to be copied
+ * as that changes them, which is the price of a keeper that was killed. */
 #include "config.h"
 #include "workers/keeper.h"
 
@@ -9,6 +10,8 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -17,6 +20,7 @@
 #include <unistd.h>
 
 #define LISTENERS 16u	/* listeners: more than there can be */
+#define PACE_NS 1000000000ull
 #define GIVE_MS 10000	/* weird reads, or has no worker that takes more; so long the next one may take */
 
 _Static_assert(offsetof(struct mmsghdr, msg_len) % 8 == 0 && sizeof(struct mmsghdr) == offsetof(struct mmsghdr, msg_len) + 8,
@@ -167,12 +171,55 @@ static void run(struct keeper_table *t, int channel, int worker)
 
 /* ---- in the worker ---- */
 
+/* The kernel takes workers first: who is left gives back what they had. */
+static void spare(pid_t pid)
+{
+	char path[48], text[16];
+	int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC), n;
+	ssize_t r = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (r <= 0)
+		return;
+	text[r] = '\0';
+	n = snprintf(text, sizeof(text), "%ld", strtol(text, NULL, 10) - HERITAGE_OOM_SCORE);
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)!write(fd, text, (size_t)n);
+	close(fd);
+}
+
+/* No signal to the worker at its end, and of the worker's things the descriptors alone. 0 or -1 with errno. */
+static int make(struct keeper *k)
+{
+	sigset_t all, old;
+	pid_t pid;
+	int err;
+
+	/* A signal that it takes before it has closed its ears would be taken for the worker's. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = (pid_t)syscall(SYS_clone, CLONE_FILES, 0, 0, 0, 0);
+	err = errno;
+	if (pid == 0)
+		run(k->t, k->channel, k->worker_fd);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	k->pid = pid > 0 ? pid : 0;
+	if (pid > 0)
+		spare(pid);
+	errno = err;
+	return pid > 0 ? 0 : -1;
+}
+
 int keeper_start(struct keeper *k, int channel, const char **why)
 {
 	void *at;
 	int worker;
 
-	*k = (struct keeper){0};
+	*k = (struct keeper){.channel = channel};
 	*why = "pidfd_open";
 	worker = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	if (worker < 0)
@@ -186,30 +233,51 @@ int keeper_start(struct keeper *k, int channel, const char **why)
 		return -err;
 	}
 	*why = "clone";
-	/* No signal to the worker at its end, and of the worker's things the descriptors alone. */
-	k->pid = (pid_t)syscall(SYS_clone, CLONE_FILES, 0, 0, 0, 0);
-	if (k->pid == 0)
-		run(at, channel, worker);
-	if (k->pid < 0) {
+	k->worker_fd = worker;
+	k->t = at;
+	if (make(k)) {
 		int err = errno;
 
 		munmap(at, sizeof(*k->t));
 		close(worker);
-		k->pid = 0;
+		k->t = NULL;
 		return -err;
 	}
-	k->t = at;
 	for (unsigned i = KEEPER_SLOTS; i; i--)
 		k->free[k->n_free++] = i;
 	return 0;
+}
+
+enum keeper_news keeper_tend(struct keeper *k, uint64_t now_ns)
+{
+	if (!k->t)
+		return KEEPER_SAME;
+	if (k->pid) {
+		pid_t gone = waitpid(k->pid, NULL, (int)__WCLONE | WNOHANG);
+
+		if (gone == 0 || (gone < 0 && errno == EINTR))
+			return KEEPER_SAME;
+		k->pid = 0;
+	}
+	if (now_ns < k->next_ns)
+		return KEEPER_SAME;
+	k->next_ns = now_ns + PACE_NS;
+	if (make(k) == 0) {
+		k->has_failed = 0;
+		return KEEPER_REPLACED;
+	}
+	if (k->has_failed++)
+		return KEEPER_SAME;
+	return KEEPER_FAILED;
 }
 
 void keeper_stop(struct keeper *k)
 {
 	if (!k->t)
 		return;
-	kill(k->pid, SIGKILL);
-	while (waitpid(k->pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
+	if (k->pid)
+		kill(k->pid, SIGKILL);
+	while (k->pid && waitpid(k->pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
 		;
 	k->t = NULL;
 }

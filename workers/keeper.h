@@ -9,6 +9,8 @@
  * The table is right at every moment: a row is taken back before the worker does what makes it untrue, and the kernel
  * itself writes how much was read and sent (msg_len of recvmmsg and sendmmsg lies in the row), so no kill finds bytes
  * that are nowhere, or an answer of which it is not known whether it left.
+ * A keeper that dies before its worker is replaced, by a copy of what the worker is then: descriptors and table are
+ * shared with that as with the first one.
  * One thread of the worker writes, the keeper reads when that is dead. Layer: workers. */
 #ifndef WEIR_WORKERS_KEEPER_H
 #define WEIR_WORKERS_KEEPER_H
@@ -42,14 +44,20 @@ struct keeper_table {
 };
 
 struct keeper {
-	struct keeper_table *t;	/* NULL: there is none */
-	pid_t pid;
+	struct keeper_table *t;	/* NULL: there never was one */
+	pid_t pid;		/* 0: it is dead */
+	int channel, worker_fd;	/* worker_fd: a pidfd */
+	uint64_t next_ns;	/* not started again before */
+	int has_failed;		/* to start: said already */
 	unsigned n_free;
 	uint32_t free[KEEPER_SLOTS];
 };
 
 /* Before there is a thread. Without a keeper everything works but this; *why says what was missing. 0 or -errno. */
 int keeper_start(struct keeper *k, int channel, const char **why);
+/* Several times a second: one that died is reaped, and another one started, at most one a second. */
+enum keeper_news { KEEPER_SAME, KEEPER_REPLACED, KEEPER_FAILED };	/* FAILED: to start, once; errno */
+enum keeper_news keeper_tend(struct keeper *k, uint64_t now_ns);
 /* The worker ends by itself and needs none any more. */
 void keeper_stop(struct keeper *k);
 

@@ -208,6 +208,19 @@ static void beat(struct worker *w)
 	}
 }
 
+/* Without it a worker that is killed takes its connections along, and nobody would know before. */
+static void tend_keeper(struct worker *w)
+{
+	enum keeper_news news = keeper_tend(&w->keeper, w->front.now_ns);
+
+	if (news == KEEPER_REPLACED)
+		log_warn("the weir-keeper of worker %u has died; another one, pid %d, is in its place", w->number, (int)w->keeper.pid);
+	else if (news == KEEPER_FAILED)
+		log_error("the weir-keeper of worker %u has died, and no other one starts: %s; if this worker is killed, its "
+			  "connections are closed", w->number, strerror(errno));
+	atomic_store(&w->board->keeper, (uint32_t)w->keeper.pid);
+}
+
 static int entry_holds(void *arg, const struct stamp_set *set)
 {
 	return stamps_hold(arg, set);
@@ -327,6 +340,7 @@ static void on_timer(uv_timer_t *t)
 		int first = is_first(w);
 
 		beat(w);
+		tend_keeper(w);
 		sick_tick(w, now);
 		if (first)
 			sweep(w);
@@ -565,6 +579,7 @@ int worker_run(struct worker *w)
 			on_gone(c, E_ok);
 		front_close(c);
 	}
+	beat(w);	/* the rest has hang_timeout, too */
 	keeper_stop(&w->keeper);
 	access_flush(w);
 	tier_close(w);

@@ -301,6 +301,7 @@ static int open_memory(struct worker *w, struct err *e)
 	w->metrics = region_row(&w->region, w->number);
 	check_note_into(w->board->note, sizeof(w->board->note));
 	atomic_store(&w->board->pid, (uint32_t)getpid());
+	atomic_store(&w->board->keeper, (uint32_t)w->keeper.pid);
 	atomic_store(&w->board->started_ns, clock_mono_ns());
 	atomic_store(&w->board->heartbeat_ns, clock_mono_ns());
 	atomic_store(&w->board->running_endpoint, UINT32_MAX);

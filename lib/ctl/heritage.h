@@ -23,6 +23,9 @@ enum heritage_fd {
 	HERITAGE_EVENT_MONITOR = 6,	/* eventfd that wakes weir-monitor */
 	HERITAGE_EVENT_WORKER = 7	/* + n: eventfd that wakes worker number n, n < plan.n_numbers */
 };
+/* A worker's OOM score is so much worse than weird's: it is replaced, weird is not. */
+#define HERITAGE_OOM_SCORE 100
+
 /* First of the K - 1 further listeners (--listeners K counts descriptor 0 too). */
 #define HERITAGE_MORE_LISTENERS(n_numbers) (HERITAGE_EVENT_WORKER + (int)(n_numbers))
 

@@ -38,6 +38,7 @@ static void zero64(_Atomic uint64_t *at)
 void board_clear(struct board_row *row)
 {
 	zero32(&row->pid);
+	zero32(&row->keeper);
 	zero32(&row->in_flight);
 	zero32(&row->conns_open);
 	zero32(&row->conns_parked);

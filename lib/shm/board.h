@@ -30,6 +30,7 @@ struct board_row {
 	/* Written by the process that holds the number; read by all. A crash leaves the last values,
 	 * weird clears them at waitpid. */
 	_Atomic uint32_t pid;
+	_Atomic uint32_t keeper;		/* pid of its weir-keeper; 0 none */
 	_Atomic uint32_t in_flight;		/* requests between BEGIN and the last byte */
 	_Atomic uint32_t conns_open, conns_parked;
 	_Atomic uint32_t waiting;		/* requests that wait for a connection */

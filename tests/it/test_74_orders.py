@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from weirtest.base import PATIENCE, built, children_of, temp_dir, wait_for
+from weirtest.fcgi import Connection
 from weirtest.weir import Site, Weird, wait_gone
 
 ENDPOINTS = {"one": "-- @route GET /one\n-- @returns value\nSELECT 1 AS n\n",
-             "nap": "-- @route GET /nap\n-- @returns value\n-- @timeout 10s\nSELECT pg_sleep(1.5)::text AS n\n"}
+             "nap": "-- @route GET /nap\n-- @returns value\n-- @timeout 10s\nSELECT pg_sleep(1.5)::text AS n\n",
+             "long": "-- @route GET /long\n-- @returns value\n-- @timeout 10s\nSELECT pg_sleep(6)::text AS n\n"}
 TWO = {"workers": {"min": 2, "max": 2}}
 
 
@@ -173,13 +175,63 @@ def test_a_hang_is_a_death(weir):
         pid = wait_for(lambda: w.workers("ready"), 10, "a worker")[0]["pid"]
         os.kill(pid, signal.SIGSTOP)
         wait_for(lambda: w.log_text().count(" hangs: ") == n + 1, 5)
-        os.kill(pid, signal.SIGCONT)
         wait_gone([pid], 6)
     wait_for(lambda: w.workers("ready"), 10, "a worker")
+    assert w.log_text().count("died by signal 6") == 7
     restarts = sum(v for k, v in w.metrics().items() if k.startswith("weir_worker_restarts_total"))
     assert restarts == 7
     waits = [int(line.split(" in ")[1].split()[0]) for line in w.log_text().splitlines() if "starts again in" in line]
     assert len(waits) == 2 and waits[0] <= 100 and 160 <= waits[1] <= 200, waits
+
+
+def open_nap(w, n=1, path="/nap"):
+    made = []
+    for _ in range(n):
+        made.append(Connection(w.listen, timeout=15))
+        made[-1].send_request(path)
+    wait_for(lambda: sum(r["in_flight"] for r in w.workers()) == n, 5)
+    return made
+
+
+def test_a_hang_of_one_that_leaves_is_noticed(weir):
+    """7.19: at a reload: it is ended like any other, and its connections and unanswered GETs live on. Who merely finishes
+    a long request is not hanging."""
+    w = weir(endpoints=ENDPOINTS, options={"workers": {"min": 1, "max": 1, "hang_timeout": "1s"}})
+    made, parked = open_nap(w, 3), Connection(w.listen, timeout=15)
+    parked.send_request("/one")
+    assert parked.read_reply().status == 200
+    pid = w.workers("ready")[0]["pid"]
+    os.kill(w.pid, signal.SIGHUP)
+    wait_for(lambda: [r["pid"] for r in w.workers("draining")] == [pid], 5)
+    assert [c.read_reply().status for c in made] == [200] * 3    # it took longer than hang_timeout
+    wait_gone([pid], 5)
+    assert " hangs" not in w.log_text()
+    made, begin = open_nap(w, 3), time.monotonic()
+    pid = w.workers("ready")[0]["pid"]
+    os.kill(w.pid, signal.SIGHUP)
+    wait_for(lambda: [r["pid"] for r in w.workers("draining")] == [pid], 5)
+    os.kill(pid, signal.SIGSTOP)
+    assert [c.read_reply().status for c in made] == [200] * 3
+    assert time.monotonic() - begin < 8 * PATIENCE
+    parked.send_request("/one")
+    assert parked.read_reply().status == 200
+    wait_gone([pid], 5)
+    text = w.log_text()
+    assert f"(pid {pid}) hangs as it leaves" in text and f"(pid {pid}) died by signal 6" in text, text[-2000:]
+    assert sum(v for k, v in w.metrics().items() if k.startswith("weir_worker_crashes_total")) == 1
+
+
+@pytest.mark.parametrize("order", ["before", "behind"])
+def test_a_hang_does_not_hold_a_stop_up(weir, order):
+    """7.39: a worker that stops turning around a stop: it ends within hang_timeout, with status 0."""
+    w = weir(endpoints=ENDPOINTS, options={"workers": {"min": 2, "max": 2, "hang_timeout": "1s"}})
+    open_nap(w, path="/long")
+    pid = max(w.workers("ready"), key=lambda r: r["in_flight"])["pid"]
+    begin = time.monotonic()
+    for what in ((pid, signal.SIGSTOP), (w.pid, signal.SIGTERM))[::1 if order == "before" else -1]:
+        os.kill(*what)
+    assert w.proc.popen.wait(40) == 0, w.log_text()[-2000:]
+    assert time.monotonic() - begin < 5 * PATIENCE and " hangs as it leaves" in w.log_text()
 
 
 def test_as_process_1_it_reaps_what_is_left_to_it(weir):

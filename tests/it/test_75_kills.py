@@ -1,6 +1,7 @@
 """7.40: a worker that is killed from outside is invisible to GET: its connections live on, what it was running is run by
 another. Behind each web server, with counts."""
 
+import ctypes
 import os
 import re
 import signal
@@ -117,6 +118,78 @@ def test_no_keeper_stays(weir):
     keepers += [k for p in w.worker_pids() for k in children_of(p)]
     assert w.stop() == 0
     wait_gone(keepers, 1)
+
+
+def keepers_of(pid):
+    return [k for k in children_of(pid) if Path(f"/proc/{k}/comm").read_text() == "weir-keeper\n"]
+
+
+def test_a_keeper_that_is_killed_is_replaced(weir):
+    """7.40: it stayed a zombie under its worker, unsaid, and the worker's connections died with that."""
+    w = weir(endpoints=ENDPOINTS, options=ONE)
+    parked, busy = Connection(w.listen, timeout=15), Connection(w.listen, timeout=15)
+    parked.send_request("/api/one")
+    assert parked.read_reply().status == 200
+    worker, = w.worker_pids()
+    for n in range(2):
+        first, = keepers_of(worker)
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: keepers_of(worker) not in ([], [first]), 5, "another keeper")
+        wait_gone([first], 1)
+        assert w.log_text().count("weir-keeper of worker 0 has died") == n + 1
+    keeper, = keepers_of(worker)
+    score = [int(Path(f"/proc/{p}/oom_score_adj").read_text()) for p in (keeper, worker)]
+    assert score[0] < score[1], "the worker is to go first"
+    busy.send_request("/api/nap")
+    wait_for(lambda: any(r["in_flight"] for r in w.workers()), 5)
+    os.kill(worker, signal.SIGKILL)
+    assert busy.read_reply().status == 200
+    parked.send_request("/api/one?n=3")
+    assert parked.read_reply().body == b"3"
+    wait_gone([keeper], 2)
+
+
+def test_a_keeper_that_is_stopped_holds_nobody_up(weir):
+    """7.40: it is made to go on when its worker is dead; and it is gone after a stop."""
+    w = weir(endpoints=ENDPOINTS, options=ONE)
+    worker, = w.worker_pids()
+    keeper, = keepers_of(worker)
+    busy = [Connection(w.listen, timeout=15) for _ in range(3)]
+    for c in busy:
+        c.send_request("/api/nap")
+    wait_for(lambda: sum(r["in_flight"] for r in w.workers()) == 3, 5)
+    os.kill(keeper, signal.SIGSTOP)
+    os.kill(worker, signal.SIGKILL)
+    assert [c.read_reply().status for c in busy] == [200] * 3
+    wait_gone([keeper], 2)
+    keeper, = keepers_of(wait_for(lambda: w.workers("ready"), 5)[0]["pid"])
+    os.kill(keeper, signal.SIGSTOP)
+    assert w.stop() == 0
+    wait_gone([keeper], 1)
+
+
+@pytest.mark.parametrize("end", ["waited for", "stop"])
+def test_a_keeper_that_does_not_go_on_is_ended(weir, end):
+    """7.40: one that nothing can make go on (here: held by a debugger)."""
+    libc, seize, interrupt = ctypes.CDLL(None, use_errno=True), 0x4206, 0x4207
+    w = weir(endpoints=ENDPOINTS, options=ONE)
+    worker, = w.worker_pids()
+    keeper, = keepers_of(worker)
+    busy = Connection(w.listen, timeout=15)
+    busy.send_request("/api/nap")
+    wait_for(lambda: any(r["in_flight"] for r in w.workers()), 5)
+    if libc.ptrace(seize, keeper, None, None) or libc.ptrace(interrupt, keeper, None, None):
+        pytest.skip("no ptrace here")
+    os.waitpid(keeper, 0x40000000)
+    os.kill(worker, signal.SIGKILL)
+    if end == "stop":
+        wait_for(lambda: worker not in w.worker_pids(), 5)
+        assert w.stop() == 0
+    with pytest.raises((Closed, OSError)):
+        busy.read_reply()
+    assert os.waitpid(keeper, 0x40000000)[1] == signal.SIGKILL
+    wait_gone([keeper], 2)
+    assert end == "stop" or f"weir-keeper (pid {keeper}) of worker 0" in w.log_text()
 
 
 SERVERS = ["nginx", "nginx-no-keep", "apache-proxy", "apache-proxy-no-reuse", "lighttpd", "haproxy"]

@@ -24,7 +24,7 @@ static const struct {
 	  T(dumping, DUMP)}},
 	{STATE_draining,
 	 {T(draining, IGNORE), T(draining, IGNORE), T(draining, IGNORE), T(empty, FREE), T(empty, FREE),
-	  T(empty, FREE), T(draining, TERM), T(killing, KILL), T(draining, IGNORE)}},
+	  T(empty, FREE), T(draining, TERM), T(killing, KILL), T(dumping, DUMP)}},
 	{STATE_dumping,
 	 {T(dumping, IGNORE), T(dumping, IGNORE), T(dumping, IGNORE), T(empty, FREE),
 	  T(empty, FREE), T(backoff, BACK_OFF), T(killing, KILL), T(dumping, IGNORE),
