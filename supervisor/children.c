@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -454,8 +455,10 @@ static void back_off(struct child *c)
  * leaving has been replaced, and what it has under way is not to blame when none of it ran. */
 static void dump(struct child *c, enum slot_state was)
 {
-	kill(c->pid, SIGABRT);
-	kill(c->pid, SIGCONT);	/* somebody may have stopped it: it says where, and goes no further */
+	/* Somebody may have stopped it: it says where, and goes no further. To the loop's own thread: of a stopped process
+	 * any other could take the signal first, and the loop would go on meanwhile. */
+	(void)syscall(SYS_tgkill, c->pid, c->pid, SIGABRT);
+	kill(c->pid, SIGCONT);
 	if (was == STATE_draining) {
 		c->was_idle = atomic_load(&child_row(c)->running_step) >= STEP_COUNT;
 	} else {
