@@ -4,11 +4,13 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "supervisor/weird.h"
 
+#define REAPS 20
 #define SILENT_NS (2 * CLOCK_S)
 
 /* A number that is no child's may be anybody's by now. */
@@ -58,5 +60,13 @@ void keepers_tick(struct weird *w, uint64_t now_ns)
 void keepers_end(struct weird *w)
 {
 	LIST_FOR(l, &w->channels)
-		end(LIST_ENTRY(l, struct channel, node));
+	{
+		struct channel *ch = LIST_ENTRY(l, struct channel, node);
+		pid_t keeper = ch->keeper;
+
+		end(ch);
+		/* Process 1 may be no reaper. A debugger may hold it, which is not waited for. */
+		for (int i = 0; keeper && i < REAPS && waitpid(keeper, NULL, WNOHANG) == 0; i++)
+			usleep(5000);
+	}
 }
