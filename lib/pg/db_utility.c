@@ -113,19 +113,6 @@ static void explain(struct reader *r, struct db_utility *u)
 	u->query = r->t.text.p;
 }
 
-static void lock(struct reader *r, struct db_utility *u)
-{
-	accept(r, "table");
-	names(r, u);
-	u->need = DB_NEED_LOCK;
-	if (!accept(r, "in"))
-		return;
-	if (accept(r, "access"))
-		u->need = is_word(r, "share") ? DB_NEED_LOCK_READ : DB_NEED_LOCK;
-	else if (accept(r, "row"))
-		u->need = DB_NEED_LOCK_ROW;
-}
-
 static void create(struct reader *r, struct db_utility *u)
 {
 	int has_query;
@@ -177,8 +164,6 @@ void db_utility_read(const char *sql, struct db_utility *u)
 		accept(&r, "table");
 		u->need = DB_NEED_TRUNCATE;
 		names(&r, u);
-	} else if (accept(&r, "lock")) {
-		lock(&r, u);
 	} else if (accept(&r, "create")) {
 		create(&r, u);
 	} else if (is_word(&r, "drop")) {
@@ -208,9 +193,6 @@ const char *db_utility_question(enum db_need need)
 {
 	/* MAINTAIN is of PostgreSQL 17 */
 #define IS_17 "pg_catalog.current_setting('server_version_num')::int4 >= 170000"
-#define LOCK(rights)                                                                                                         \
-	"SELECT pg_catalog.has_table_privilege(pg_catalog.to_regclass($1), '" rights "UPDATE, DELETE, TRUNCATE'"               \
-	" || CASE WHEN " IS_17 " THEN ', MAINTAIN' ELSE '' END)"
 #define OWNS "pg_catalog.pg_has_role(c.relowner, 'USAGE')"
 #define OWNER(what)                                                                                                          \
 	"SELECT " what " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n" \
@@ -218,9 +200,6 @@ const char *db_utility_question(enum db_need need)
 	static const char *const questions[] = {
 	    [DB_NEED_NOTHING] = NULL,
 	    [DB_NEED_TRUNCATE] = "SELECT pg_catalog.has_table_privilege(pg_catalog.to_regclass($1), 'TRUNCATE')",
-	    [DB_NEED_LOCK] = LOCK(""),
-	    [DB_NEED_LOCK_ROW] = LOCK("INSERT, "),
-	    [DB_NEED_LOCK_READ] = LOCK("SELECT, INSERT, "),
 	    [DB_NEED_OWNER] = OWNER(OWNS),
 	    [DB_NEED_DROP] = OWNER(OWNS " OR pg_catalog.pg_has_role(n.nspowner, 'USAGE')"),
 	    [DB_NEED_REFRESH] = OWNER("CASE WHEN " IS_17 " THEN pg_catalog.has_table_privilege(c.oid, 'MAINTAIN') ELSE " OWNS " END"),
