@@ -9,3 +9,4 @@ lib_libconf_a_SOURCES = \
 	%D%/snapshot.h
 lib_libconf_a_SOURCES += %D%/session.c %D%/session.h
 lib_libconf_a_SOURCES += %D%/trap.c %D%/trap.h
+lib_libconf_a_SOURCES += %D%/conninfo.c %D%/conninfo.h

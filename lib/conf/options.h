@@ -89,8 +89,8 @@ struct errs;	/* lib/conf/errs.h: a list of struct err, so that every fault is re
  * o is complete and must be freed with options_done even then. */
 int options_parse(struct options *o, const char *name, struct slice text, struct errs *errs);
 void options_done(struct options *o);
-/* The effective configuration as one JSON object; secrets are shown as "(set)", passwords inside a
- * conninfo removed. */
+/* The effective configuration as one JSON object; secrets are shown as "(set)", of a conninfo what
+ * conninfo_show shows. */
 void options_to_json(const struct options *o, struct buf *out);
 /* Keys that differ and cannot change live, as "section.key" words separated by ", ". 1 if any. */
 int options_need_restart(const struct options *a, const struct options *b, struct buf *ret_keys);

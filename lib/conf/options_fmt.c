@@ -1,141 +1,16 @@
 /* options_fmt: options as text: effective configuration as JSON, example file, manual page. */
 #include "config.h"
 
-#include <ctype.h>
-
+#include "lib/conf/conninfo.h"
 #include "lib/conf/options_row.h"
-
-/* Words of libpq whose values are not shown. */
-static int is_secret_word(struct slice w)
-{
-	return slice_ieq(w, SLICE("password")) || slice_ieq(w, SLICE("sslpassword"));
-}
-
-/* Words of libpq, the others: what is none of them may be a piece of a password. */
-static int is_plain_word(struct slice w)
-{
-	static const char *const words[] = {
-	    "service", "user", "passfile", "channel_binding", "connect_timeout", "dbname", "host", "hostaddr", "port", "client_encoding",
-	    "options", "application_name", "fallback_application_name", "keepalives", "keepalives_idle", "keepalives_interval",
-	    "keepalives_count", "tcp_user_timeout", "sslmode", "sslcompression", "sslcert", "sslkey", "sslcertmode", "sslrootcert", "sslcrl",
-	    "sslcrldir", "sslsni", "sslnegotiation", "requirepeer", "require_auth", "ssl_min_protocol_version", "ssl_max_protocol_version",
-	    "gssencmode", "gssdelegation", "gsslib", "krbsrvname", "replication", "target_session_attrs", "load_balance_hosts",
-	    "min_protocol_version", "max_protocol_version"};
-
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (slice_eq(w, slice_str(words[i])))
-			return 1;
-	return 0;
-}
-
-/* postgresql://user:secret@host/db?sslpassword=x. -1 when it is not surely understood. */
-static int redact_uri(struct slice s, struct buf *out)
-{
-	const char *end = s.p + s.n, *at = memmem(s.p, s.n, "://", 3);
-	const char *authority, *auth_end, *colon;
-	struct slice query;
-
-	if (!at)
-		return -1;
-	authority = at + 3;
-	for (auth_end = authority; auth_end < end && *auth_end != '/' && *auth_end != '?';
-	     auth_end++)
-		;
-	at = memchr(authority, '@', (size_t)(auth_end - authority));
-	if ((auth_end < end && memchr(auth_end, '@', (size_t)(end - auth_end))) ||
-	    (at && memchr(at + 1, '@', (size_t)(auth_end - at - 1))))
-		return -1; /* an unescaped / or @ in a password? */
-	colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
-	if (colon) {
-		buf_add(out, s.p, (size_t)(colon - s.p));
-		buf_add(out, at, (size_t)(auth_end - at));
-	} else {
-		buf_add(out, s.p, (size_t)(auth_end - s.p));
-	}
-	query = slice_of(auth_end, (size_t)(end - auth_end));
-	at = query.n ? memchr(query.p, '?', query.n) : NULL;
-	if (!at) {
-		buf_add(out, query.p, query.n);
-		return 0;
-	}
-	buf_add(out, query.p, (size_t)(at - query.p));
-	query = slice_of(at + 1, (size_t)(end - at - 1));
-	for (char sep = '?'; query.p;) {
-		struct slice pair = slice_cut(&query, '&'), rest = pair,
-			     name = slice_cut(&rest, '=');
-
-		if (memchr(name.p, '%', name.n))
-			return -1; /* an encoded name may be anything */
-		if (is_secret_word(name))
-			continue;
-		if (!is_plain_word(name) && !slice_eq(name, SLICE("ssl")))
-			return -1;
-		buf_addc(out, sep);
-		buf_add(out, pair.p, pair.n);
-		sep = '&';
-	}
-	return 0;
-}
-
-/* key = 'value' … as libpq's conninfo_parse reads it. */
-static int redact_pairs(struct slice s, struct buf *out)
-{
-	const char *p = s.p, *end = s.p + s.n;
-
-	while (p < end) {
-		const char *start, *name;
-		struct slice key;
-		int is_quoted;
-
-		while (p < end && isspace((unsigned char)*p))
-			p++;
-		if (p == end)
-			break;
-		start = name = p;
-		while (p < end && *p != '=' && !isspace((unsigned char)*p))
-			p++;
-		key = slice_of(name, (size_t)(p - name));
-		while (p < end && isspace((unsigned char)*p))
-			p++;
-		if (p == end || *p != '=')
-			return -1;
-		p++;
-		while (p < end && isspace((unsigned char)*p))
-			p++;
-		is_quoted = p < end && *p == '\'';
-		p += is_quoted;
-		while (p < end && (is_quoted ? *p != '\'' : !isspace((unsigned char)*p)))
-			p += *p == '\\' && p + 1 < end ? 2 : 1;
-		if (is_quoted && p == end)
-			return -1;
-		p += is_quoted;
-		if (is_secret_word(key))
-			continue;
-		if (!is_plain_word(key))
-			return -1;
-		if (memmem(start, (size_t)(p - start), "://", 3))
-			return -1; /* dbname may hold a whole connection string */
-		if (out->n)
-			buf_addc(out, ' ');
-		buf_add(out, start, (size_t)(p - start));
-	}
-	return 0;
-}
 
 static void show_conninfo(const char *conninfo, struct buf *out)
 {
-	struct slice s = slice_str(conninfo);
-	struct buf b;
-	int rc;
+	AUTO(buf) struct buf b;
 
 	buf_init(&b, 0);
-	rc = slice_starts(s, SLICE("postgresql://")) || slice_starts(s, SLICE("postgres://"))
-		 ? redact_uri(s, &b)
-		 : redact_pairs(s, &b);
-	if (rc)
-		buf_clear(&b), buf_adds(&b, "(set)");
+	conninfo_show(conninfo, &b);
 	options_json_string(buf_slice(&b), out);
-	buf_done(&b);
 }
 
 /* Whether there is one, and no more. */

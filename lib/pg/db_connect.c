@@ -12,6 +12,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
+#include "lib/conf/conninfo.h"
 #include "lib/conf/options.h"
 #include "lib/pg/db_lookup.h"
 
@@ -145,28 +146,32 @@ static int tls_rule(const PQconninfoOption *all, const struct opts_database *o, 
 	return rc;
 }
 
-/* The rule over what the conninfo itself says: before a name is looked up or a packet sent. What a service file
- * adds is known only once libpq has started. */
-static int rule_of_text(const struct opts_database *o, char error[256])
+/* What the conninfo itself says, before a name is looked up or a packet sent: can it be read, does it lead anywhere, and
+ * the rule. What a service file adds is known only once libpq has started. */
+static int judge_text(const struct opts_database *o, char error[256])
 {
-	PQconninfoOption *all = PQconninfoParse(o->conninfo, NULL);
-	int rc = all ? tls_rule(all, o, error) : 1;
+	PQconninfoOption *all = PQconninfoParse(o->conninfo, NULL);	/* its own words would quote a password */
+	AUTO(buf) struct buf why;
+	enum conninfo_fault fault;
+	int rc = -1;
 
+	buf_init(&why, 0);
+	fault = conninfo_fault(o->conninfo, &why);
+	if (all && fault != CONNINFO_NO_PLACE) {
+		rc = tls_rule(all, o, error);
+		db_hide(o, all, error, 256);
+	} else {
+		snprintf(error, 256, "%s", why.n ? buf_str(&why) : "libpq cannot read it");
+	}
 	PQconninfoFree(all);
 	return rc;
 }
 
 int db_conninfo_check(const struct opts_database *o, struct buf *ret_why)
 {
-	char error[256] = "", *said = NULL;
-	PQconninfoOption *all = PQconninfoParse(o->conninfo, &said);
-	int rc = !all || tls_rule(all, o, error) < 0 ? -1 : 0;
+	char error[256] = "";
+	int rc = judge_text(o, error) < 0 ? -1 : 0;
 
-	if (!all)
-		db_one_line(error, sizeof(error), said ? said : "not understood");
-	db_hide(o->conninfo, !all, error, sizeof(error));
-	PQfreemem(said);
-	PQconninfoFree(all);
 	buf_adds(ret_why, error);
 	return rc;
 }
@@ -331,15 +336,6 @@ static PGconn *try_hosts(const struct attempt *a, const PQconninfoOption *all, c
 	return pg;
 }
 
-/* The error of one that cannot be read quotes it. */
-static void hide(const struct opts_database *o, char error[256])
-{
-	PQconninfoOption *all = PQconninfoParse(o->conninfo, NULL);
-
-	db_hide(o->conninfo, !all, error, 256);
-	PQconninfoFree(all);
-}
-
 int db_guard_set(PGconn *pg, uint64_t ms, uint64_t deadline_ns, char error[256])
 {
 	char sql[64];
@@ -373,7 +369,7 @@ static PGconn *reach(const struct opts_database *o, int is_replication, uint64_t
 	int rule;
 
 	error[0] = 0;
-	rule = rule_of_text(o, error);
+	rule = judge_text(o, error);
 	all = rule < 0 ? NULL : options_of(o);
 	if (all)	/* of a service file's words, too */
 		rule = tls_rule(all, o, error);
@@ -388,7 +384,7 @@ static PGconn *reach(const struct opts_database *o, int is_replication, uint64_t
 			pg = try_hosts(&a, all, "any");
 	}
 	if (!pg)
-		hide(o, error);
+		db_hide(o, all, error, 256);
 	PQconninfoFree(all);
 	return pg;
 }

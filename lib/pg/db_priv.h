@@ -195,9 +195,9 @@ struct db_job {
 
 /* db_job.c: carry out what the slots ask for; one job at a time, so that a server that is silent holds no more threads. */
 void db_job_cancel(struct db_pool *p);
-/* db_hide.c: text, in place, without what may be a password of conninfo, or a piece of one. is_parse_error: libpq could not
- * read it, so what it quotes may be anything. */
-void db_hide(const char *conninfo, int is_parse_error, char *text, size_t room);
+/* db_hide.c: text, in place, without the values that may not be shown, or pieces of them. all: what is connected by;
+ * NULL, or without a value, if libpq did not come as far. */
+void db_hide(const struct opts_database *o, const PQconninfoOption *all, char *text, size_t room);
 /* db_connect.c: blocks until the deadline at most: name look-up, TLS, authentication, session settings. A usable
  * session for the lane, non-blocking, or NULL with error. It has no guard yet: that is for what requests run. */
 PGconn *db_connect(const struct opts_database *o, enum slot_lane lane, uint64_t deadline_ns, char error[256],

@@ -29,6 +29,15 @@ FORMS = [
     "pasword=Zq9xXw7y host=127.0.0.1", "host=127.0.0.1 port=1 password=Zq9xXw7y", "password=Zq9x Xw7y=1 host=127.0.0.1",
     "host=127.0.0.1 port=1 password='Zq9x\\'Xw7y' connect_timeout=x", "host=127.0.0.1 port=Zq9x password=Zq9x", "password=\\'Zq9x Xw7y",
     "host=127.0.0.1 port=1 sslmode=Zq9x password=Zq9x", "user=weir/Zq9xXw7y@127.0.0.1",
+    # a password where libpq sees another value
+    "postgresql://weir:Zq9xXw7y127.0.0.1/db", "postgresql://weir:Zq9xXw7y", "postgresql://weir:Zq9x@Xw7y@127.0.0.1,127.0.0.1:1/db",
+    "postgresql://weir%3AZq9xXw7y@127.0.0.1:1/db", "postgresql://127.0.0.1:1/weir:Zq9xXw7y", "postgresql://weir@127.0.0.1:1/db?port=Zq9xXw7y",
+    "postgresql://weir@127.0.0.1:1/db?options=-c%20x%3DZq9xXw7y", "postgresql:/weir:Zq9xXw7y@127.0.0.1", "postgresql://weir@:Zq9xXw7y@127.0.0.1:1",
+    "postgresql://[::1]:Zq9xXw7y/db", "postgresql://127.0.0.1:1,weir:Zq9xXw7y@127.0.0.1:1/db",
+    "host=weir:Zq9xXw7y@127.0.0.1", "host=127.0.0.1,weir:Zq9xXw7y@h port=1", "hostaddr=Zq9xXw7y!", "host=127.0.0.1 port=Zq9xXw7y", "port=1,Zq9xXw7y host=a,b",
+    "user=weir:Zq9xXw7y host=127.0.0.1 port=1", "dbname=db:Zq9xXw7y host=127.0.0.1 port=1", "host=127.0.0.1 port=1 passwrd=Zq9xXw7y", "service=@Zq9xXw7y",
+    "password = Zq9x  Xw7y = x", "PASSWORD=Zq9xXw7y host=127.0.0.1", "host=127.0.0.1 port=1 options='-c x=Zq9xXw7y'", "sslpassword=Zq9x' Xw7y'",
+    "host=127.0.0.1 port=1 connect_timeout=Zq9xXw7y", "host=127.0.0.1 port=1 target_session_attrs=Zq9xXw7y", "host=@Zq9xXw7y", "host=/Zq9x:Xw7y",
 ]
 
 
@@ -40,13 +49,13 @@ def is_told(text):
 def test_conninfo_is_told_without_its_password(site, form):
     """`conninfo = "postgresql://weir:PW@[::1"` printed it."""
     s = site(form, ONE)
-    for args in (("-t",), ("-t", "--offline")):
+    for args in (("-t",), ("-t", "--offline"), ("-T",)):
         done = s.weird(*args)
         text = done.stdout + done.stderr
         assert done.stdout + done.stderr and not is_told(text), text
 
 
-@pytest.mark.parametrize("form", FORMS[:3] + FORMS[20:24] + FORMS[26:30])
+@pytest.mark.parametrize("form", FORMS[:3] + FORMS[20:24] + FORMS[26:30] + FORMS[35:36] + FORMS[46:47] + FORMS[-9:-8])
 def test_nor_by_a_running_weird(site, form):
     s = site(form, ONE, {"cache": {"memory": 0}})
     proc = Proc([built("supervisor/weird"), "-c", s.conf], s.dir / "log", env=SAN_ENV)
@@ -75,9 +84,32 @@ def test_nor_by_the_reader_of_the_file(site, line):
 
 def test_what_is_wrong_is_still_said(site):
     for form, words in (("postgresql://weir:Zq9x@[::1", 'matching "]"'), ("pasword=Zq9x", 'invalid connection option "pasword"'),
+                        ("host=weir:Zq9x@h", "neither a name, an address nor a path"), ("postgresql://weir:Zq9x127.0.0.1/db", '"@"'), ("port=Zq9x", "no number"),
                         ("host=127.0.0.1 port=1 password=Zq9x", "Connection refused"), ("host=127.0.0.1 pass word=1", "missing")):
         done = site(form, ONE).weird("-t")
         assert words in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name,value", [("PGHOST", "weir:Zq9xXw7y@h"), ("PGPORT", "Zq9xXw7y"), ("PGUSER", "weir:Zq9xXw7y"), ("PGDATABASE", "db:Zq9xXw7y"),
+                                        ("PGSSLMODE", "Zq9xXw7y"), ("PGOPTIONS", "-c Zq9xXw7y"), ("PGSERVICE", "@Zq9xXw7y"), ("file", "host=weir:Zq9xXw7y@h"),
+                                        ("file", "password=Zq9x\nuser=weir:Xw7y"), ("file", "Zq9xXw7y")])
+def test_nor_where_it_comes_from_elsewhere(site, pg, name, value):
+    """7.29: out of the environment, or a service file."""
+    conninfo = {"file": "service=app", "PGHOST": "dbname=postgres", "PGUSER": pg.conninfo.replace("user=weir", ""),
+                "PGDATABASE": pg.conninfo.replace("dbname=", "application_name=")}.get(name, pg.conninfo)
+    s = site(conninfo, ONE)
+    (s.dir / "services").write_text("[app]\n" + (value if name == "file" else "") + "\n")
+    done = s.weird("-t", env={name: value, "PGSERVICEFILE": str(s.dir / "services")})
+    text = done.stdout + done.stderr
+    assert text and not is_told(text), text
+
+
+@pytest.mark.parametrize("more", ["user='weir:Zq9xXw7y'", "dbname='db:Zq9xXw7y'", "options='-c work_mem=Zq9x\\\\ Xw7y'", "user='weir:" + "Zq9xXw7y" * 9 + "'"])
+def test_nor_in_what_a_server_says(site, pg, more):
+    """7.29: it answers, and quotes the name that is none."""
+    done = site(f"{pg.conninfo} {more}", ONE).weird("-t")
+    text = done.stdout + done.stderr
+    assert "FATAL" in text and not is_told(text), text
 
 
 # Keys.

@@ -2,11 +2,14 @@
 if HAVE_CRITERION
 CONF_TESTS = tests/unit/conf/t_options tests/unit/conf/t_lex tests/unit/conf/t_session tests/unit/conf/t_directive \
 	tests/unit/conf/t_endpoint tests/unit/conf/t_trap tests/unit/conf/t_snapshot tests/unit/conf/t_jwks \
-	tests/unit/conf/t_apikeys
+	tests/unit/conf/t_apikeys tests/unit/conf/t_conninfo
 check_PROGRAMS += $(CONF_TESTS)
 TESTS += $(CONF_TESTS)
 CONF_TEST_LIBS = lib/libconf.a lib/libjson.a lib/libbase.a $(CONFUSE_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
+tests_unit_conf_t_conninfo_SOURCES = %D%/t_conninfo.c
+tests_unit_conf_t_conninfo_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_conf_t_conninfo_LDADD = $(CONF_TEST_LIBS)
 tests_unit_conf_t_trap_SOURCES = %D%/t_trap.c %D%/conf_test.h
 tests_unit_conf_t_trap_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_conf_t_trap_LDADD = $(CONF_TEST_LIBS)

@@ -337,10 +337,10 @@ Test(options, json_hides_secrets)
 	} v[] = {
 	    {"host=a password=b user=c", "host=a user=c"},
 	    {"password = 'it\\'s x' host=h", "host=h"},
-	    {"PassWord=x sslpassword=y", ""},
+	    {"sslpassword=y", ""},
 	    {"host=a password='open", "(set)"},
 	    {"host=a junk", "(set)"},
-	    {"dbname=postgresql://u:p@h/d", "(set)"},
+	    {"dbname=postgresql://u:p@h/d", "dbname=(set)"},
 	    {"postgresql://u:p@h:5432/d?sslmode=require", "postgresql://u@h:5432/d?sslmode=require"},
 	    {"postgres://u:p:q@h1,h2/d", "postgres://u@h1,h2/d"},
 	    {"postgres://u:p/x@h/d", "(set)"},
