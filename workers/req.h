@@ -144,12 +144,12 @@ struct req {
 	size_t held;
 	struct list held_node, render_node;
 	int is_render_waiting, is_slicing;
-	struct db_slice slice;
 	size_t checked;			/* bytes of out that are known to be UTF-8 */
 	unsigned n_rows;		/* of a result that was freed */
 
 	struct db_query q;
-	/* not zeroed for each request, as are q's strings: n_faults, has_key and the template say what is valid */
+	/* not zeroed for each request, as are q's strings: n_faults, has_key, is_slicing and the template say what is valid */
+	struct db_slice slice;
 	struct cache_key key;
 	struct stamp_set stamps;
 	struct cache_meta meta;		/* of the entry that answers, or that was made */

@@ -68,7 +68,6 @@ static void refresh(struct req *r)
 
 	metric_add(&r->run->metrics->cache_refreshes, 1);
 	responses_release(r);
-	r->slice = (struct db_slice){0};
 	r->checked = 0;
 	r->n_rows = 0;
 	buf_clear(&r->out);

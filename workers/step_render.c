@@ -13,16 +13,18 @@
 #define SLICE_BYTES (1024u * 1024)
 
 /* Nothing vouches for it: a SQL_ASCII database sends what was once stored, and a server can say of itself what it likes. An
- * answer that is no text is none, and a write that has not committed is rolled back; of one that has, the bytes are replaced.
+ * answer that is no text is none, nor is one with a value that is not of its type, and a write that has not committed is
+ * rolled back; of one that has, the bytes are replaced, and the value is a string.
  * 0, or -1 with an error set. */
 static int check_text(struct req *r)
 {
 	struct buf whole;
 	char id[REQID_ROOM];
 
-	if (likely(utf8_is_valid(buf_slice(&r->out))))
+	if (likely(!r->q.is_odd && utf8_is_valid(buf_slice(&r->out))))
 		return 0;
-	snprintf(r->q.text, sizeof(r->q.text), "the database sent bytes that are not UTF-8; in a SQL_ASCII database convert_from() says what they are");
+	snprintf(r->q.text, sizeof(r->q.text), "%s", r->q.is_odd ? "the database sent a value that is none of its column's type"
+				: "the database sent bytes that are not UTF-8; in a SQL_ASCII database convert_from() says what they are");
 	if (!r->q.is_write || r->q.state == DB_Q_LOOKED) {
 		buf_clear(&r->out);
 		req_fail(r, E_sql, NULL);
@@ -45,7 +47,7 @@ static int check_more(struct req *r, int is_last)
 		n--;
 	if (!is_last && n > r->checked && (unsigned char)r->out.p[n - 1] >= 0xc0)
 		n--;
-	if (!utf8_is_valid(slice_of(r->out.p + r->checked, n - r->checked)))
+	if (r->q.is_odd || !utf8_is_valid(slice_of(r->out.p + r->checked, n - r->checked)))
 		return check_text(r);
 	r->checked = n;
 	return 0;
@@ -66,6 +68,8 @@ static enum step_result render_slice(struct req *r, size_t limit)
 
 	if (!r->is_slicing) {
 		r->is_slicing = 1;
+		r->slice.row = r->slice.column = 0;
+		r->slice.at = 0;
 		/* without doubling on the way; it grows by escapes */
 		if (buf_reserve(&r->out, db_result_bytes(&r->q) < limit ? db_result_bytes(&r->q) : limit))
 			return too_large(r);

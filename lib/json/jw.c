@@ -33,8 +33,7 @@ static int any_of_eight(uint64_t w)
 		   : 0;
 }
 
-/* Bytes from p on that need no escape. */
-static size_t plain_run(const char *p, size_t n)
+static inline size_t plain_run(const char *p, size_t n)
 {
 	size_t i = 0;
 
@@ -61,6 +60,11 @@ static size_t plain_run(const char *p, size_t n)
 	while (i < n && !escapes[(unsigned char)p[i]])
 		i++;
 	return i;
+}
+
+size_t jw_plain(const char *p, size_t n)
+{
+	return plain_run(p, n);
 }
 
 void jw_escaped(struct buf *b, const char *p, size_t n)

@@ -10,6 +10,8 @@
 
 /* The escaped content without quotes. Scans by words for bytes that need escaping. */
 void jw_escaped(struct buf *b, const char *p, size_t n);
+/* How many bytes from p on need no escaping. */
+size_t jw_plain(const char *p, size_t n);
 /* "…" */
 void jw_string(struct buf *b, struct slice s);
 

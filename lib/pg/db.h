@@ -20,6 +20,7 @@
 #include "lib/base/list.h"
 #include "lib/conf/errs.h"
 #include "lib/conf/session.h"
+#include "lib/json/jv.h"
 #include "lib/pg/db_type.h"
 #include "lib/shm/slots.h"
 
@@ -143,6 +144,7 @@ struct db_query {
 	unsigned bad_param;		/* 1-based number of the parameter the server refused, 0 = none */
 	int is_half_done;		/* it failed, and what it committed by itself before stays, if it did: CALL, DO */
 	int is_outdated;		/* nothing was run: the parameters have other types now, and takes is theirs */
+	int is_odd;			/* a value of it is none of its column's type (db_render_*) */
 	struct pg_result *result;
 	struct db_desc *desc;		/* of the result */
 	uint64_t queued_ns, sent_ns, done_ns;
@@ -266,22 +268,24 @@ void **db_conn_watch(struct db_conn *c);	/* the program's handle for this connec
 void db_job_run(struct db_job *job);
 void db_job_done(struct db_job *job, uint64_t now_ns);
 
-/* Results. Rows as JSON straight from libpq's buffers; -E_too_large when out grows past limit. */
+/* Results. Rows as JSON straight from libpq's buffers; -E_too_large when out grows past limit. A value that no server sends
+ * for its type is a string there, so that out is JSON, and q is_odd. */
 unsigned db_rows(const struct db_query *q);
-int db_render_rows(const struct db_query *q, size_t limit, struct buf *out) MUST_USE;
-void db_render_row(const struct db_query *q, unsigned row, struct buf *out);
+int db_render_rows(struct db_query *q, size_t limit, struct buf *out) MUST_USE;
+void db_render_row(struct db_query *q, unsigned row, struct buf *out);
 /* The first column of the first row as a JSON value ("null" without rows). */
-void db_render_value(const struct db_query *q, struct buf *out);
+void db_render_value(struct db_query *q, struct buf *out);
 /* What libpq holds of the result. */
 size_t db_result_bytes(const struct db_query *q);
 enum db_whole { DB_ROWS, DB_ROW, DB_VALUE };
 struct db_slice {
 	unsigned row, column;
 	size_t at;		/* bytes of the value that are out */
+	struct jv json;		/* what they are so far */
 };
-/* On from where s stands (all zero at first), about so many bytes. 1 done, 0 there is more, -E_too_large past the
- * limit. DB_ROW and DB_VALUE: there is a first row, and its value is not NULL. */
-int db_render_slice(const struct db_query *q, enum db_whole what, struct db_slice *s, size_t bytes, size_t limit,
+/* On from where s stands (row, column and at are zero at first), about so many bytes. 1 done, 0 there is more, -E_too_large past the
+ * limit. DB_ROW and DB_VALUE: there is a first row, and its value is not NULL. Once q is odd, out need not be JSON. */
+int db_render_slice(struct db_query *q, enum db_whole what, struct db_slice *s, size_t bytes, size_t limit,
 		    struct buf *out) MUST_USE;
 /* Is the first value of the first row there, and not NULL? */
 int db_has_value(const struct db_query *q);

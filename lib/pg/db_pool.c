@@ -193,6 +193,7 @@ int db_submit(struct db_pool *p, struct db_query *q)
 		p->last_group = q->group;
 	q->is_counted = (unsigned char)counts;
 	q->is_outdated = 0;
+	q->is_odd = 0;
 	q->error = E_ok;
 	q->state = DB_Q_QUEUED;
 	p->n_waiting++;

@@ -359,7 +359,7 @@ void db_hold_orphan(struct db_pool *p, struct db_query *q);
 void db_count_begin(struct db_conn *c);
 uint64_t db_count_more(struct db_conn *c, unsigned seen_before);
 /* db_row.c: one value, whatever its size. */
-void db_put_value(struct buf *out, enum db_render render, const char *p, size_t n);
+void db_put_value(struct db_query *q, struct buf *out, enum db_render render, const char *p, size_t n);
 /* db_settle.c */
 /* A statement failed: q is finished or queued again. 1: the connection must be closed. */
 int db_settle_error(struct db_conn *c, struct db_entry *e, struct db_query *q, const PGresult *res, uint64_t now_ns);

@@ -6,7 +6,11 @@
 #include "lib/pg/db_priv.h"
 
 #include "lib/base/check.h"
+#include "lib/json/jv.h"
 #include "lib/json/jw.h"
+
+/* Quotes and a timestamp's changes; escaping makes its own room in jw_escaped. */
+#define VALUE_SLACK 16u
 
 static inline void put(struct buf *b, const char *p, size_t n)
 {
@@ -50,68 +54,124 @@ static void put_timestamp(struct buf *b, const char *p, size_t n)
 	b->p[b->n++] = '"';
 }
 
-/* One value. Room for at least 6 × n + 16 bytes is there. */
-static inline void put_value(struct buf *b, enum db_render render, const char *p, size_t n)
+static inline void put_text(struct buf *b, const char *p, size_t n)
+{
+	b->p[b->n++] = '"';
+	jw_escaped(b, p, n);
+	buf_addc(b, '"');
+}
+
+/* No server sends this for a column of its type: it goes out as text, in which nothing can close its place, if at all. */
+__attribute__((noinline, cold)) static void put_odd(struct db_query *q, struct buf *b, const char *p, size_t n)
+{
+	q->is_odd = 1;
+	put_text(b, p, n);
+}
+
+static int is_special_number(const char *p, size_t n)
+{
+	struct slice s = slice_of(p, n);
+
+	return slice_eq(s, SLICE("NaN")) || slice_eq(s, SLICE("Infinity")) || slice_eq(s, SLICE("-Infinity"));
+}
+
+/* Most numbers, copied and checked in one go: digits, perhaps with a fraction. 0: it is written otherwise, or none. */
+static inline int put_digits(struct buf *b, const char *p, size_t n, int may_have_point)
+{
+	char *out = b->p + b->n;
+	size_t i = 0, first = 0;
+
+	if (n && p[0] == '-')
+		out[i++] = '-', first++;
+	for (; i < n && (unsigned)(p[i] - '0') <= 9; i++)
+		out[i] = p[i];
+	if (unlikely(i == first || (p[first] == '0' && i > first + 1)))
+		return 0;
+	if (i < n && may_have_point && p[i] == '.') {
+		first = i;
+		out[i++] = '.';
+		for (; i < n && (unsigned)(p[i] - '0') <= 9; i++)
+			out[i] = p[i];
+		if (i == first + 1)
+			return 0;
+	}
+	if (i != n)
+		return 0;
+	b->n += n;
+	return 1;
+}
+
+/* One value. Room for n bytes and VALUE_SLACK is there. */
+static inline void put_value(struct db_query *q, struct buf *b, enum db_render render, const char *p, size_t n)
 {
 	switch (render) {
 	case DB_RENDER_INT:
+		if (unlikely(!put_digits(b, p, n, 0)))
+			break;
+		return;
 	case DB_RENDER_JSON:
+		if (unlikely(!jv_is_json(p, n)))
+			break;
 		put(b, p, n);
 		return;
 	case DB_RENDER_NUMBER:
-		if (n && (p[0] == 'N' || p[0] == 'I' || (p[0] == '-' && n > 1 && p[1] == 'I'))) {
-			b->p[b->n++] = '"';
-			put(b, p, n);
-			b->p[b->n++] = '"';
+		if (put_digits(b, p, n, 1))
+			return;
+		if (is_special_number(p, n)) {
+			put_text(b, p, n);
 			return;
 		}
+		if (unlikely(!jv_is_number(p, n)))
+			break;
 		put(b, p, n);
 		return;
 	case DB_RENDER_BOOL:
+		if (unlikely(n != 1 || (p[0] != 't' && p[0] != 'f')))
+			break;
 		if (p[0] == 't')
 			put(b, "true", 4);
 		else
 			put(b, "false", 5);
 		return;
 	case DB_RENDER_PLAIN:
+		if (unlikely(jw_plain(p, n) != n))
+			break;
 		b->p[b->n++] = '"';
 		put(b, p, n);
 		b->p[b->n++] = '"';
 		return;
 	case DB_RENDER_TIMESTAMP:
+		if (unlikely(jw_plain(p, n) != n))
+			break;
 		put_timestamp(b, p, n);
 		return;
 	case DB_RENDER_TEXT:
-		b->p[b->n++] = '"';
-		jw_escaped(b, p, n);
-		buf_addc(b, '"');
+		put_text(b, p, n);
 		return;
 	}
+	put_odd(q, b, p, n);
 }
 
-void db_put_value(struct buf *out, enum db_render render, const char *p, size_t n)
+void db_put_value(struct db_query *q, struct buf *out, enum db_render render, const char *p, size_t n)
 {
-	check(buf_reserve(out, n + 16) == 0);
-	put_value(out, render, p, n);
+	check(buf_reserve(out, n + VALUE_SLACK) == 0);
+	put_value(q, out, render, p, n);
 }
-
-/* Quotes and a timestamp's changes; escaping makes its own room in jw_escaped. */
-#define VALUE_SLACK 16u
 
 static inline void room(struct buf *b, size_t n)
 {
 	check(buf_reserve(b, n) == 0);	/* out has no limit of its own */
 }
 
-void db_render_row(const struct db_query *q, unsigned row, struct buf *out)
+void db_render_row(struct db_query *q, unsigned row, struct buf *out)
 {
 	const struct db_desc *d = q->desc;
 	const PGresult *res = q->result;
 	int r = (int)row, n = (int)d->n_columns;
 
 	if (d->wrap == DB_WRAP_ROW) {
-		room(out, (size_t)PQgetlength(res, r, 0));
-		put(out, PQgetvalue(res, r, 0), (size_t)PQgetlength(res, r, 0));
+		room(out, (size_t)PQgetlength(res, r, 0) + VALUE_SLACK);
+		put_value(q, out, DB_RENDER_JSON, PQgetvalue(res, r, 0), (size_t)PQgetlength(res, r, 0));
 		return;
 	}
 	for (int c = 0; c < n; c++) {
@@ -123,7 +183,7 @@ void db_render_row(const struct db_query *q, unsigned row, struct buf *out)
 		if (len == 0 && PQgetisnull(res, r, c))
 			put(out, "null", 4);
 		else
-			put_value(out, col->render, PQgetvalue(res, r, c), len);
+			put_value(q, out, col->render, PQgetvalue(res, r, c), len);
 	}
 	room(out, 4);
 	if (n == 0)
@@ -131,7 +191,7 @@ void db_render_row(const struct db_query *q, unsigned row, struct buf *out)
 	put(out, "}", 1);
 }
 
-int db_render_rows(const struct db_query *q, size_t limit, struct buf *out)
+int db_render_rows(struct db_query *q, size_t limit, struct buf *out)
 {
 	unsigned n = db_rows(q);
 
@@ -151,7 +211,7 @@ int db_render_rows(const struct db_query *q, size_t limit, struct buf *out)
 	return 0;
 }
 
-void db_render_value(const struct db_query *q, struct buf *out)
+void db_render_value(struct db_query *q, struct buf *out)
 {
 	const struct db_desc *d = q->desc;
 	const PGresult *res = q->result;
@@ -163,7 +223,7 @@ void db_render_value(const struct db_query *q, struct buf *out)
 	}
 	len = (size_t)PQgetlength(res, 0, 0);
 	room(out, len + VALUE_SLACK);
-	put_value(out, d->columns[0].render, PQgetvalue(res, 0, 0), len);
+	put_value(q, out, d->columns[0].render, PQgetvalue(res, 0, 0), len);
 }
 
 unsigned db_rows(const struct db_query *q)

@@ -24,12 +24,15 @@ static void put(struct buf *b, const char *p, size_t n)
 	buf_add(b, p, n);
 }
 
-/* On with a value that is n bytes of text. 1: it is out. */
-static int text_on(struct db_slice *s, int is_quoted, const char *p, size_t n, struct buf *out)
+/* On with a value that is n bytes of text, or of JSON, which is read along. 1: it is out. */
+static int text_on(struct db_query *q, struct db_slice *s, int is_quoted, const char *p, size_t n, struct buf *out)
 {
 	size_t k = n - s->at < PIECE ? n - s->at : PIECE;
 
 	if (!is_quoted) {
+		if (s->at == 0)
+			jv_init(&s->json);
+		q->is_odd |= jv_feed(&s->json, p + s->at, k) || (s->at + k == n && !jv_is_whole(&s->json));
 		put(out, p + s->at, k);
 	} else {
 		if (s->at == 0)
@@ -45,24 +48,24 @@ static int text_on(struct db_slice *s, int is_quoted, const char *p, size_t n, s
 }
 
 /* On with column c of the slice's row. 1: it is out. */
-static int value_on(const struct db_query *q, struct db_slice *s, int c, enum db_render render, struct buf *out)
+static int value_on(struct db_query *q, struct db_slice *s, int c, enum db_render render, struct buf *out)
 {
 	const char *p = PQgetvalue(q->result, (int)s->row, c);
 	size_t n = (size_t)PQgetlength(q->result, (int)s->row, c);
 
 	if (render == DB_RENDER_TEXT || render == DB_RENDER_JSON)
-		return text_on(s, render == DB_RENDER_TEXT, p, n, out);
-	db_put_value(out, render, p, n);
+		return text_on(q, s, render == DB_RENDER_TEXT, p, n, out);
+	db_put_value(q, out, render, p, n);
 	return 1;
 }
 
 /* 1: the row is out. */
-static int row_on(const struct db_query *q, struct db_slice *s, struct buf *out)
+static int row_on(struct db_query *q, struct db_slice *s, struct buf *out)
 {
 	const struct db_desc *d = q->desc;
 
 	if (d->wrap == DB_WRAP_ROW)
-		return text_on(s, 0, PQgetvalue(q->result, (int)s->row, 0), (size_t)PQgetlength(q->result, (int)s->row, 0), out);
+		return text_on(q, s, 0, PQgetvalue(q->result, (int)s->row, 0), (size_t)PQgetlength(q->result, (int)s->row, 0), out);
 	if (s->column < d->n_columns) {
 		const struct db_column *col = &d->columns[s->column];
 
@@ -82,7 +85,7 @@ static int row_on(const struct db_query *q, struct db_slice *s, struct buf *out)
 	return 1;
 }
 
-static int rows_on(const struct db_query *q, struct db_slice *s, struct buf *out)
+static int rows_on(struct db_query *q, struct db_slice *s, struct buf *out)
 {
 	if (s->row == db_rows(q)) {
 		buf_adds(out, s->row ? "]" : "[]");
@@ -98,7 +101,7 @@ static int rows_on(const struct db_query *q, struct db_slice *s, struct buf *out
 	return 0;
 }
 
-int db_render_slice(const struct db_query *q, enum db_whole what, struct db_slice *s, size_t bytes, size_t limit,
+int db_render_slice(struct db_query *q, enum db_whole what, struct db_slice *s, size_t bytes, size_t limit,
 		    struct buf *out)
 {
 	size_t until = out->n + bytes;

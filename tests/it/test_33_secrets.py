@@ -255,3 +255,50 @@ def test_bytes_of_a_hostile_server(lone_worker):
         assert all(c == "\n" or " " <= c <= "~" for c in w.log_text())
     finally:
         server.close()
+
+
+INT4, INT8, FLOAT8, NUMERIC, BOOL, DATE, TIME, TIMESTAMPTZ, UUID, OID, JSON, JSONB = 23, 20, 701, 1700, 16, 1082, 1083, 1184, 2950, 26, 114, 3802
+CLOSES = b'},"a":1,"b":{"c":"d"'
+ODD_VALUES = [
+    (INT4, CLOSES), (INT4, b""), (INT4, b"1,2"), (INT4, b"007"), (INT4, b"1.5"), (INT8, b"-"), (INT8, b"1]"), (FLOAT8, b"nan"), (FLOAT8, b"Infinitypool"),
+    (FLOAT8, CLOSES), (FLOAT8, b'N"},{"'), (NUMERIC, b"1e"), (NUMERIC, b".5"), (NUMERIC, b"-Inf"), (BOOL, b"x"), (BOOL, b""), (BOOL, b"true"),
+    (DATE, b'2020-01-01","a":"'), (DATE, b"a\nb"), (TIME, b'"'), (TIMESTAMPTZ, b'2020-01-01 "},{"a":"+00'), (TIMESTAMPTZ, b"\\"), (UUID, b'","a":"'),
+    (OID, b'"'), (JSON, CLOSES), (JSON, b""), (JSON, b'"a","b":2'), (JSON, b"[1}"), (JSON, b"tru"), (JSONB, b"1,2"), (JSONB, b'{"a":1}}'), (JSONB, b'"'),
+    (JSONB, b"[" + b"1," * 1_500_000 + b"1],2"), (JSONB, b'"' + b"x" * 3_000_000),
+]
+GOOD_VALUES = [
+    (INT4, b"-12", -12), (FLOAT8, b"NaN", "NaN"), (FLOAT8, b"-Infinity", "-Infinity"), (FLOAT8, b"1e-05", 1e-05), (NUMERIC, b"0.50", 0.5), (BOOL, b"f", False),
+    (TIMESTAMPTZ, b"2020-01-01 00:00:00+00", "2020-01-01T00:00:00+00:00"), (TIMESTAMPTZ, b"infinity", "infinity"), (JSON, b' {"a": [1, "}"]} ', {"a": [1, "}"]}),
+    (JSONB, b"[" + b"1," * 1_500_000 + b"1]", [1] * 1_500_001),
+]
+
+
+def test_values_that_are_not_of_their_type(lone_worker):
+    """7.29: an int4 of `},"a":1` went out as it came, and so did NaN's kin, booleans, dates and JSON."""
+    odd = {f"odd{i}": v for i, v in enumerate(ODD_VALUES)}
+    good = {f"good{i}": v for i, v in enumerate(GOOD_VALUES)}
+    server = Hostile({name: (row(v[1]) + DONE, READY) for name, v in (odd | good).items()}, {name: v[0] for name, v in (odd | good).items()})
+    try:
+        returns = ("value", "row", "rows")
+        w = lone_worker({f"{t}-{r}": f"-- @route GET /{t}/{r}\n-- @returns {r}\nSELECT '{t}' AS x" for t in odd | good for r in returns},
+                        conninfo=server.conninfo)
+        for name in odd:
+            for r in returns:
+                answer = w.get(f"/{name}/{r}")
+                assert answer.status == 500 and answer.code == "sql" and is_json(answer), (odd[name], r, answer.status, answer.body[:200])
+        for name, (_, _, want) in good.items():
+            assert [w.get(f"/{name}/{r}").json for r in returns] == [want, {"x": want}, [{"x": want}]], good[name][:2]
+        assert "none of its column's type" in w.log_text()
+    finally:
+        server.close()
+
+
+def test_a_write_with_such_a_value_is_rolled_back(lone_worker):
+    """7.29: it is looked at before its COMMIT."""
+    server = Hostile({"odd": (row(CLOSES) + DONE, READY)}, {"odd": INT4})
+    try:
+        w = lone_worker({"write": "-- @route POST /write\n-- @returns row\nINSERT INTO t VALUES ('odd') RETURNING x"}, conninfo=server.conninfo)
+        answer = w.get("/write", "POST", headers={"Content-Type": "application/json"}, body=b"{}")
+        assert answer.status == 500 and is_json(answer), answer
+    finally:
+        server.close()

@@ -12,7 +12,12 @@ def message(kind, body=b""):
     return kind.encode() + struct.pack("!I", len(body) + 4) + body
 
 
-COLUMN = message("T", struct.pack("!H", 1) + b"x\0" + struct.pack("!IHIhiH", 0, 0, 25, -1, -1, 0))
+def column(oid):
+    return message("T", struct.pack("!H", 1) + b"x\0" + struct.pack("!IHIhiH", 0, 0, oid, -1, -1, 0))
+
+
+TEXT = 25
+COLUMN = column(TEXT)
 ROW = message("D", struct.pack("!HI", 1, 2) + b"ok")
 DONE = message("C", b"SELECT 1\0")
 COPY = struct.pack("!bHH", 0, 1, 0)
@@ -39,8 +44,10 @@ TRICKS = {
 
 
 class Hostile:
-    def __init__(self, tricks=None):
+    def __init__(self, tricks=None, types=None):
+        """tricks: word → (for Execute, for Sync). types: word → the type that the statement's column is said to have."""
         self.tricks = tricks or TRICKS
+        self.types = types or {}
         self.listener = socket.create_server((LOOPBACK, 0))
         self.port = self.listener.getsockname()[1]
         self.conninfo = f"host={LOOPBACK} port={self.port} user=x dbname=x sslmode=disable gssencmode=disable"
@@ -55,6 +62,9 @@ class Hostile:
                 return
             threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
 
+    def column_of(self, sql):
+        return column(next((oid for word, oid in self.types.items() if f"'{word}'" in sql), TEXT))
+
     def serve(self, conn):
         try:
             with conn:
@@ -63,6 +73,7 @@ class Hostile:
             pass
 
     def session(self, conn):
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = conn.makefile("rb")
 
         def take(n):
@@ -88,15 +99,15 @@ class Hostile:
                 conn.sendall(message("C", b"SET\0") + READY)
             elif kind == "P":
                 name, sql = body.split(b"\0")[:2]
-                prepared[name] = sql.decode()
+                prepared[name.decode()] = sql.decode()
                 conn.sendall(message("1"))
             elif kind == "D":
                 if body[:1] == b"S":
-                    conn.sendall(message("t", struct.pack("!H", 0)) + COLUMN)
+                    conn.sendall(message("t", struct.pack("!H", 0)) + self.column_of(prepared.get(body[1:].split(b"\0")[0].decode(), "")))
                 else:
-                    conn.sendall(message("n") if "'empty'" in bound else COLUMN)
+                    conn.sendall(message("n") if "'empty'" in bound else self.column_of(bound))
             elif kind == "B":
-                bound = prepared.get(body.split(b"\0")[1], "")
+                bound = prepared.get(body.split(b"\0")[1].decode(), "")
                 conn.sendall(message("2"))
             elif kind == "E":
                 answer = ROW + DONE
