@@ -75,30 +75,57 @@ static int is_special_number(const char *p, size_t n)
 	return slice_eq(s, SLICE("NaN")) || slice_eq(s, SLICE("Infinity")) || slice_eq(s, SLICE("-Infinity"));
 }
 
-/* Most numbers, copied and checked in one go: digits, perhaps with a fraction. 0: it is written otherwise, or none. */
-static inline int put_digits(struct buf *b, const char *p, size_t n, int may_have_point)
+/* Digits, perhaps with a sign and a fraction, of any length. */
+static int is_decimal(const char *p, size_t n, int may_have_point)
 {
-	char *out = b->p + b->n;
-	size_t i = 0, first = 0;
+	size_t first = n && p[0] == '-', i = first;
 
-	if (n && p[0] == '-')
-		out[i++] = '-', first++;
-	for (; i < n && (unsigned)(p[i] - '0') <= 9; i++)
-		out[i] = p[i];
-	if (unlikely(i == first || (p[first] == '0' && i > first + 1)))
+	while (i < n && (unsigned)(p[i] - '0') <= 9)
+		i++;
+	if (i == first || (p[first] == '0' && i > first + 1))
 		return 0;
 	if (i < n && may_have_point && p[i] == '.') {
-		first = i;
-		out[i++] = '.';
-		for (; i < n && (unsigned)(p[i] - '0') <= 9; i++)
-			out[i] = p[i];
+		first = i++;
+		while (i < n && (unsigned)(p[i] - '0') <= 9)
+			i++;
 		if (i == first + 1)
 			return 0;
 	}
-	if (i != n)
-		return 0;
-	b->n += n;
-	return 1;
+	return i == n;
+}
+
+#define EACH(byte) (0x0101010101010101ull * (byte))
+
+/* The same of up to eight bytes, looked at together where they were put: w begins with them. */
+static inline int is_short_decimal(uint64_t w, unsigned n, int may_have_point)
+{
+	uint64_t x = w ^ EACH('0'), odd = (((x & EACH(0x7f)) + EACH(0x76)) | x) & EACH(0x80);
+	unsigned first = (w & 0xff) == '-', end = n;
+
+	odd &= (~0ull >> (64 - 8 * n)) & ~(uint64_t)(first ? 0x80 : 0);
+	if (odd) {	/* a point is the only one */
+		end = (unsigned)__builtin_ctzll(odd) / 8;
+		if (!may_have_point || odd & (odd - 1) || (w >> 8 * end & 0xff) != '.' || end + 1 == n)
+			return 0;
+	}
+	return end > first && (end == first + 1 || (w >> 8 * first & 0xff) != '0');
+}
+
+/* Most numbers. 0: it is written otherwise, or none. */
+static inline int put_decimal(struct buf *b, const char *p, size_t n, int may_have_point)
+{
+	uint64_t w;
+
+	put(b, p, n);
+	if (likely(n && n <= 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)) {
+		memcpy(&w, b->p + b->n - n, 8);		/* there is room behind it */
+		if (likely(is_short_decimal(w, (unsigned)n, may_have_point)))
+			return 1;
+	} else if (is_decimal(p, n, may_have_point)) {
+		return 1;
+	}
+	b->n -= n;
+	return 0;
 }
 
 /* One value. Room for n bytes and VALUE_SLACK is there. */
@@ -106,7 +133,7 @@ static inline void put_value(struct db_query *q, struct buf *b, enum db_render r
 {
 	switch (render) {
 	case DB_RENDER_INT:
-		if (unlikely(!put_digits(b, p, n, 0)))
+		if (unlikely(!put_decimal(b, p, n, 0)))
 			break;
 		return;
 	case DB_RENDER_JSON:
@@ -115,7 +142,7 @@ static inline void put_value(struct db_query *q, struct buf *b, enum db_render r
 		put(b, p, n);
 		return;
 	case DB_RENDER_NUMBER:
-		if (put_digits(b, p, n, 1))
+		if (put_decimal(b, p, n, 1))
 			return;
 		if (is_special_number(p, n)) {
 			put_text(b, p, n);
