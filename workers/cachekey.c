@@ -197,28 +197,23 @@ struct slice cachekey_value(const struct req *r, const struct tag_part *part)
 }
 
 /* Of the statement's own parameter its type is known; of what else fills a tag, the type of those that fill the same one
- * elsewhere (tagtypes.c). A value that is none of its type equals none, and stays as it is. */
-static enum db_canon canon_of(const struct req *r, const struct tag_part *part)
+ * elsewhere (tagtypes.c). A value that is none of its type equals none, and stays as it is. -1: nobody has told yet. */
+static int canon_of(const struct req *r, const struct tag_part *part)
 {
 	const struct endpoint *ep = r->run->ep;
 	unsigned number = part->kind == TAG_PARAM ? ep->params[part->param].number : 0;
 	const struct db_desc *d;
 
 	if (!number || number > ep->n_bound || !r->run->pool)
-		return (enum db_canon)part->as;
+		return part->is_told ? part->as : -1;
 	d = db_pool_stmt(r->run->pool, r->run->first_stmt + r->variant)->desc;
-	return d && number <= d->n_params ? (enum db_canon)d->params[number - 1].canon : DB_CANON_NONE;
+	return !d ? -1 : number <= d->n_params ? d->params[number - 1].canon : DB_CANON_NONE;
 }
 
-struct slice cachekey_canonical(struct req *r, const struct tag_part *part)
+static struct slice canonical(struct req *r, enum db_canon c, struct slice v)
 {
-	struct slice v = cachekey_value(r, part);
 	AUTO(buf) struct buf b = {0};
-	enum db_canon c;
 
-	if (part->kind == TAG_TEXT || v.n == 0)
-		return v;
-	c = canon_of(r, part);
 	if (db_canon_is_itself(c, v))
 		return v;
 	buf_init(&b, 0);
@@ -227,25 +222,81 @@ struct slice cachekey_canonical(struct req *r, const struct tag_part *part)
 	return slice_of(arena_strn(&r->arena, b.p ? b.p : "", b.n), b.n);
 }
 
-void cachekey_tag(struct req *r, const struct tag_template *tag, struct buf *b)
-{
-	buf_clear(b);
-	for (unsigned k = 0; k < tag->n_parts; k++) {
-		struct slice v = cachekey_canonical(r, &tag->parts[k]);
+#define READINGS (DB_CANON_TIMESTAMPTZ + 1u)
 
-		buf_add(b, v.p, v.n);
+/* The text that stands for the value in a tag. As long as nobody has told its type, each that another worker may have for it:
+ * a read that depends on all of them is made void by a write that names one, and the reverse. */
+static unsigned readings(struct req *r, const struct tag_part *part, struct slice out[READINGS])
+{
+	struct slice v = cachekey_value(r, part);
+	int told = part->kind == TAG_TEXT || !v.n ? DB_CANON_NONE : canon_of(r, part);
+	unsigned n = 1;
+
+	out[0] = told > DB_CANON_NONE ? canonical(r, (enum db_canon)told, v) : v;
+	for (unsigned c = DB_CANON_TEXT; told < 0 && c < READINGS; c++) {
+		unsigned k = 0;
+
+		out[n] = canonical(r, (enum db_canon)c, v);
+		while (!slice_eq(out[k], out[n]))
+			k++;
+		n += k == n;
 	}
+	return n;
 }
 
-void cachekey_tags(struct req *r, const struct tag_template *tags, unsigned n, struct stamp_set *set)
+struct filling {
+	struct req *r;
+	const struct tag_template *tag;
+	cachekey_tag_f *f;
+	void *ctx;
+};
+
+static int fill(const struct filling *x, unsigned part)
 {
-	struct stamps s = r->w->stamps;
-	struct buf *b = &r->w->scratch;
+	struct buf *b = &x->r->w->scratch;
+	struct slice v[READINGS];
+	size_t at = b->n;
+	unsigned n;
+
+	if (part == x->tag->n_parts)
+		return x->f(x->ctx, buf_slice(b));
+	n = readings(x->r, &x->tag->parts[part], v);
+	for (unsigned i = 0; i < n; i++) {
+		b->n = at;
+		buf_add(b, v[i].p, v[i].n);
+		if (fill(x, part + 1))
+			return -1;
+	}
+	return 0;
+}
+
+int cachekey_tag(struct req *r, const struct tag_template *tag, cachekey_tag_f *f, void *ctx)
+{
+	struct filling x = {.r = r, .tag = tag, .f = f, .ctx = ctx};
+
+	buf_clear(&r->w->scratch);
+	return fill(&x, 0);
+}
+
+struct stamping {
+	struct stamps s;
+	struct stamp_set *set;
+};
+
+static int stamp(void *ctx, struct slice tag)
+{
+	struct stamping *x = ctx;
+
+	return stamps_add(&x->s, x->set, tag);
+}
+
+int cachekey_tags(struct req *r, const struct tag_template *tags, unsigned n, struct stamp_set *set)
+{
+	struct stamping x = {.s = r->w->stamps, .set = set};
 
 	set->n = 0;
-	for (unsigned i = 0; i < n; i++) {
-		cachekey_tag(r, &tags[i], b);
-		/* as many as ENDPOINT_MAX_TAGS fit */
-		check(stamps_add(&s, set, buf_slice(b)) == 0);
-	}
+	for (unsigned i = 0; i < n; i++)
+		if (cachekey_tag(r, &tags[i], stamp, &x))
+			return -1;
+	return 0;
 }

@@ -23,11 +23,12 @@ uint64_t cachekey_place(const struct options *o, unsigned database);
 int cachekey_make(struct req *r);
 /* What stands in place of one part of a template, as it was given; empty for NULL. */
 struct slice cachekey_value(const struct req *r, const struct tag_part *part);
-/* The same in a tag: one text for all that are equal. */
-struct slice cachekey_canonical(struct req *r, const struct tag_part *part);
-/* A tag with the values of this request, in the place of what is in b. */
-void cachekey_tag(struct req *r, const struct tag_template *tag, struct buf *b);
-/* The slots of tags into set, whatever is in it, values of this request filled in. */
-void cachekey_tags(struct req *r, const struct tag_template *tags, unsigned n, struct stamp_set *set);
+/* f, which does not touch the worker's scratch, gets the tag with the values of this request, one text for all that are equal;
+ * several, if it is not known yet by which type they are. 0, or -1 as soon as f says so. */
+typedef int cachekey_tag_f(void *ctx, struct slice tag);
+int cachekey_tag(struct req *r, const struct tag_template *tag, cachekey_tag_f *f, void *ctx);
+/* The slots of tags into set, whatever is in it, values of this request filled in. 0; -1: there is no room for all, which
+ * happens only where types are not known. */
+int cachekey_tags(struct req *r, const struct tag_template *tags, unsigned n, struct stamp_set *set) MUST_USE;
 
 #endif

@@ -48,14 +48,27 @@ static void add(struct groups *g, struct slice tag, struct arena *a)
 		g->v[g->n++] = slice_of(arena_strn(a, tag.p ? tag.p : "", tag.n), tag.n);
 }
 
+struct gathering {
+	struct groups *g;
+	struct arena *arena;
+};
+
+static int add_tag(void *ctx, struct slice tag)
+{
+	struct gathering *x = ctx;
+
+	add(x->g, tag, x->arena);
+	return 0;
+}
+
 /* The tags of r that are in the mask. */
 static void gather(struct groups *g, struct req *r, const struct tag_template *tags, unsigned mask, struct arena *a)
 {
+	struct gathering x = {.g = g, .arena = a};
+
 	for (unsigned i = 0; mask >> i; i++)
-		if (mask >> i & 1) {
-			cachekey_tag(r, &tags[i], &r->w->scratch);
-			add(g, buf_slice(&r->w->scratch), a);
-		}
+		if (mask >> i & 1)
+			(void)cachekey_tag(r, &tags[i], add_tag, &x);
 }
 
 void groups_of_part(struct req *part, struct req *whole)

@@ -13,6 +13,7 @@
 #include "workers/groups.h"
 #include "workers/handler.h"
 #include "workers/include.h"
+#include "workers/tagtypes.h"
 #include "workers/worker.h"
 
 /* Statements whose value depends on when their transaction began keep a Sync of their own. */
@@ -151,6 +152,7 @@ int worker_setup(struct worker *w, struct err *e)
 		route_add(&w->route, run);
 	}
 	groups_prepare(w->runs, s->endpoints.n);
+	tagtypes_look(w, NULL);
 	return rc;
 }
 

@@ -85,8 +85,9 @@ void admit_again(struct req *r)
 	r->array_values = 0;
 	if (!r->error)
 		params_bind(r);
-	if (r->run->ep->n_invalidates && r->w->stamps.n && !r->error)
-		cachekey_tags(r, r->run->ep->invalidates, r->run->ep->n_invalidates, &r->stamps);
+	if (r->run->ep->n_invalidates && r->w->stamps.n && !r->error &&
+	    cachekey_tags(r, r->run->ep->invalidates, r->run->ep->n_invalidates, &r->stamps))
+		(void)req_fail(r, E_unavailable, NULL);
 	if (!r->error && !r->is_rebound) {
 		r->is_rebound = 1;
 		r->is_query_done = 0;

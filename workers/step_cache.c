@@ -103,8 +103,9 @@ static int load_stamps(struct req *r, struct stamp_set *ret)
 {
 	const struct cache_policy *c = &r->run->ep->cache;
 
-	cachekey_tags(r, c->tags, c->n_tags, ret);
-	return stamps_load(&r->w->stamps, ret);
+	int is_all = cachekey_tags(r, c->tags, c->n_tags, ret) == 0;	/* else it is not kept */
+
+	return stamps_load(&r->w->stamps, ret) && is_all;
 }
 
 /* All that must be equal for an answer to be another request's, too: stamps, and that nobody has made the key void since,
@@ -409,7 +410,8 @@ enum step_result step_cache(struct req *r)
 	if (!w->stamps.n)
 		return STEP_NEXT;
 	if (ep->n_invalidates) {
-		cachekey_tags(r, ep->invalidates, ep->n_invalidates, &r->stamps);
+		if (cachekey_tags(r, ep->invalidates, ep->n_invalidates, &r->stamps))
+			return req_fail(r, E_unavailable, NULL);	/* until the types of tags are known */
 		return STEP_NEXT;
 	}
 	if (!ep->cache.is_on)

@@ -63,7 +63,8 @@ static int begin_alone(struct req *r, const struct stamp_set *read)
 
 	if (!r->w->stamps.n || !ep->n_invalidates)
 		return 1;
-	cachekey_tags(r, ep->invalidates, ep->n_invalidates, &r->stamps);
+	if (cachekey_tags(r, ep->invalidates, ep->n_invalidates, &r->stamps))
+		return 0;
 	for (uint32_t k = 0; k < read->n; k++)
 		for (uint32_t m = 0; m < r->stamps.n; m++)
 			if (read->slot[k] == r->stamps.slot[m]) {

@@ -25,6 +25,8 @@ struct list_of {
 	struct known *v;
 	unsigned n, cap;
 	struct arena *arena;
+	struct list_of *untold;		/* places that a statement will say more of, once it is described */
+	int awaits_watched;		/* as may a database that was not asked yet what is watched there */
 };
 
 static void add(struct list_of *l, const struct known *k)
@@ -69,6 +71,14 @@ static enum db_canon canon_of(const struct endpoint_run *run, const struct tag_p
 	return s->desc && number <= s->desc->n_params ? (enum db_canon)s->desc->params[number - 1].canon : DB_CANON_NONE;
 }
 
+/* It has the part as a parameter, and is not described yet. */
+static int is_untold(const struct endpoint_run *run, const struct tag_part *part, unsigned variant)
+{
+	unsigned number = part->kind == TAG_PARAM ? run->ep->params[part->param].number : 0;
+
+	return number && number <= run->ep->n_bound && run->pool && !db_pool_stmt(run->pool, run->first_stmt + variant)->desc;
+}
+
 static const char *column_of(const struct known *k, struct arena *a)
 {
 	return arena_fmt(a, "column %s of the watched table %s", k->column->column, k->column->table);
@@ -107,6 +117,7 @@ static void watched(struct worker *w, struct list_of *l)
 		unsigned n = 0;
 
 		v = w->pools[i] ? db_pool_watched(w->pools[i], &n) : NULL;
+		l->awaits_watched |= w->pools[i] && !db_pool_described(w->pools[i]) && w->snapshot.options.databases[i].events != EVENTS_OFF;
 		for (unsigned k = 0; k < n; k++) {
 			struct slice rest = slice_str(v[k].tag);
 			struct known one = {.shape = shape_of(v[k].tag, l->arena), .canon = (enum db_canon)v[k].canon,
@@ -148,8 +159,11 @@ static void compare(struct worker *w, struct endpoint_run *run, struct tag_templ
 			const struct known *other;
 
 			one.canon = canon_of(run, one.part, one.variant);
-			if (one.canon == DB_CANON_NONE)
+			if (one.canon == DB_CANON_NONE) {
+				if (is_untold(run, one.part, one.variant))
+					add(l->untold, &one);
 				continue;
+			}
 			other = find(l, one.shape, one.place);
 			if (!other)
 				add(l, &one);
@@ -173,14 +187,16 @@ static void adopt(struct worker *w, struct endpoint_run *run, struct tag_templat
 
 		if (t->parts[k].kind == TAG_TEXT)
 			continue;
-		other = find(l, shape, place++);
+		other = find(l, shape, place);
 		t->parts[k].as = (unsigned char)(other ? other->canon : DB_CANON_TEXT);
+		t->parts[k].is_told = other || !(l->awaits_watched || find(l->untold, shape, place));
+		place++;
 	}
 }
 
 void tagtypes_look(struct worker *w, struct errs *errs)
 {
-	struct list_of l = {0};
+	struct list_of untold = {0}, l = {.untold = &untold};
 	struct arena arena;
 	struct arena_pool pool;
 
@@ -191,6 +207,7 @@ void tagtypes_look(struct worker *w, struct errs *errs)
 	each(w, &l, errs, compare);
 	each(w, &l, errs, adopt);
 	free(l.v);
+	free(untold.v);
 	arena_done(&arena);
 	arena_pool_done(&pool);
 }

@@ -75,6 +75,7 @@ struct tag_part {
 	struct slice text;		/* TAG_TEXT; TAG_CLAIM: the claim's path, NUL-terminated */
 	unsigned param;			/* TAG_PARAM: index in params */
 	unsigned char as;		/* the worker's: enum db_canon of a value whose type no statement says */
+	unsigned char is_told;		/* the worker's: that is known; statements that are not described yet may say otherwise */
 };
 #define ENDPOINT_MAX_TAGS 16		/* of @cache, of @invalidates: lib/shm/stamps.h holds no more of one entry */
 #define ENDPOINT_MAX_TAG_PARTS 16
