@@ -9,6 +9,9 @@
 #include "lib/json/jv.h"
 #include "lib/json/jw.h"
 
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((noinline, cold))
+
 /* Quotes and a timestamp's changes; escaping makes its own room in jw_escaped. */
 #define VALUE_SLACK 16u
 
@@ -54,29 +57,15 @@ static void put_timestamp(struct buf *b, const char *p, size_t n)
 	b->p[b->n++] = '"';
 }
 
-static inline void put_text(struct buf *b, const char *p, size_t n)
-{
-	b->p[b->n++] = '"';
-	jw_escaped(b, p, n);
-	buf_addc(b, '"');
-}
-
 /* No server sends this for a column of its type: it goes out as text, in which nothing can close its place, if at all. */
-__attribute__((noinline, cold)) static void put_odd(struct db_query *q, struct buf *b, const char *p, size_t n)
+static COLD void put_odd(struct db_query *q, struct buf *b, const char *p, size_t n)
 {
 	q->is_odd = 1;
-	put_text(b, p, n);
-}
-
-static int is_special_number(const char *p, size_t n)
-{
-	struct slice s = slice_of(p, n);
-
-	return slice_eq(s, SLICE("NaN")) || slice_eq(s, SLICE("Infinity")) || slice_eq(s, SLICE("-Infinity"));
+	jw_string(b, slice_of(p, n));
 }
 
 /* Digits, perhaps with a sign and a fraction, of any length. */
-static int is_decimal(const char *p, size_t n, int may_have_point)
+static int is_long_decimal(const char *p, size_t n, int may_have_point)
 {
 	size_t first = n && p[0] == '-', i = first;
 
@@ -96,7 +85,7 @@ static int is_decimal(const char *p, size_t n, int may_have_point)
 
 #define EACH(byte) (0x0101010101010101ull * (byte))
 
-/* The same of up to eight bytes, looked at together where they were put: w begins with them. */
+/* The same of the n bytes in w, 8 at most, with zeros behind them, all at once. */
 static inline int is_short_decimal(uint64_t w, unsigned n, int may_have_point)
 {
 	uint64_t x = w ^ EACH('0'), odd = (((x & EACH(0x7f)) + EACH(0x76)) | x) & EACH(0x80);
@@ -111,44 +100,58 @@ static inline int is_short_decimal(uint64_t w, unsigned n, int may_have_point)
 	return end > first && (end == first + 1 || (w >> 8 * first & 0xff) != '0');
 }
 
-/* Most numbers. 0: it is written otherwise, or none. */
-static inline int put_decimal(struct buf *b, const char *p, size_t n, int may_have_point)
+/* n bytes, 1 to 8, as a number of as many, in the order of memory. */
+static inline uint64_t word_of(const char *p, size_t n)
 {
-	uint64_t w;
+	uint32_t low, high;
 
-	put(b, p, n);
-	if (likely(n && n <= 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)) {
-		memcpy(&w, b->p + b->n - n, 8);		/* there is room behind it */
-		if (likely(is_short_decimal(w, (unsigned)n, may_have_point)))
-			return 1;
-	} else if (is_decimal(p, n, may_have_point)) {
-		return 1;
-	}
-	b->n -= n;
-	return 0;
+	if (n < 4)
+		return (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[n / 2] << 8 * (n / 2) |
+		       (uint64_t)(unsigned char)p[n - 1] << 8 * (n - 1);
+	memcpy(&low, p, 4);
+	memcpy(&high, p + n - 4, 4);
+	return low | (uint64_t)high << 8 * (n - 4);
+}
+
+/* NaN and infinities are strings. */
+static NOINLINE void put_other_number(struct db_query *q, struct buf *b, enum db_render render, const char *p, size_t n)
+{
+	struct slice s = slice_of(p, n);
+	int may_have_point = render == DB_RENDER_NUMBER;
+
+	if (is_long_decimal(p, n, may_have_point) || (may_have_point && jv_is_number(p, n)))
+		put(b, p, n);
+	else if (may_have_point && (slice_eq(s, SLICE("NaN")) || slice_eq(s, SLICE("Infinity")) || slice_eq(s, SLICE("-Infinity"))))
+		jw_string(b, s);
+	else
+		put_odd(q, b, p, n);
 }
 
 /* One value. Room for n bytes and VALUE_SLACK is there. */
 static inline void put_value(struct db_query *q, struct buf *b, enum db_render render, const char *p, size_t n)
 {
+	uint64_t w;
+
 	switch (render) {
+	case DB_RENDER_TEXT:
+		b->p[b->n++] = '"';
+		jw_escaped(b, p, n);
+		buf_addc(b, '"');
+		return;
 	case DB_RENDER_INT:
-		if (unlikely(!put_decimal(b, p, n, 0)))
-			break;
+	case DB_RENDER_NUMBER:
+		if (likely(n && n <= 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)) {
+			w = word_of(p, n);
+			if (likely(is_short_decimal(w, (unsigned)n, render == DB_RENDER_NUMBER))) {
+				memcpy(b->p + b->n, &w, 8);	/* there is room behind it */
+				b->n += n;
+				return;
+			}
+		}
+		put_other_number(q, b, render, p, n);
 		return;
 	case DB_RENDER_JSON:
 		if (unlikely(!jv_is_json(p, n)))
-			break;
-		put(b, p, n);
-		return;
-	case DB_RENDER_NUMBER:
-		if (put_decimal(b, p, n, 1))
-			return;
-		if (is_special_number(p, n)) {
-			put_text(b, p, n);
-			return;
-		}
-		if (unlikely(!jv_is_number(p, n)))
 			break;
 		put(b, p, n);
 		return;
@@ -171,9 +174,6 @@ static inline void put_value(struct db_query *q, struct buf *b, enum db_render r
 		if (unlikely(jw_plain(p, n) != n))
 			break;
 		put_timestamp(b, p, n);
-		return;
-	case DB_RENDER_TEXT:
-		put_text(b, p, n);
 		return;
 	}
 	put_odd(q, b, p, n);
