@@ -368,6 +368,13 @@ static void arm(struct worker *w)
 	uv_timer_start(&w->timer, on_timer, (wait + CLOCK_MS - 1) / CLOCK_MS, 0);
 }
 
+static void flush(struct worker *w, uint64_t now)
+{
+	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
+		if (w->pools[i])
+			db_pool_flush(w->pools[i], now);
+}
+
 /* After the poll's callbacks. */
 static void on_turn(uv_check_t *h)
 {
@@ -375,14 +382,16 @@ static void on_turn(uv_check_t *h)
 	uint64_t now = front_now(&w->front);
 
 	dbio_resume(w);
-	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
-		if (w->pools[i])
-			db_pool_flush(w->pools[i], now);
+	flush(w, now);
 	if (w->is_draining && w->front.n_parked)
 		front_drain(&w->front);
 	dbio_resume(w);
 	responses_turn(w);
-	cache_wake(w);
+	/* what they ask is sent now: the next turn may be as far as the next tick */
+	if (cache_wake(w)) {
+		flush(w, now);
+		dbio_resume(w);
+	}
 	tier_flush(w);
 	sick_look(w);
 	check_ready(w);

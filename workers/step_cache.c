@@ -365,16 +365,18 @@ static enum step_result asked(struct req *r)
 	return STEP_DONE;
 }
 
-void cache_wake(struct worker *w)
+int cache_wake(struct worker *w)
 {
 	struct list *first;
+	int has_run = w->has_woken;
 
 	while ((first = list_first(&w->refreshes))) {
+		has_run = 1;
 		list_del(first);
 		req_run(LIST_ENTRY(first, struct req, follow_node));
 	}
 	if (!w->has_woken)
-		return;
+		return has_run;
 	w->has_woken = 0;
 	LIST_FOR_SAFE(l, next, &w->followers)
 	{
@@ -385,6 +387,7 @@ void cache_wake(struct worker *w)
 		if (flight_look(&w->flights, r->flight, &end, &error) != FLIGHT_RUNNING)
 			req_run(r);
 	}
+	return has_run;
 }
 
 /* What the request's Cache-Control wants of us. Others of its directives are not obeyed: how old an answer may be is for the

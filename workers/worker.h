@@ -98,8 +98,8 @@ static inline uint32_t worker_random(struct worker *w)
 	w->rng ^= w->rng << 5;
 	return w->rng;
 }
-/* Run the requests whose flight has ended. */
-void cache_wake(struct worker *w);
+/* Run the requests whose flight has ended, and the refreshes of this turn. 1: some have run, and may have queries to send. */
+int cache_wake(struct worker *w);
 
 /* dbio.c: the pools' descriptors and jobs on the loop. */
 extern const struct db_ops dbio_ops;

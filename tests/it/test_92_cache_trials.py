@@ -364,7 +364,8 @@ def test_a_refresh_under_way_does_not_store_what_was_read_before_a_purge(start, 
                  "endpoint": lambda: "get", "all": lambda: ""}[what]()
         if what == "key":
             words = next(e["key"] for e in words if weird.ctl("cache get " + e["key"], json=True).json["content"].startswith('{"id":%d,' % item))
-        wait_for(lambda p=path: "ttl=-" in status_of(weird.get(p)) and in_flight(weird) == 0, 5, "it to be stale")
+        wait_for(lambda p=path: "ttl=-" in status_of(weird.get(p)), 5, "it to be stale")
+        wait_for(lambda: in_flight(weird) == 0, 5, "the refresh behind that to end")
         with Held(db) as held:
             assert wait_for(lambda p=path: weird.get(p).status == 200 and held.waiting(), 5, "a refresh under way")
             db.sql("UPDATE item SET v = 1 WHERE id = %s", (item,))
