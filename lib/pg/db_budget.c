@@ -34,10 +34,10 @@ void db_budget_ask(struct db_budget *b, PGconn *pg, int timeout_ms)
 	PGresult *res = db_exec_within(pg, limit_sql, NULL, 0, timeout_ms);
 
 	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1) {
-		long limit = strtol(PQgetvalue(res, 0, 0), NULL, 10);
+		long limit = strtol(db_cell(res, 0, 0), NULL, 10);
 
 		b->limit = limit > 0 ? (unsigned)limit : 0;
-		b->max_connections = (unsigned)strtoul(PQgetvalue(res, 0, 1), NULL, 10);
+		b->max_connections = (unsigned)strtoul(db_cell(res, 0, 1), NULL, 10);
 		b->is_known = 1;
 		snprintf(b->server, sizeof(b->server), "%s:%s", PQhost(pg) ? PQhost(pg) : "", PQport(pg));
 	}

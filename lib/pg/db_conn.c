@@ -27,6 +27,7 @@ static void drop_notice(void *arg, const PGresult *res)
 {
 	struct db_conn *c = arg;
 
+	c->noticed += PQresultMemorySize(res);
 	/* 57P01, 57P02: the server says goodbye, so nobody on this connection is to blame */
 	if (db_error_class(res, "57P"))
 		c->is_admin_shutdown = 1;
@@ -132,6 +133,12 @@ int db_conn_is_sound(struct db_conn *c)
 {
 	/* reads the notices, too */
 	return !PQisBusy(c->pg) && PQstatus(c->pg) != CONNECTION_BAD && !c->is_admin_shutdown;
+}
+
+int db_conn_is_babbling(struct db_conn *c, uint64_t n)
+{
+	c->unasked = c->n_fifo ? 0 : c->unasked + n;
+	return c->unasked >= DB_READ_IDLE;
 }
 
 static struct db_entry *entry_new(struct db_conn *c, enum db_entry_kind kind, unsigned stmt, uint64_t now_ns)
@@ -502,7 +509,7 @@ static void take_xid(struct db_entry *e, PGresult *res)
 {
 	if (e->wants_xid && e->seen == e->n_before + 1u && PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 &&
 	    PQnfields(res) == 1 && !PQgetisnull(res, 0, 0))
-		e->xid = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+		e->xid = strtoull(db_cell(res, 0, 0), NULL, 10);
 	PQclear(res);
 }
 
@@ -699,7 +706,7 @@ static void partial_add(struct db_conn *c, uint64_t n)
 static void partial_end(struct db_conn *c)
 {
 	c->pool->partial -= c->partial_bytes;
-	c->partial_bytes = 0;
+	c->partial_bytes = c->noticed = 0;
 }
 
 /* The one that brings more than anybody may have: its query fails with id and text. What of a write is known is
@@ -722,7 +729,7 @@ static void stop_head(struct db_conn *c, enum err_id id, const char *text, const
 	db_conn_close(c, now_ns);
 }
 
-/* libpq keeps a result until it is whole, and shows nothing of it before, so what it reads is counted at the socket. The
+/* libpq keeps a result until it is whole, and shows nothing of it before, so what it reads is counted (db_recv.c). The
  * first pieces are not: most results are one, and pay nothing. A result is larger as JSON than on the wire but for rows
  * that are all short numbers; half more than the limit is beyond any that could still be sent, and one value of it would
  * never end by itself: a cancel does not stop a message that is on its way. So the connection is closed, in both lanes;
@@ -733,7 +740,10 @@ static int stop_too_large(struct db_conn *c, uint64_t now_ns)
 
 	if (!most || c->partial_bytes <= most + most / 2 + LARGE_FROM)
 		return 0;
-	stop_head(c, E_internal, "the result is larger than limits.response", "The result is larger than this server sends.", now_ns);
+	if (c->noticed > c->partial_bytes / 2)
+		stop_head(c, E_db_down, "the server sends notices without end", "", now_ns);
+	else
+		stop_head(c, E_internal, "the result is larger than limits.response", "The result is larger than this server sends.", now_ns);
 	return 1;
 }
 
@@ -780,10 +790,11 @@ const char *db_pool_shed(struct db_pool *p, uint64_t now_ns)
 static void last_words(struct db_conn *c, uint64_t now_ns)
 {
 	unsigned reads = 0;
+	uint64_t n = 0;
 	int more;
 
 	do
-		more = PQconsumeInput(c->pg);
+		more = db_consume(c->pg, DB_READ_MOST, &n);
 	while (!drain_results(c, UINT_MAX, now_ns) && more && ++reads < LAST_READS);
 	db_conn_close(c, now_ns);
 }
@@ -792,8 +803,8 @@ int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, u
 {
 	struct db_pool *p = c->pool;
 	int dead = 0, is_read = c->is_read, rc, left;
-	unsigned before = 0, n_fifo, was_partial = (unsigned)c->is_partial;
-	uint64_t more;
+	unsigned n_fifo = c->n_fifo;
+	uint64_t n = 0;
 
 	c->is_read = 0;
 	p->now_ns = p->heard_ns = now_ns;
@@ -802,16 +813,17 @@ int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, u
 		last_words(c, now_ns);
 		return 0;
 	}
-	if (c->is_partial && readable && !is_read)
-		before = db_unread(c->pg);
-	if (readable && !is_read && !PQconsumeInput(c->pg))
+	if (readable && !is_read && !db_consume(c->pg, n_fifo ? DB_READ_MOST : DB_READ_IDLE, &n))
 		dead = 1;
-	if (before && !dead && (more = db_count_more(c, before)) != 0) {
-		partial_add(c, more);
+	if (c->is_partial && n && !dead) {
+		partial_add(c, n);
 		if (stop_too_large(c, now_ns))
 			return 0;
 	}
-	n_fifo = c->n_fifo;
+	if (n && db_conn_is_babbling(c, n)) {
+		db_conn_close(c, now_ns);
+		return 0;
+	}
 	/* what was complete before the connection broke is good */
 	rc = drain_results(c, dead ? UINT_MAX : DRAIN_MOST, now_ns);
 	if (rc == 1 || dead) {
@@ -826,8 +838,6 @@ int db_conn_step(struct db_conn *c, int readable, int writable, int is_broken, u
 		c->quiet = c->n_fifo < n_fifo ? 0 : c->quiet + 1;
 	/* in the express lane there is always something under way */
 	c->is_partial = c->n_fifo && (c->lane == LANE_EXCLUSIVE || c->quiet >= QUIET_READS);
-	if (c->is_partial && !was_partial)
-		db_count_begin(c);
 	if (c->partial_bytes && (c->n_fifo == 0 || (c->lane == LANE_EXPRESS && !c->quiet))) {
 		partial_end(c);
 		c->is_draining |= c->was_large;

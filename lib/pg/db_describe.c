@@ -85,21 +85,21 @@ static int type_load(PGconn *pg, struct type_set *set, unsigned from, uint64_t d
 	if (PQresultStatus(res) == PGRES_TUPLES_OK) {
 		rc = 0;
 		for (int r = 0; r < PQntuples(res); r++) {
-			Oid oid = (Oid)strtoul(PQgetvalue(res, r, 0), NULL, 10);
+			Oid oid = (Oid)strtoul(db_cell(res, r, 0), NULL, 10);
 
 			for (unsigned i = from; i < set->n; i++) {
 				struct type_row *t = &set->rows[i];
 
 				if (t->oid != oid)
 					continue;
-				t->base = (Oid)strtoul(PQgetvalue(res, r, 1), NULL, 10);
-				t->elem = (Oid)strtoul(PQgetvalue(res, r, 2), NULL, 10);
+				t->base = (Oid)strtoul(db_cell(res, r, 1), NULL, 10);
+				t->elem = (Oid)strtoul(db_cell(res, r, 2), NULL, 10);
 				t->is_array = t->elem != 0;
-				t->needs_to_json = t->is_array || PQgetvalue(res, r, 3)[0] == 't';
-				t->delim = PQgetvalue(res, r, 4)[0];
-				t->is_enum = PQgetvalue(res, r, 6)[0] == 't';
-				t->typmod = (int32_t)strtol(PQgetvalue(res, r, 7), NULL, 10);
-				snprintf(t->name, sizeof(t->name), "%.*s", (int)sizeof(t->name) - 1, PQgetvalue(res, r, 5));
+				t->needs_to_json = t->is_array || db_cell(res, r, 3)[0] == 't';
+				t->delim = db_cell(res, r, 4)[0];
+				t->is_enum = db_cell(res, r, 6)[0] == 't';
+				t->typmod = (int32_t)strtol(db_cell(res, r, 7), NULL, 10);
+				snprintf(t->name, sizeof(t->name), "%.*s", (int)sizeof(t->name) - 1, db_cell(res, r, 5));
 			}
 		}
 	} else {

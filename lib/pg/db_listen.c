@@ -11,6 +11,9 @@
 #include "lib/pg/db_event.h"
 #include "lib/pg/db_priv.h"
 
+#define READ_MOST (256u << 10)
+#define UNHEARD_MAX (1u << 20)
+
 static void drop_notice(void *arg, const PGresult *res)
 {
 	(void)arg;
@@ -40,8 +43,8 @@ static int take_floor(struct db_listen *l)
 	int ok = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1;
 
 	if (ok) {
-		l->xmax = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
-		l->has_triggers = PQgetvalue(res, 0, 1)[0] == 't';
+		l->xmax = strtoull(db_cell(res, 0, 0), NULL, 10);
+		l->has_triggers = db_cell(res, 0, 1)[0] == 't';
 		l->since_ms = clock_boot_ms();
 	} else {
 		db_say(l->conn, res, l->error, sizeof(l->error));
@@ -81,6 +84,7 @@ int db_listen_open(struct db_listen *l)
 		return -1;
 	}
 	l->error[0] = 0;
+	l->unheard = 0;
 	return 0;
 }
 
@@ -91,13 +95,18 @@ int db_listen_fd(const struct db_listen *l)
 
 int db_listen_read(struct db_listen *l, void (*on_event)(void *ctx, struct slice payload), void *ctx)
 {
-	int ok = PQconsumeInput(l->conn);
+	int ok = db_consume(l->conn, READ_MOST, &l->unheard);
 	PGnotify *n;
 
 	while ((n = PQnotifies(l->conn))) {
+		l->unheard = 0;
 		if (strcmp(n->relname, DB_EVENT_CHANNEL) == 0)
 			on_event(ctx, slice_str(n->extra));
 		PQfreemem(n);
+	}
+	if (l->unheard > UNHEARD_MAX) {
+		snprintf(l->error, sizeof(l->error), "%u bytes came through it without a notification", UNHEARD_MAX);
+		return -1;
 	}
 	if (ok && PQstatus(l->conn) == CONNECTION_OK)
 		return 0;

@@ -19,6 +19,7 @@ struct db_listen {
 	 * before it, or in a snapshot whose xmin is lower, may be behind a write that nobody will tell of. */
 	uint64_t xmax, since_ms;
 	int has_triggers;	/* a table is watched by triggers that notify */
+	uint64_t unheard;	/* bytes since the last notification */
 };
 
 /* Blocking. 0, or -1 with error: cannot connect, a standby (it hears no NOTIFY), a pooler. */

@@ -42,7 +42,7 @@ uint64_t db_mark_of(const PGresult *res)
 {
 	if (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) != 1 || PQnfields(res) != 1)
 		return 0;
-	return digest_64(slice_str(PQgetvalue(res, 0, 0)), 1) | 1u;
+	return digest_64(slice_str(db_cell(res, 0, 0)), 1) | 1u;
 }
 
 static struct db_state *state(const struct db_pool *p)

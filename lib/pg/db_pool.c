@@ -518,6 +518,7 @@ static void flush_exclusive(struct db_pool *p, uint64_t now_ns)
 	{
 		struct db_query *q = LIST_ENTRY(l, struct db_query, node);
 		struct db_conn *c;
+		uint64_t n;
 
 		if (waits_for_description(p, q))
 			continue;
@@ -529,7 +530,8 @@ static void flush_exclusive(struct db_pool *p, uint64_t now_ns)
 		/* lost connections of others are noticed before use */
 		if (c->generation != atomic_load_explicit(&db_state(p)->generation, memory_order_relaxed)) {
 			c->generation = atomic_load(&db_state(p)->generation);
-			if (!PQconsumeInput(c->pg) || !db_conn_is_sound(c)) {
+			n = 0;
+			if (!db_consume(c->pg, DB_READ_IDLE, &n) || db_conn_is_babbling(c, n) || !db_conn_is_sound(c)) {
 				db_conn_close(c, now_ns);
 				next = p->q_exclusive.next;
 				continue;

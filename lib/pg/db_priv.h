@@ -96,8 +96,7 @@ struct db_conn {
 	PGresult *prep_error;		/* of the prepare group just in front of a query */
 	unsigned prep_error_stmt;
 	uint64_t partial_bytes;		/* of a result that did not come at once */
-	int count_by;			/* db_count.c: how bytes are counted; 0: not known yet */
-	uint64_t counted;
+	uint64_t noticed;		/* bytes of notices since then, roughly */
 	int was_large;			/* it was so large that libpq's buffers may be: not kept */
 	int is_partial;			/* there is one: what is read is counted */
 	unsigned quiet;			/* reads in a row that ended no statement */
@@ -110,6 +109,7 @@ struct db_conn {
 	uint64_t tier_id;		/* db_state's when it was opened, or the first one since: the server it is of */
 	int is_converting;		/* db_scarce.c: it is to change its lane */
 	int is_strange;			/* libpq has taken offence at what came */
+	uint64_t unasked;		/* bytes that have come since it was last asked something */
 	int want_write, is_admin_shutdown, is_draining, min_rtt_us;
 	void *watch;
 	struct db_job *job;		/* while connecting */
@@ -224,8 +224,13 @@ int db_drive(PGconn *pg, uint64_t deadline_ns, char error[256], char ret_sqlstat
 int db_guard_set(PGconn *pg, uint64_t ms, uint64_t deadline_ns, char error[256]) MUST_USE;
 /* db_connect.c: a session of the express lane, as one of the exclusive lane is. 0, or -1 with error. */
 int db_become_exclusive(PGconn *pg, uint64_t deadline_ns, char error[256]) MUST_USE;
-/* Bytes at the socket that libpq has not read. */
-unsigned db_unread(PGconn *pg);
+/* db_recv.c: bounds what libpq reads at once; what it leaves is found by the next call. */
+#define DB_READ_MOST (1u << 20)		/* bytes, by any call of it */
+#define DB_READ_IDLE (64u << 10)	/* of a session that was asked nothing, until it is asked something */
+/* PQconsumeInput, of at most so many bytes; those that came are added. */
+int db_consume(PGconn *pg, size_t most, uint64_t *ret_n);
+/* Bytes that libpq has read since the last call, in this thread. */
+uint64_t db_taken(void);
 /* A session of weir-monitor's: told apart from workers' in pg_stat_activity. */
 void db_name_monitor(PGconn *pg);
 /* Names, settings: what libpq would print, on one line, without its trailing newline. */
@@ -292,6 +297,8 @@ const char *db_sqlstate(const PGresult *res);
 unsigned db_error_parameter(const struct db_query *q, const PGresult *res);
 
 /* db_result.c */
+/* PQgetvalue of an answer to a question of ours; "" also where the server has sent fewer rows or columns than were asked for. */
+const char *db_cell(const PGresult *res, int row, int column);
 enum db_result_kind { DB_R_RESULT, DB_R_ERROR, DB_R_ABORTED, DB_R_SYNC, DB_R_STRANGE };
 enum db_result_kind db_result_kind(const PGresult *res);
 
@@ -334,6 +341,8 @@ void db_conn_close(struct db_conn *c, uint64_t now_ns);	/* requeues or settles w
 int db_conn_is_idle(const struct db_conn *c);
 /* Of an idle one, after PQconsumeInput: the server has not said goodbye, nor closed. */
 int db_conn_is_sound(struct db_conn *c);
+/* n bytes have come: 1 when nobody had asked, and it is too much to be a notice. */
+int db_conn_is_babbling(struct db_conn *c, uint64_t n);
 int db_conn_send(struct db_conn *c, struct db_query *q, uint64_t now_ns, int with_sync, int is_shared);
 int db_conn_sync(struct db_conn *c);
 int db_conn_flush(struct db_conn *c);
@@ -354,10 +363,6 @@ void db_hold_forget(struct db_query *q);
 /* q, which is held, is abandoned. */
 void db_hold_orphan(struct db_pool *p, struct db_query *q);
 
-/* db_count.c: bytes that libpq reads. Begin; then, after each PQconsumeInput, what it has read since the last call.
- * seen_before: what lay at the socket before it. */
-void db_count_begin(struct db_conn *c);
-uint64_t db_count_more(struct db_conn *c, unsigned seen_before);
 /* db_row.c: one value, whatever its size. */
 void db_put_value(struct db_query *q, struct buf *out, enum db_render render, const char *p, size_t n);
 /* db_settle.c */

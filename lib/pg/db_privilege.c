@@ -79,7 +79,7 @@ static void check_sequences(const struct look *k, const char *line)
 			res = ask(k, uses[i].sql, name);
 			snprintf(text, sizeof(text), "permission denied for sequence %s", name);
 			if (!is_unfinished(k, res) && PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 &&
-			    PQgetvalue(res, 0, 0)[0] == 'f')
+			    db_cell(res, 0, 0)[0] == 'f')
 				fault(k, text, "it");
 			PQclear(res);
 		}
@@ -101,7 +101,7 @@ static int count_in_plan(const struct look *k, unsigned number, const char *valu
 	if (PQresultStatus(res) == PGRES_TUPLES_OK) {
 		n = 0;
 		for (int i = 0; i < PQntuples(res); i++)
-			for (const char *p = PQgetvalue(res, i, 0); (p = strstr(p, what)); p++)
+			for (const char *p = db_cell(res, i, 0); (p = strstr(p, what)); p++)
 				n++;
 	}
 	PQclear(res);
@@ -171,7 +171,7 @@ static void check_plan(const struct look *k, const char *query)
 		;
 	} else if (PQresultStatus(res) == PGRES_TUPLES_OK) {
 		for (int i = 0; i < PQntuples(res); i++)
-			check_sequences(k, PQgetvalue(res, i, 0));
+			check_sequences(k, db_cell(res, i, 0));
 		if (k->s->endpoint && k->s->endpoint->n_invalidates)
 			check_tags(k);
 	} else if (db_error_class(res, "42501")) {
@@ -224,7 +224,7 @@ static void check_procedure(const struct look *k, const char *name)
 	char text[260];
 
 	snprintf(text, sizeof(text), "permission denied for procedure %s", name);
-	if (!is_unfinished(k, res) && PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f')
+	if (!is_unfinished(k, res) && PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && db_cell(res, 0, 0)[0] == 'f')
 		fault(k, text, "it");
 	PQclear(res);
 }
@@ -238,7 +238,7 @@ static void check_need(const struct look *k, const struct db_utility *u, const c
 	if (db_error_class(res, "42501")) {
 		db_one_line(text, sizeof(text), PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
 		fault(k, text, "it");
-	} else if (!is_unfinished(k, res) && PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f') {
+	} else if (!is_unfinished(k, res) && PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && db_cell(res, 0, 0)[0] == 'f') {
 		snprintf(text, sizeof(text), "%s %s", db_utility_denial(u->need), name);
 		fault(k, text, db_utility_is_owners(u->need) ? "its owner" : "it");
 	}
@@ -261,7 +261,7 @@ static void check_utility(const struct look *k)
 void db_privileges(PGconn *pg, struct db_stmt *stmts, unsigned n)
 {
 	PGresult *res = db_exec_until(pg, "SELECT current_user", NULL, 0, clock_mono_ns() + PLAN_TIMEOUT_NS);
-	const char *role = PQresultStatus(res) == PGRES_TUPLES_OK ? PQgetvalue(res, 0, 0) : "?";
+	const char *role = PQresultStatus(res) == PGRES_TUPLES_OK ? db_cell(res, 0, 0) : "?";
 	char name[200];
 
 	for (unsigned i = 0; i < n; i++) {

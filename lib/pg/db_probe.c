@@ -97,7 +97,7 @@ static int one_number_or(PGconn *pg, const char *sql, const char *const *values,
 	int ok = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1;
 
 	if (ok)
-		*ret = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+		*ret = strtoull(db_cell(res, 0, 0), NULL, 10);
 	else if (error && !res && PQstatus(pg) == CONNECTION_OK)
 		snprintf(error, 200, "no answer within 400 ms");
 	else if (error)
@@ -136,9 +136,9 @@ static void look_at_tier(PGconn *pg, struct db_tier *t)
 
 	t->error[0] = 0;
 	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1) {
-		t->id = digest_64(slice_str(PQgetvalue(res, 0, 0)), 0) | 1;
-		t->xmin = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
-		t->xmax = strtoull(PQgetvalue(res, 0, 2), NULL, 10);
+		t->id = digest_64(slice_str(db_cell(res, 0, 0)), 0) | 1;
+		t->xmin = strtoull(db_cell(res, 0, 1), NULL, 10);
+		t->xmax = strtoull(db_cell(res, 0, 2), NULL, 10);
 	} else {
 		db_one_line(t->error, sizeof(t->error), res ? PQresultErrorMessage(res) : PQerrorMessage(pg));
 	}
@@ -153,7 +153,7 @@ static void tell_purge(PGconn *pg, struct db_purge *u)
 	u->error[0] = 0;
 	u->is_told = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1;
 	if (u->is_told) {
-		u->xid = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+		u->xid = strtoull(db_cell(res, 0, 1), NULL, 10);
 		u->is_done = 1;
 	} else if (res && (db_error_class(res, "3F000") || db_error_class(res, "42883") || db_error_class(res, "42501") ||
 			   db_error_class(res, "22P05") || db_error_class(res, "22021"))) {
@@ -217,14 +217,14 @@ void db_probe_run(struct db_probe *p)
 	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1) {
 		p->is_up = 1;
 		p->error[0] = 0;
-		p->is_standby = PQgetvalue(res, 0, 0)[0] == 't';
-		p->max_connections = (unsigned)strtoul(PQgetvalue(res, 0, 1), NULL, 10);
+		p->is_standby = db_cell(res, 0, 0)[0] == 't';
+		p->max_connections = (unsigned)strtoul(db_cell(res, 0, 1), NULL, 10);
 		p->lag_ms = PQgetisnull(res, 0, 2) ? (p->is_standby ? UINT64_MAX : 0)
-						   : (uint64_t)strtoull(PQgetvalue(res, 0, 2), NULL, 10);
+						   : (uint64_t)strtoull(db_cell(res, 0, 2), NULL, 10);
 		p->server_version = (unsigned)PQserverVersion(pg);
 		p->took_us = (clock_mono_ns() - start) / 1000;
-		p->xmax = strtoull(PQgetvalue(res, 0, 3), NULL, 10);
-		keep_snapshot(p, PQgetvalue(res, 0, 4));
+		p->xmax = strtoull(db_cell(res, 0, 3), NULL, 10);
+		keep_snapshot(p, db_cell(res, 0, 4));
 		take_notifies(p);
 	} else {
 		if (res)

@@ -242,7 +242,7 @@ static unsigned gather(struct asking *a, unsigned n)
 static void take(struct asking *a, unsigned n, const PGresult *res)
 {
 	for (int r = 0; r < PQntuples(res); r++) {
-		unsigned long i = strtoul(PQgetvalue(res, r, 0), NULL, 10);
+		unsigned long i = strtoul(db_cell(res, r, 0), NULL, 10);
 		struct db_stmt *s;
 
 		if (i >= n || PQnfields(res) != 3 || a->stmts[i].is_unread)
@@ -250,9 +250,9 @@ static void take(struct asking *a, unsigned n, const PGresult *res)
 		s = &a->stmts[i];
 		s->touches[0] = 0;
 		if (PQgetisnull(res, r, 1))
-			s->reads_settings = PQgetvalue(res, r, 2)[0] == 't';
+			s->reads_settings = db_cell(res, r, 2)[0] == 't';
 		else if (s->session == SESSION_ASK)
-			touches(s, PQgetvalue(res, r, 1));
+			touches(s, db_cell(res, r, 1));
 	}
 }
 

@@ -142,9 +142,9 @@ static int drop_foreign(struct db_conn *c, const PGresult *res, uint64_t now_ns)
 	if (n > FOREIGN_MAX || PQnfields(res) != 2)
 		return 1;
 	for (int i = 0; i < n; i++) {
-		int is_foreign = PQgetvalue(res, i, 1)[0] == 't';
+		int is_foreign = db_cell(res, i, 1)[0] == 't';
 
-		if (is_foreign && PQgetvalue(res, i, 0)[0] == 'w')
+		if (is_foreign && db_cell(res, i, 0)[0] == 'w')
 			return 1;
 		is_ours_there |= !is_foreign;
 	}
@@ -153,11 +153,11 @@ static int drop_foreign(struct db_conn *c, const PGresult *res, uint64_t now_ns)
 	e = db_entry_alone(c, DB_E_RESET, 0, now_ns);
 	e->n_reset = (unsigned char)(n - 1);
 	for (int i = 0; i < n && rc == 0; i++) {
-		const char *name = PQgetvalue(res, i, 0);
+		const char *name = db_cell(res, i, 0);
 		char *quoted;
 		struct buf sql;
 
-		if (PQgetvalue(res, i, 1)[0] != 't')
+		if (db_cell(res, i, 1)[0] != 't')
 			continue;
 		quoted = PQescapeIdentifier(c->pg, name, strlen(name));
 		buf_init(&sql, 0);

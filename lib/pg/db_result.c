@@ -32,3 +32,8 @@ enum db_result_kind db_result_kind(const PGresult *res)
 		return DB_R_STRANGE;
 	}
 }
+
+const char *db_cell(const PGresult *res, int row, int column)
+{
+	return row < PQntuples(res) && column < PQnfields(res) ? PQgetvalue(res, row, column) : "";
+}

@@ -13,6 +13,7 @@
 #include "lib/pg/db_priv.h"
 
 #define EPOCH_US 946684800000000ull
+#define MESSAGE_MAX (256u << 20)	/* bytes; one row is one message */
 
 static void drop_notice(void *arg, const PGresult *res)
 {
@@ -45,7 +46,7 @@ static int command(struct db_slot *s, const char *sql)
 static int64_t number(struct db_slot *s, const char *sql)
 {
 	PGresult *res = run(s, sql, PGRES_TUPLES_OK);
-	int64_t v = !res ? -1 : PQntuples(res) ? strtoll(PQgetvalue(res, 0, 0), NULL, 10) : 0;
+	int64_t v = !res ? -1 : PQntuples(res) ? strtoll(db_cell(res, 0, 0), NULL, 10) : 0;
 
 	PQclear(res);
 	return v;
@@ -97,8 +98,8 @@ static int read_watched(struct db_slot *s)
 			       " ORDER BY 1, t.i", PGRES_TUPLES_OK);
 
 	for (int i = 0; i < PQntuples(res); i++)
-		db_decode_watch(s->decode, (uint32_t)strtoul(PQgetvalue(res, i, 0), NULL, 10),
-				slice_str(PQgetvalue(res, i, 1)));
+		db_decode_watch(s->decode, (uint32_t)strtoul(db_cell(res, i, 0), NULL, 10),
+				slice_str(db_cell(res, i, 1)));
 	PQclear(res);
 	return res ? 0 : -1;
 }
@@ -114,8 +115,8 @@ static int read_types(struct db_slot *s)
 			    PGRES_TUPLES_OK);
 
 	for (int i = 0; i < PQntuples(res); i++)
-		db_decode_type(s->decode, (uint32_t)strtoul(PQgetvalue(res, i, 0), NULL, 10),
-			       (uint32_t)strtoul(PQgetvalue(res, i, 1), NULL, 10), PQgetvalue(res, i, 2)[0] == 't');
+		db_decode_type(s->decode, (uint32_t)strtoul(db_cell(res, i, 0), NULL, 10),
+			       (uint32_t)strtoul(db_cell(res, i, 1), NULL, 10), db_cell(res, i, 2)[0] == 't');
 	PQclear(res);
 	return res ? 0 : -1;
 }
@@ -219,10 +220,11 @@ static int one(struct db_slot *s, const char *p, size_t n)
 
 int db_slot_read(struct db_slot *s)
 {
-	int ok = PQconsumeInput(s->conn), n = 0, rc = 0;
+	int ok = db_consume(s->conn, DB_READ_MOST, &s->unheard), n = 0, rc = 0;
 	char *p;
 
 	while (rc == 0 && (n = PQgetCopyData(s->conn, &p, 1)) > 0) {
+		s->unheard = 0;
 		rc = one(s, p, (size_t)n);
 		PQfreemem(p);
 	}
@@ -233,6 +235,10 @@ int db_slot_read(struct db_slot *s)
 
 		db_one_line(s->error, sizeof(s->error), PQresultErrorMessage(res));
 		PQclear(res);
+		return -1;
+	}
+	if (s->unheard > MESSAGE_MAX) {
+		snprintf(s->error, sizeof(s->error), "the slot sends a message of more than %u bytes", MESSAGE_MAX);
 		return -1;
 	}
 	if (n == 0 && ok && PQstatus(s->conn) == CONNECTION_OK)

@@ -25,6 +25,7 @@ struct db_slot {
 	int is_new;		/* the slot was made just now: what was written before is not told */
 	uint64_t xmax, since_ms;	/* as in struct db_listen */
 	uint64_t confirmed;	/* up to here all was told */
+	uint64_t unheard;	/* bytes since the last message that was whole */
 };
 
 /* Blocking. 0, or -1 with error. */

@@ -24,7 +24,7 @@ static const char watched_sql[] =
 
 static char *copy(const PGresult *res, int row, int col)
 {
-	char *s = strdup(PQgetvalue(res, row, col));
+	char *s = strdup(db_cell(res, row, col));
 
 	if (!s)
 		abort();
@@ -34,7 +34,7 @@ static char *copy(const PGresult *res, int row, int col)
 void db_watched_ask(PGconn *pg, uint64_t deadline_ns, struct db_watched **ret, unsigned *ret_n)
 {
 	PGresult *res = db_exec_until(pg, "SELECT pg_catalog.to_regclass('weir.watched') IS NOT NULL", NULL, 0, deadline_ns);
-	int is_there = PQresultStatus(res) == PGRES_TUPLES_OK && PQgetvalue(res, 0, 0)[0] == 't', n;
+	int is_there = PQresultStatus(res) == PGRES_TUPLES_OK && db_cell(res, 0, 0)[0] == 't', n;
 
 	PQclear(res);
 	*ret = NULL;
@@ -48,9 +48,9 @@ void db_watched_ask(PGconn *pg, uint64_t deadline_ns, struct db_watched **ret, u
 	for (int i = 0; i < n; i++)
 		(*ret)[i] = (struct db_watched){
 		    .table = copy(res, i, 0), .tag = copy(res, i, 1), .column = copy(res, i, 2),
-		    .canon = (unsigned char)db_canon_of((uint32_t)strtoul(PQgetvalue(res, i, 3), NULL, 10),
-							PQgetvalue(res, i, 4)[0] == 't'),
-		    .is_told_otherwise = PQgetvalue(res, i, 5)[0] == 't'};
+		    .canon = (unsigned char)db_canon_of((uint32_t)strtoul(db_cell(res, i, 3), NULL, 10),
+							db_cell(res, i, 4)[0] == 't'),
+		    .is_told_otherwise = db_cell(res, i, 5)[0] == 't'};
 	*ret_n = (unsigned)n;
 	PQclear(res);
 }

@@ -9,12 +9,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "lib/base/clock.h"
 
-/* Nothing that is asked here has more to say. */
-#define ANSWER_MAX (64u * 1024 * 1024)
+/* Nothing that is asked here has more to say; who is not known yet, in no answer. */
+#define ANSWER_MAX (32u << 20)
+#define GREETING_MAX (1u << 20)
 
 /* 1 ready, 0 not in time, -1 never. */
 static int await(int fd, short events, uint64_t deadline_ns)
@@ -34,13 +34,6 @@ static int await(int fd, short events, uint64_t deadline_ns)
 	}
 }
 
-unsigned db_unread(PGconn *pg)
-{
-	int n = 0;
-
-	return ioctl(PQsocket(pg), FIONREAD, &n) || n < 0 ? 0 : (unsigned)n;
-}
-
 int db_wait(PGconn *pg, uint64_t deadline_ns)
 {
 	uint64_t bytes = 0;
@@ -50,8 +43,7 @@ int db_wait(PGconn *pg, uint64_t deadline_ns)
 
 		if (await(PQsocket(pg), (short)(left > 0 ? POLLIN | POLLOUT : POLLIN), deadline_ns) <= 0)
 			return -1;
-		bytes += db_unread(pg);
-		if (bytes > ANSWER_MAX || !PQconsumeInput(pg))
+		if (!db_consume(pg, DB_READ_MOST, &bytes) || bytes > ANSWER_MAX)
 			return -1;
 	}
 	return 0;
@@ -126,6 +118,7 @@ static void take_error(PGconn *pg, char error[256], char ret_sqlstate[6])
 int db_drive(PGconn *pg, uint64_t deadline_ns, char error[256], char ret_sqlstate[6])
 {
 	PostgresPollingStatusType want = PGRES_POLLING_WRITING;
+	uint64_t bytes = 0;
 
 	PQsetErrorVerbosity(pg, PQERRORS_VERBOSE);
 	while (want != PGRES_POLLING_OK) {
@@ -137,7 +130,13 @@ int db_drive(PGconn *pg, uint64_t deadline_ns, char error[256], char ret_sqlstat
 			snprintf(error, 256, "no answer within connect_timeout");
 			return -1;
 		}
+		(void)db_taken();
 		want = PQconnectPoll(pg);
+		bytes += db_taken();
+		if (bytes > GREETING_MAX) {
+			snprintf(error, 256, "it says more than a server does that is connected to");
+			return -1;
+		}
 	}
 	PQsetErrorVerbosity(pg, PQERRORS_DEFAULT);
 	/* from here on nothing of it blocks, its goodbye neither */
