@@ -93,7 +93,7 @@ int mc_probe_step(struct mc_probe *p, uint64_t now_ms, enum breaker_probe *ret)
 			return over(p, BREAKER_PROBE_FAILED, ret);
 		p->is_sent = 1;
 	}
-	got = recv(p->fd, p->answer + p->n, sizeof(p->answer) - p->n, 0);
+	got = recv(p->fd, p->answer + p->n, sizeof(p->answer) - p->n, MSG_DONTWAIT);
 	if (got < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 :
 		       over(p, is_refusal(errno) ? BREAKER_PROBE_REFUSED : BREAKER_PROBE_FAILED, ret);

@@ -167,7 +167,8 @@ else
 	for a in $archives; do
 		l=$(basename "$a" .a); l=${l#lib}
 		[ "$(rank "$l")" ] || unranked="$unranked $l"
-		nm -g --defined-only "$a" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u >"$tmp/$l.def"
+		# recv is the C library's, wherever lib/pg/db_recv.c is not linked
+		nm -g --defined-only "$a" 2>/dev/null | awk 'NF == 3 && $3 != "recv" { print $3 }' | sort -u >"$tmp/$l.def"
 		nm -u "$a" 2>/dev/null | awk '$1 == "U" { print $2 }' | sort -u >"$tmp/$l.all"
 		comm -23 "$tmp/$l.all" "$tmp/$l.def" >"$tmp/$l.undef"
 	done
