@@ -126,6 +126,9 @@ int worker_check(struct snapshot *s)
 			rc = EXIT_TEMPFAIL;
 			continue;
 		}
+		if (b->is_between)
+			printf("warning: database %s: a pooler stands before the server; unless it is one that pools sessions, "
+			       "set pooler = \"transaction\"\n", b->name);
 		buf_clear(&why);
 		fit = db_budget_say(b, &why);
 		if (fit == DB_BUDGET_OVER)

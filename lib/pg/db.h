@@ -315,6 +315,7 @@ struct db_budget {
 	unsigned limit;			/* sessions that this role can have: less what is reserved, or its own limit */
 	unsigned max_connections;
 	char server[120];		/* host:port */
+	int is_between;			/* the session's backend is another one than it was told of: a pooler stands in between */
 };
 enum db_budget_fit { DB_BUDGET_FITS, DB_BUDGET_TIGHT, DB_BUDGET_OVER };
 void db_budget_init(struct db_budget *b, const struct opts_database *o, int has_cache);

@@ -13,7 +13,7 @@
 /* What is reserved, and limits of a role or database, are not a superuser's. */
 static const char limit_sql[] =
     "SELECT CASE WHEN r.rolsuper THEN s.n"
-    " ELSE least(s.n - s.reserved, nullif(r.rolconnlimit, -1), nullif(d.datconnlimit, -1)) END, s.n"
+    " ELSE least(s.n - s.reserved, nullif(r.rolconnlimit, -1), nullif(d.datconnlimit, -1)) END, s.n, pg_catalog.pg_backend_pid()"
     " FROM pg_catalog.pg_roles r, pg_catalog.pg_database d,"
     " (SELECT current_setting('max_connections')::int AS n,"
     "   current_setting('superuser_reserved_connections')::int"
@@ -39,6 +39,7 @@ void db_budget_ask(struct db_budget *b, PGconn *pg, int timeout_ms)
 		b->limit = limit > 0 ? (unsigned)limit : 0;
 		b->max_connections = (unsigned)strtoul(db_cell(res, 0, 1), NULL, 10);
 		b->is_known = 1;
+		b->is_between = PQnfields(res) > 2 && strtol(db_cell(res, 0, 2), NULL, 10) != PQbackendPID(pg);
 		snprintf(b->server, sizeof(b->server), "%s:%s", PQhost(pg) ? PQhost(pg) : "", PQport(pg));
 	}
 	PQclear(res);

@@ -176,6 +176,18 @@ int db_conninfo_check(const struct opts_database *o, struct buf *ret_why)
 	return rc;
 }
 
+/* A session that is new has no statement but those that it was given; and they stay. */
+static void say_setup(PGconn *pg, const PGresult *res, char error[256])
+{
+	const char *state = res ? db_sqlstate(res) : "";
+
+	if (strcmp(state, "42P05") == 0 || strcmp(state, "26000") == 0)
+		snprintf(error, 256, "a prepared statement is another session's (%s): a pooler stands before the server and pools "
+			 "transactions; set pooler = \"transaction\"", state);
+	else
+		db_say(pg, res, error, 256);
+}
+
 static int run(PGconn *pg, const char *sql, uint64_t deadline_ns, char error[256])
 {
 	PGresult *res = PQsendQuery(pg, sql) ? db_result(pg, deadline_ns) : NULL;
@@ -194,7 +206,7 @@ static int prepare(PGconn *pg, const char *name, const char *sql, uint64_t deadl
 	int ok = PQresultStatus(res) == PGRES_COMMAND_OK;
 
 	if (!ok)
-		db_say(pg, res, error, 256);
+		say_setup(pg, res, error);
 	PQclear(res);
 	return ok ? 0 : -1;
 }

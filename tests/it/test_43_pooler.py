@@ -200,3 +200,17 @@ def test_tags_are_kept_after_a_restart(own_pg, bouncer, weir, events):
             w.stop()
     finally:
         s.remove()
+
+
+def test_a_pooler_that_nobody_was_told_of(own_pg, bouncer, site, weir):
+    """7.12: weird -t sees that the session's backend is not the one that it was told of; and where sessions are given from one to
+    another, the log says what to set."""
+    ends = {"one": "-- @route GET /one\n-- @returns value\nSELECT 1 AS n"}
+    said = "set pooler = "
+    assert said not in site(own_pg.conninfo_for("test", user="postgres"), ends).weird("-t").stdout
+    w = weir(endpoints=ends, conninfo=bouncer.conninfo("test"), options={"workers": {"min": 2, "max": 2},
+                                                                         "database": {"main": {"pool_min": 4, "pool_max": 10}}})
+    wait_for(lambda: said in w.log_text(), 20, "the cause")
+    w.stop()
+    assert said in site(bouncer.conninfo("test"), ends).weird("-t").stdout
+    assert said not in site(bouncer.conninfo("test"), ends, OPTIONS).weird("-t").stdout
