@@ -265,17 +265,12 @@ const char *listen_missing_folder(const char *address, char *folder, size_t n)
 	return stat(folder, &st) && errno == ENOENT ? folder : NULL;
 }
 
-int listen_check_place(const char *address, struct err *e)
+int listen_check_folder(const char *path, int must_be, struct err *e)
 {
 	char folder[PATH_MAX];
-	const char *path = address + 5;
 	struct stat st;
 	char *slash;
 
-	if (strncmp(address, "unix:", 5) != 0)
-		return 0;
-	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-		return err_set(e, E_config, "%s: is there and is not a socket", path);
 	snprintf(folder, sizeof(folder), "%s", path);
 	slash = strrchr(folder, '/');
 	if (!slash)
@@ -283,12 +278,24 @@ int listen_check_place(const char *address, struct err *e)
 	else
 		slash[slash == folder] = '\0';
 	if (stat(folder, &st))
-		return errno == ENOENT ? 0 : err_set(e, E_config, "%s: the folder %s: %s", path, folder, strerror(errno));
+		return errno == ENOENT && !must_be ? 0 : err_set(e, E_config, "%s: the folder %s: %s", path, folder, strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, E_config, "%s: %s is not a folder", path, folder);
 	if (access(folder, W_OK | X_OK))
 		return err_set(e, E_config, "%s: the folder %s: %s for %s", path, folder, strerror(errno), who());
 	return 0;
+}
+
+int listen_check_place(const char *address, struct err *e)
+{
+	const char *path = address + 5;
+	struct stat st;
+
+	if (strncmp(address, "unix:", 5) != 0)
+		return 0;
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return err_set(e, E_config, "%s: is there and is not a socket", path);
+	return listen_check_folder(path, 0, e);
 }
 
 static int set_owner(const char *path, const struct listen_how *how, struct err *e)

@@ -41,6 +41,8 @@ int listen_check(const char *address, struct err *e);
 int listen_check_owner(const char *owner, const char *group, struct err *e);
 /* What listen_open would say of the place now, for this user: something else there, a folder that is not writable. */
 int listen_check_place(const char *address, struct err *e);
+/* Of a path: its folder is one, and writable for this user; and there, if it must be. 0, or -E_config with e. */
+int listen_check_folder(const char *path, int must_be, struct err *e);
 /* The folder of a unix address when it is not there; else NULL. Points into folder, of n bytes. */
 const char *listen_missing_folder(const char *address, char *folder, size_t n);
 /* Does somebody accept connections at this unix path? */

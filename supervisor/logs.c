@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
 #include "lib/base/fdio.h"
 #include "lib/base/log.h"
 #include "lib/base/logfile.h"
+#include "supervisor/listen.h"
 
 #define LINE_MAX_BYTES 4096u
 #define WAITING_MAX (1u << 20)
@@ -122,6 +124,21 @@ struct logs *logs_new(uv_loop_t *loop)
 	buf_init(&l->waiting, WAITING_MAX);
 	buf_init(&l->writing, WAITING_MAX);
 	return l;
+}
+
+int logs_check(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (path[0] != '/' || strncmp(path, "/dev/", 5) == 0)
+		return 0;
+	if (stat(path, &st))
+		return errno == ENOENT ? listen_check_folder(path, 1, e) : err_set(e, E_config, "%s: %s", path, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, E_config, "%s: it is a folder", path);
+	if (!S_ISSOCK(st.st_mode) && access(path, W_OK))
+		return err_set(e, E_config, "%s: %s", path, strerror(errno));
+	return 0;
 }
 
 int logs_open(struct logs *l, const char *file, struct err *e)

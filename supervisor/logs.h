@@ -18,6 +18,8 @@ struct log_source;
 typedef void (*logs_line_f)(void *arg, struct slice line);
 
 struct logs *logs_new(uv_loop_t *loop);
+/* Could that be written to, here and now? For weird and its children, who are the same user. 0, or -E_config with e. */
+int logs_check(const char *path, struct err *e) MUST_USE;
 /* "stderr" or a path. 0 or -E_io with e; the old file stays then. */
 int logs_open(struct logs *l, const char *file, struct err *e) MUST_USE;
 /* The same file again, after it was moved away. */

@@ -246,7 +246,7 @@ static int load(struct weird *w)
 	errs_init(&errs);
 	buf_init(&text, 0);
 	w->gen = w->spawn_gen = generation_new();
-	snapshot_load(&w->gen->s, w->conf_path, &errs);
+	validate_load(&w->gen->s, w->conf_path, &errs);
 	n = errs.n_all;
 	if (n) {
 		errs_to_text(&errs, &text);

@@ -20,6 +20,7 @@
 #include "supervisor/logs.h"
 #include "supervisor/notify.h"
 #include "supervisor/settle.h"
+#include "supervisor/validate.h"
 
 enum phase { IDLE, READING, CANDIDATE, FAILED, ROLLING, BACK, MONITOR };
 
@@ -501,7 +502,7 @@ static void on_read(uv_work_t *work)
 {
 	struct reload *r = CONTAINER_OF(work, struct reload, work);
 
-	snapshot_load(&r->next->s, r->w->conf_path, &r->errs);
+	validate_load(&r->next->s, r->w->conf_path, &r->errs);
 }
 
 static int fits_region(const struct reload *r)

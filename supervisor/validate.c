@@ -24,6 +24,7 @@
 #include "lib/shm/metrics.h"
 #include "supervisor/limits.h"
 #include "supervisor/listen.h"
+#include "supervisor/logs.h"
 #include "supervisor/spawn.h"
 #include "supervisor/table.h"
 #include "supervisor/weird.h"
@@ -36,6 +37,20 @@ static void print(const struct buf *b, FILE *to)
 		fwrite(b->p, 1, b->n, to);
 }
 
+int validate_load(struct snapshot *s, const char *conf_path, struct errs *errs)
+{
+	const struct opts_log *log = &s->options.log;
+	struct err e;
+
+	if (snapshot_load(s, conf_path, errs))
+		return (int)errs->n_all;
+	if (logs_check(log->file, &e))
+		(void)errs_add(errs, E_config, conf_path, 0, 0, "log.file: %s", e.text);
+	if (log->access && logs_check(log->access, &e))
+		(void)errs_add(errs, E_config, conf_path, 0, 0, "log.access: %s", e.text);
+	return (int)errs->n_all;
+}
+
 static int load(struct snapshot *s, const char *path, struct buf *ret_warnings)
 {
 	AUTO(buf) struct buf text;
@@ -45,7 +60,7 @@ static int load(struct snapshot *s, const char *path, struct buf *ret_warnings)
 	memset(s, 0, sizeof(*s));
 	errs_init(&errs);
 	buf_init(&text, 0);
-	n = snapshot_load(s, path, &errs);
+	n = validate_load(s, path, &errs);
 	if (n) {
 		errs_to_text(&errs, &text);
 		print(&text, stderr);

@@ -170,3 +170,21 @@ def test_a_full_disk_under_weirds_own_log(weir):
     w.ctl("log", "level", "info")
     wait_for(lambda: "log lines were lost: File too large" in log.read_text(), 5)
     assert all(x.startswith("20") and x.count("T") for x in log.read_text().splitlines())
+
+
+@pytest.mark.parametrize("key", ["file", "access"])
+@pytest.mark.parametrize("what", ["missing folder", "a folder", "not a folder"])
+def test_a_log_that_cannot_be_written_is_refused(weir, site, key, what):
+    """7.44: -t and a start say so, and a reload goes on with the configuration that it has."""
+    d = temp_dir("logs")
+    (d / "f").write_text("")
+    path = {"missing folder": d / "none" / "log", "a folder": d, "not a folder": d / "f" / "log"}[what]
+    bad = {"log": {key: str(path)}}
+    s = site(endpoints=ENDPOINTS, options=bad)
+    done = s.weird("-t", "--offline")
+    assert done.returncode == 78 and f"weir.conf: log.{key}: {path}: " in done.stderr, done
+    w = weir(endpoints=ENDPOINTS)
+    w.site.write_conf(bad)
+    refused = w.ctl("reload")
+    assert not refused.ok and f"log.{key}: {path}: " in refused.text + refused.body
+    assert w.get("/one").status == 200
