@@ -303,6 +303,8 @@ def test_an_older_answer_stands_in_for_a_broken_statement_only(weir, server):
     time.sleep(0.01)
     assert w.get("/bare").status == 200
     assert w.get("/given?k=1").status == 400
+    # a request is counted when its reply is out
+    wait_for(lambda: w.metrics().get('weir_db_refused_total{endpoint="given"}'), 5, "the request to be counted")
     figures = w.metrics()
     assert figures['weir_db_errors_total{endpoint="bare"}'] >= 1 and figures['weir_db_refused_total{endpoint="given"}'] >= 1
     assert 'weir_db_refused_total{endpoint="bare"}' not in figures or not figures['weir_db_refused_total{endpoint="bare"}']
