@@ -108,15 +108,14 @@ static int64_t what_is(struct keeper_row *row)
 	return n <= KEEPER_BYTES ? (int64_t)n : -1;
 }
 
-static int give(struct keeper_table *t, int channel, int fd, size_t n)
+static int give(int channel, int fd, const char *bytes, size_t n)
 {
-	const struct keeper_row *row = &t->rows[fd];
 	int rc;
 
 	for (;;) {
 		struct pollfd p = {.fd = channel, .events = POLLOUT};
 
-		rc = heritage_send_bytes(channel, n ? t->bytes[row->slot] : "", n, fd);
+		rc = heritage_send_bytes(channel, bytes, n, fd);
 		if (rc != -EAGAIN)
 			return rc;
 		rc = poll(&p, 1, GIVE_MS);
@@ -136,10 +135,28 @@ static void close_rest(struct keeper_table *t, int channel)
 			close(fd);
 }
 
+/* What weird had passed on to the worker, and it had not taken up: nobody has run any of it. 0 or -errno. */
+static int give_back(int channel)
+{
+	struct heritage_msg m;
+	int fd = -1, rc = 0;
+
+	while (!rc && heritage_recv(channel, &m, &fd) > 0) {
+		if (fd < 0)
+			continue;
+		if (m.type == HERITAGE_CONNECTION)
+			rc = give(channel, fd, m.text, m.n);
+		close(fd);
+	}
+	return rc;
+}
+
 /* Highest descriptors included: one may have been accepted this moment. What is left is what may be given. */
 static void give_all(struct keeper_table *t, int channel)
 {
 	close_rest(t, channel);
+	if (give_back(channel))
+		return;
 	/* What is under way first. */
 	for (int is_parked = 0; is_parked <= 1; is_parked++)
 		for (int fd = 0; fd < (int)KEEPER_FDS; fd++) {
@@ -147,7 +164,7 @@ static void give_all(struct keeper_table *t, int channel)
 
 			if (fd == channel || is < 0 || (is == 0) != is_parked || fcntl(fd, F_GETFD) < 0)
 				continue;
-			if (give(t, channel, fd, (size_t)is))
+			if (give(channel, fd, is ? t->bytes[t->rows[fd].slot] : "", (size_t)is))
 				return;
 			close(fd);
 		}

@@ -93,6 +93,21 @@ def test_a_request_under_way_is_run_by_another(weir, kept):
     assert w.get("/api/one").status == 200
 
 
+def test_what_was_passed_on_to_a_dead_worker_is_passed_on_again(weir):
+    """7.40: it lies in the channel of one that is killed before it has looked there."""
+    w = weir(endpoints=ENDPOINTS, options=TWO)
+    idle, busy = w.worker_pids()
+    os.kill(idle, signal.SIGSTOP)
+    conns = [Connection(w.listen, timeout=15) for _ in range(3)]
+    for c in conns:
+        c.send_request("/api/nap")
+    wait_for(lambda: sum(r["in_flight"] for r in w.workers() if r["pid"] == busy) == 3, 5)
+    os.kill(busy, signal.SIGKILL)
+    wait_for(lambda: "3 requests run again" in w.log_text(), 5)
+    os.kill(idle, signal.SIGKILL)
+    assert [c.read_reply().status for c in conns] == [200] * 3
+
+
 def test_what_may_be_to_blame_is_not_run_again(weir):
     """7.40: a crash and a hang close what was under way, the parked ones live on."""
     w = weir(endpoints=ENDPOINTS, options=ONE)
