@@ -21,7 +21,9 @@
 #include "lib/base/clock.h"
 #include "lib/base/fdio.h"
 #include "lib/base/num.h"
+#include "supervisor/holders.h"
 
+#define AGAIN_NS (2 * CLOCK_S)
 #define INHERITED_MAX 32
 #define FIRST_INHERITED 3
 
@@ -201,26 +203,64 @@ static const char *who(void)
 }
 
 /* Still, after this time. */
-static int is_live_for(const char *path, unsigned ms)
-{
-	uint64_t until = clock_mono_ns() + ms * CLOCK_MS;
+/* What a killed weird left leaves by itself in that time; what cannot, because it is stopped, is ended behind it. */
+struct patience {
+	const char *address;
+	uint64_t until_ns;	/* 0: none */
+	int has_ended;
+};
 
-	while (listen_is_live(path)) {
-		if (clock_mono_ns() >= until)
-			return 1;
-		usleep(20000);
+static struct patience patience_of(const char *address, unsigned ms)
+{
+	return (struct patience){address, ms ? clock_mono_ns() + ms * CLOCK_MS : 0, 0};
+}
+
+/* 1: try again. */
+static int is_patient(struct patience *p)
+{
+	int err = errno;
+
+	if (clock_mono_ns() >= p->until_ns) {
+		if (!p->until_ns || p->has_ended++ || !holders_end_orphans(p->address))
+			return 0;
+		p->until_ns = clock_mono_ns() + AGAIN_NS;
 	}
+	usleep(20000);
+	errno = err;
+	return 1;
+}
+
+static int is_live_for(const char *address, const char *path, unsigned ms)
+{
+	struct patience p = patience_of(address, ms);
+
+	while (listen_is_live(path))
+		if (!is_patient(&p))
+			return 1;
 	return 0;
 }
 
-static int bind_for(int fd, const struct sockaddr *sa, socklen_t n, unsigned ms)
+static int bind_for(const char *address, int fd, const struct sockaddr *sa, socklen_t n, unsigned ms)
 {
-	uint64_t until = clock_mono_ns() + ms * CLOCK_MS;
+	struct patience p = patience_of(address, ms);
 	int rc;
 
-	while ((rc = bind(fd, sa, n)) != 0 && errno == EADDRINUSE && clock_mono_ns() < until)
-		usleep(20000);
+	while ((rc = bind(fd, sa, n)) != 0 && errno == EADDRINUSE)
+		if (!is_patient(&p)) {
+			errno = EADDRINUSE;
+			break;
+		}
 	return rc;
+}
+
+/* It is taken. -E_config. */
+static int taken(const char *what, const char *address, struct err *e)
+{
+	AUTO(buf) struct buf who;
+
+	buf_init(&who, 0);
+	holders_say(address, &who);
+	return err_set(e, E_config, "%s: another process is listening there%s", what, who.n ? buf_str(&who) : "");
 }
 
 static int find_owner(const char *owner, const char *group, uid_t *uid, gid_t *gid, struct err *e)
@@ -340,9 +380,8 @@ static int open_unix(struct listener *l, const char *address, const struct liste
 	if (lstat(sa.sun_path, &st) == 0) {
 		if (!S_ISSOCK(st.st_mode))
 			return err_set(e, E_config, "%s: is there and is not a socket", sa.sun_path);
-		if (is_live_for(sa.sun_path, how->patience_ms))
-			return err_set(e, E_config, "%s: another process is listening there",
-				       sa.sun_path);
+		if (is_live_for(address, sa.sun_path, how->patience_ms))
+			return taken(sa.sun_path, address, e);
 	}
 	tmp = sa;
 	/* parse_unix left room for the suffix. */
@@ -382,7 +421,7 @@ static int open_tcp(struct listener *l, const char *address, const struct listen
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
-	int on = 1;
+	int on = 1, r;
 
 	if (parse_tcp(address, &ss, &len, e))
 		return -E_config;
@@ -397,7 +436,10 @@ static int open_tcp(struct listener *l, const char *address, const struct listen
 	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (ss.ss_family == AF_INET6)
 		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind_for(l->fd, (struct sockaddr *)&ss, len, how->patience_ms) || listen(l->fd, how->backlog))
+	r = bind_for(address, l->fd, (struct sockaddr *)&ss, len, how->patience_ms);
+	if (r && errno == EADDRINUSE)
+		return taken(address, address, e);
+	if (r || listen(l->fd, how->backlog))
 		return err_set(e, E_config, "%s: cannot listen: %s", address, strerror(errno));
 	return 0;
 }

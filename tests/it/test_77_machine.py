@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from weirtest.base import PATIENCE, Proc, built, rss_bytes, temp_dir, wait_for
+from weirtest.base import PATIENCE, Proc, built, free_port, rss_bytes, temp_dir, wait_for
 from weirtest.weir import Site, Weird
 
 ENDPOINTS = {"one": "-- @route GET /one\n-- @returns value\nSELECT 1 AS n\n",
@@ -98,6 +98,20 @@ def test_the_next_weird_takes_over_from_a_killed_one(weir):
     assert w.get("/one").status == 200
 
 
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+def test_an_orphan_that_cannot_leave_is_ended(weir, kind):
+    """7.44: a stopped worker, and its keeper, of a weird that was killed; nobody makes them go on."""
+    w = weir(endpoints=ENDPOINTS, options={"listen": f"tcp:127.0.0.1:{free_port()}"} if kind == "tcp" else {})
+    pid = w.worker_pids()[0]
+    os.kill(pid, signal.SIGSTOP)
+    os.kill(w.pid, signal.SIGKILL)
+    w.proc.popen.wait()
+    w.start()
+    assert w.get("/one").status == 200
+    # nobody here reaps it
+    assert not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+
+
 def test_a_stranger_in_the_place_is_refused_at_once(pg):
     import socket
     site = Site(pg.conninfo, ENDPOINTS)
@@ -107,7 +121,7 @@ def test_a_stranger_in_the_place_is_refused_at_once(pg):
         begin = time.monotonic()
         p = weird_under(site)
         out = p.communicate(timeout=20)[0]
-        assert p.returncode == 78 and "another process is listening" in out
+        assert p.returncode == 78 and f"another process is listening there (python3, pid {os.getpid()})" in out
         assert time.monotonic() - begin < 3 * PATIENCE
     site.remove()
 
