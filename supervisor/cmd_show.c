@@ -413,7 +413,7 @@ void cmd_database(struct call *c)
 	static const char *const states[] = {"unknown", "up", "down"};
 	const struct weird *w = c->w;
 	uint64_t now = clock_mono_ns();
-	unsigned n_down = 0;
+	unsigned n_down = 0, n_weak = 0;
 	struct table t;
 
 	table_init(&t, db_cols, ARRAY_LEN(db_cols));
@@ -425,6 +425,7 @@ void cmd_database(struct call *c)
 
 		db_state_texts(d, error, where);
 		n_down += up == 2;
+		n_weak += up == 1 && error[0];
 		table_text(&t, d->name);
 		table_text(&t, states[up < 3 ? up : 0]);
 		table_text(&t, up == 1 ? LOAD(d->is_standby) ? "standby" : "primary" : NULL);
@@ -449,11 +450,15 @@ void cmd_database(struct call *c)
 		table_num(&t, d->n_slots);
 		add_slots(&t, &w->region, i);
 		table_num(&t, LOAD(d->max_connections));
-		table_text(&t, up != 1 && error[0] ? error : NULL);
+		table_text(&t, error[0] ? error : NULL);
 	}
 	if (n_down) {
 		c->severity = CTL_WARNING;
 		snprintf(c->text, sizeof(c->text), "%u of %u databases not reachable", n_down,
+			 w->region.h->plan.n_databases);
+	} else if (n_weak) {
+		c->severity = CTL_WARNING;
+		snprintf(c->text, sizeof(c->text), "%u of %u databases reachable for some only", n_weak,
 			 w->region.h->plan.n_databases);
 	}
 	call_table(c, &t, "databases");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/base/check.h"
+#include "workers/connects.h"
 #include "workers/intent.h"
 #include "workers/tagtypes.h"
 #include "workers/worker.h"
@@ -104,6 +105,7 @@ static void on_work_done(uv_work_t *uv, int status)
 	(void)status;
 	work->w->n_jobs--;
 	db_job_done(work->job, front_now(&work->w->front));
+	connects_tell(work->w, work->w->front.now_ns);
 	look_at_tags(work->w);
 	free(work);
 }

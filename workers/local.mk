@@ -12,6 +12,7 @@ workers_weir_worker_SOURCES = workers/front.c workers/front.h %D%/keeper.c %D%/k
 workers_weir_worker_SOURCES += %D%/value.c %D%/value.h
 workers_weir_worker_SOURCES += %D%/responses.c %D%/responses.h
 workers_weir_worker_SOURCES += %D%/trouble.c %D%/trouble.h
+workers_weir_worker_SOURCES += %D%/connects.c %D%/connects.h
 workers_weir_worker_SOURCES += %D%/hand.c %D%/hand.h %D%/older.c %D%/older.h
 # what a handler may call, and nothing else
 workers_weir_worker_LDFLAGS = $(AM_LDFLAGS) -Wl,--dynamic-list=$(srcdir)/workers/weir.sym
@@ -23,7 +24,7 @@ workers_weir_worker_LDADD = $(WORKER_LIBS) $(WORKER_LINK) $(JEMALLOC_LIBS)
 sbin_PROGRAMS += workers/weir-monitor
 workers_weir_monitor_CPPFLAGS = $(AM_CPPFLAGS) $(LIBUV_CFLAGS)
 workers_weir_monitor_SOURCES = workers/front.c workers/front.h %D%/keeper.c %D%/keeper.h workers/wheel.c workers/wheel.h workers/threads.c workers/threads.h workers/peers.c workers/peers.h \
-	%D%/monitor/main.c %D%/monitor/monitor.h %D%/monitor/status.c %D%/monitor/watch.c %D%/monitor/scarce.c \
+	%D%/monitor/main.c %D%/monitor/monitor.h %D%/monitor/status.c %D%/monitor/watch.c %D%/monitor/connects.c %D%/monitor/scarce.c \
 	%D%/monitor/events.c %D%/monitor/listener.c %D%/monitor/nonce.c %D%/monitor/configure.c \
 	%D%/monitor/orphans.c %D%/monitor/slot.c %D%/monitor/tier.c
 workers_weir_monitor_LDADD = $(WORKER_LIBS) $(WORKER_LINK)

@@ -17,6 +17,7 @@
 #include "lib/base/num.h"
 #include "lib/ctl/heritage.h"
 #include "lib/shm/metrics.h"
+#include "workers/connects.h"
 #include "workers/responses.h"
 #include "workers/sick.h"
 #include "workers/worker.h"
@@ -175,10 +176,9 @@ static void alone(struct worker *w)
 	express_tick(&w->region, now / CLOCK_MS);
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
 		if (w->pools[i]) {
-			int ready = db_pool_ready(w->pools[i]);
+			int is_cut = (db_pool_link(w->pools[i], now) & DB_LINK_CUT) != 0;
 
-			db_state_set(region_db(&w->region, i), ready != -1, ready == -1 ? db_pool_why(w->pools[i]) : "",
-				     now);
+			db_state_set(region_db(&w->region, i), !is_cut, is_cut ? db_pool_why(w->pools[i]) : "", now);
 		}
 }
 
@@ -316,7 +316,7 @@ static void check_ready(struct worker *w)
 	if (w->said_ready)
 		return;
 	for (unsigned i = 0; degraded && i < w->snapshot.options.n_databases; i++)
-		if (w->pools[i] && db_pool_ready(w->pools[i]) == -1)
+		if (w->pools[i] && db_pool_ready(w->pools[i]) == -1 && !(w->connects_said >> i & 1))
 			log_warn("database %s: %s", w->snapshot.options.databases[i].name, db_pool_why(w->pools[i]));
 	w->said_ready = 1;
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
@@ -336,6 +336,7 @@ static void on_timer(uv_timer_t *t)
 	for (unsigned i = 0; i < w->snapshot.options.n_databases; i++)
 		if (w->pools[i])
 			db_pool_tick(w->pools[i], now);
+	connects_tell(w, now);
 	if (now - w->last_beat_ns >= BEAT_NS) {
 		int first = is_first(w);
 

@@ -58,6 +58,8 @@ struct worker {
 	uv_poll_t event, tier_poll;
 	struct endpoint_run *runs;
 	struct db_pool *pools[OPTIONS_MAX_DATABASES];
+	unsigned connects_told[OPTIONS_MAX_DATABASES];	/* connects.c: failures that were */
+	uint32_t connects_said;		/* and databases of which one was logged, a bit each */
 	struct fcgi_req *fcgi;
 	struct arena_pool arenas;
 	struct list reqs, free_reqs;

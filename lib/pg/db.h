@@ -225,6 +225,13 @@ void db_pool_describe(struct db_pool *p, unsigned stmt);
 /* The order in which the sessions read dates; DB_DATES_UNKNOWN before the first one. */
 enum db_dates db_pool_dates(const struct db_pool *p);
 const char *db_pool_why(const struct db_pool *p);
+/* How it stands with its database. FAILING: no further connection is to be had. CUT: there is none either, so that
+ * requests are refused. HEARD: it has answered within the last second. That a server gives turns when it has few
+ * connections (db_scarce.c) is no failure. */
+enum db_link { DB_LINK_FAILING = 1, DB_LINK_CUT = 2, DB_LINK_HEARD = 4 };
+unsigned db_pool_link(const struct db_pool *p, uint64_t now_ns);
+/* Attempts to connect that failed, and which kind of error the last one had (why: db_pool_why). */
+unsigned db_pool_n_failed(const struct db_pool *p, char ret_kind[8]);
 
 /* A value was refused by the types of stmt's description. 1: these may be old, and are being looked at: a query with
  * is_check ends when that is done. Not too often; only_if_spare: nor if a connection had to be waited for. */

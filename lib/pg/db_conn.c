@@ -71,10 +71,13 @@ void db_conn_place(struct db_conn *c, uint64_t now_ns)
 
 	if (p->conf.opts->pooler || !id)
 		return;
-	if (!c->tier_id)
+	if (!c->tier_id) {
 		c->tier_id = id;
-	else if (c->tier_id != id && c->expires_ns > now_ns)
-		c->expires_ns = now_ns;
+	} else if (c->tier_id != id && !c->is_moved) {
+		c->is_moved = 1;
+		if (c->expires_ns > now_ns)
+			c->expires_ns = now_ns;
+	}
 }
 
 /* ALTER DATABASE or ALTER ROLE ... SET datestyle holds for new sessions: the others leave. */
@@ -526,6 +529,7 @@ static unsigned n_statements(const struct db_entry *e)
 	case DB_E_PREPARE:
 	case DB_E_CLOSE:
 	case DB_E_MARK:
+	case DB_E_PING:
 		break;
 	}
 	return 1;
@@ -923,6 +927,7 @@ void db_conn_close(struct db_conn *c, uint64_t now_ns)
 	if (c->pg && PQstatus(c->pg) == CONNECTION_BAD && !c->is_draining)
 		atomic_fetch_add(&region_db(p->conf.region, p->conf.db)->generation, 1);
 	c->state = DB_C_CLOSING;
+	p->is_doubted |= was_lost && !c->is_admin_shutdown;
 	partial_end(c);
 	/* the oldest goes back to the front of its queue last, so that it is first there */
 	LIST_FOR(l, &c->fifo)
@@ -1019,7 +1024,8 @@ void db_conn_tick(struct db_conn *c, uint64_t now_ns)
 		return;
 	}
 	/* a write whose deadline passed long ago on a connection that says nothing */
-	if (e && c->lane == LANE_EXCLUSIVE && !e->q && now_ns > c->progress_ns + 5 * CLOCK_S) {
+	if (e && c->lane == LANE_EXCLUSIVE && !e->q &&
+	    now_ns > c->progress_ns + (e->kind == DB_E_PING ? o->connect_timeout * CLOCK_MS : 5 * CLOCK_S)) {
 		close_silent(c, now_ns);
 		return;
 	}

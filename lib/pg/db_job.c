@@ -106,7 +106,7 @@ void db_job_run(struct db_job *job)
 		(void)!PQexitPipelineMode(job->pg);
 	else
 		job->pg = db_connect(job->opts, job->lane, db_connect_deadline(job->opts), job->error, &why);
-	if (job->pg && make_ready(job)) {
+	if (job->pg && ((job->proves && db_prove(job->pg, db_connect_deadline(job->opts), job->error)) || make_ready(job))) {
 		/* a pooler lets in before it has a server */
 		if (!job->opts->pooler || PQstatus(job->pg) == CONNECTION_OK)
 			why = DB_REFUSED_UNFINISHED;

@@ -141,14 +141,6 @@ static struct db_state *db_state(const struct db_pool *p)
 	return region_db(p->conf.region, p->conf.db);
 }
 
-static int has_open(const struct db_pool *p)
-{
-	LIST_FOR(l, &p->conns)
-		if (LIST_ENTRY(l, struct db_conn, node)->state == DB_C_OPEN)
-			return 1;
-	return 0;
-}
-
 /* Connections of the express lane. Behind a transaction pooler there are none: with more than one Sync under way on a
  * connection PgBouncer (1.18; pgbouncer/pgbouncer#759) can hand what comes behind an error to another client. */
 static unsigned express_of(const struct db_pool *p)
@@ -185,7 +177,7 @@ int db_submit(struct db_pool *p, struct db_query *q)
 		s->is_missed = 1;
 		return -(int)s->failed.id;
 	}
-	if (p->failures && !has_open(p))
+	if (unlikely(p->failures) && db_is_cut(p))
 		return -E_db_down;
 	if (counts && p->n_counted >= p->conf.queue_limit)
 		return -E_overloaded;
@@ -605,6 +597,7 @@ static int connect_one(struct db_pool *p, enum slot_lane lane, int with_describe
 	job->opts = p->conf.opts;
 	job->conn = db_conn_new(p, lane, (unsigned)slot);
 	job->conn->job = job;
+	job->proves = p->is_doubted;
 	if (with_describe)
 		describe_into(p, job);
 	p->n_connecting++;
@@ -643,7 +636,7 @@ static void lend_one(struct db_pool *p, struct db_conn *c, int is_reach)
 static void maintain(struct db_pool *p, uint64_t now_ns)
 {
 	struct db_conn *idle;
-	unsigned express = express_of(p), n_replace = 0, n_idle = 0;
+	unsigned express = express_of(p), n_replace = 0, n_renew = 0, n_idle = 0;
 
 	/* who leaves opens nothing that nobody waits for */
 	if (p->is_draining && !p->n_waiting)
@@ -664,8 +657,8 @@ static void maintain(struct db_pool *p, uint64_t now_ns)
 	}
 	if (now_ns < p->retry_ns) {
 		/* weir-monitor has seen the database again: do not wait for the backoff */
-		if (p->failures && atomic_load_explicit(&db_state(p)->up, memory_order_relaxed) == 1 &&
-		    atomic_load_explicit(&db_state(p)->changed_ns, memory_order_relaxed) + CLOCK_S > now_ns &&
+		if (p->failures && !atomic_load_explicit(&db_state(p)->is_unseen, memory_order_relaxed) &&
+		    atomic_load_explicit(&db_state(p)->seen_ns, memory_order_relaxed) + CLOCK_S > now_ns &&
 		    p->retry_ns > now_ns + 50 * CLOCK_MS)
 			p->retry_ns = now_ns;
 		else
@@ -685,6 +678,8 @@ static void maintain(struct db_pool *p, uint64_t now_ns)
 			continue;
 		if (c->lane == LANE_EXPRESS && (c->is_draining || now_ns > c->expires_ns))
 			n_replace++;
+		if (c->lane == LANE_EXCLUSIVE && now_ns > c->expires_ns)
+			n_renew |= (unsigned)db_is_last(p, c);
 		if (c->lane == LANE_EXCLUSIVE && db_conn_is_idle(c))
 			n_idle++;
 	}
@@ -696,7 +691,7 @@ static void maintain(struct db_pool *p, uint64_t now_ns)
 		return;
 	else if (p->n_express < express + (n_replace ? 1 : 0))
 		connect_one(p, LANE_EXPRESS, 0);
-	else if (p->n_exclusive < warm_exclusive(p) ||
+	else if (p->n_exclusive < warm_exclusive(p) + n_renew ||
 		 (n_idle == 0 && !list_is_empty(&p->q_exclusive)))
 		connect_one(p, LANE_EXCLUSIVE, 0);
 }
@@ -763,7 +758,7 @@ static void retire(struct db_pool *p, uint64_t now_ns)
 		}
 		if (!db_conn_is_idle(c))
 			continue;
-		if (now_ns > c->expires_ns || (is_spare && now_ns - c->idle_ns > idle)) {
+		if ((now_ns > c->expires_ns && !db_is_last(p, c)) || (is_spare && now_ns - c->idle_ns > idle)) {
 			db_conn_close(c, now_ns);
 		} else if (wanted && p->n_exclusive > 1 &&
 			   (has_more || now_ns - c->idle_ns > 100 * CLOCK_MS)) {
@@ -785,6 +780,7 @@ void db_pool_tick(struct db_pool *p, uint64_t now_ns)
 	retire(p, now_ns);
 	db_scarce_yield(p, now_ns);
 	db_mark_tick(p, now_ns);
+	db_alive_tick(p, now_ns);
 	maintain(p, now_ns);
 	/* all but one, with the exclusive lane's first in the list: requests may still come over what is not handed over yet */
 	if (p->is_draining)
@@ -920,7 +916,7 @@ static void connect_failed(struct db_pool *p, struct db_job *job, uint64_t now_n
 		wait_ms = 2000;
 	if (job->why == DB_REFUSED_CONFIG)
 		wait_ms = 30000;
-	else if (wait_ms > 500 && !has_open(p))
+	else if (wait_ms > 500 && !db_has_open(p))
 		wait_ms = 500;	/* the service is to be back within a second of the database */
 	p->retry_ns = now_ns + wait_ms * CLOCK_MS * (800 + db_random(p) % 400) / 1000;
 	if (job->is_reach) {
@@ -935,8 +931,8 @@ static void connect_failed(struct db_pool *p, struct db_job *job, uint64_t now_n
 	if (is_full)
 		db_scarce_refused(p, now_ns);
 	if (!is_full || db_scarce_is_hopeless(p, now_ns))
-		p->failures++;
-	if (p->failures && !has_open(p))
+		db_alive_failed(p, job->why, now_ns);
+	if (db_is_cut(p))
 		fail_waiting(p, E_db_down, now_ns);
 }
 
@@ -956,10 +952,11 @@ void db_job_done(struct db_job *job, uint64_t now_ns)
 		if (job->failed) {
 			connect_failed(p, job, now_ns);
 		} else {
-			p->failures = 0;
 			job->conn->is_converting = 0;
 			db_scarce_over(p);
-			if (!job->is_lent) {
+			if (!job->is_lent) {	/* else it says nothing of new ones */
+				p->failures = 0;
+				p->is_doubted &= !job->proves;
 				p->retry_ns = 0;
 				p->refusals = 0;
 				metric_add(&p->conf.metrics->db_connects_ok, 1);

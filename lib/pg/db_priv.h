@@ -73,8 +73,8 @@ struct db_entry {
 };
 enum db_fate { DB_FATE_NONE, DB_FATE_COMMIT, DB_FATE_ROLLBACK };
 /* DB_E_CLOSE: a prepared name goes; DB_E_VERIFY: the statement is parsed and described, and not run; DB_E_RESET: what may
- * be left of others is put back; DB_E_MARK: the catalogs' mark. */
-enum db_entry_kind { DB_E_PREPARE, DB_E_CLOSE, DB_E_QUERY, DB_E_VERIFY, DB_E_RESET, DB_E_MARK };
+ * be left of others is put back; DB_E_MARK: the catalogs' mark; DB_E_PING: is anybody there? */
+enum db_entry_kind { DB_E_PREPARE, DB_E_CLOSE, DB_E_QUERY, DB_E_VERIFY, DB_E_RESET, DB_E_MARK, DB_E_PING };
 
 struct db_conn {
 	struct list node;		/* in pool->conns */
@@ -107,12 +107,21 @@ struct db_conn {
 	int is_read;			/* the last db_conn_step left complete results */
 	int is_standby;			/* as it said when it was opened */
 	uint64_t tier_id;		/* db_state's when it was opened, or the first one since: the server it is of */
+	int is_moved;			/* and the database is another server's by now */
 	int is_converting;		/* db_scarce.c: it is to change its lane */
 	int is_strange;			/* libpq has taken offence at what came */
 	uint64_t unasked;		/* bytes that have come since it was last asked something */
 	int want_write, is_admin_shutdown, is_draining, min_rtt_us;
 	void *watch;
 	struct db_job *job;		/* while connecting */
+};
+
+/* Why there is no session: what is configured cannot lead to one; or the server has no connection left for us. */
+enum db_refusal {
+	DB_REFUSED_NOT, DB_REFUSED_CONFIG, DB_REFUSED_FULL,
+	/* the server is there; weird -t says what to mend */
+	DB_REFUSED_PASSWORD, DB_REFUSED_ROLE, DB_REFUSED_DATABASE, DB_REFUSED_PRIVILEGE, DB_REFUSED_OPTIONS,
+	DB_REFUSED_UNFINISHED		/* not even that: the session was not set up, or not all was described */
 };
 
 struct db_pool {
@@ -148,20 +157,16 @@ struct db_pool {
 	uint64_t full_ns, starved_ns, slotless_ns;
 	unsigned refusals;
 	unsigned failures;		/* connects in a row */
+	unsigned n_failed;		/* and in all; the last one */
+	uint64_t failed_ns, pinged_ns;
+	enum db_refusal refusal;
+	int is_doubted;			/* a connection was lost under its statements: the next one proves itself */
 	uint64_t express_off_until_ns, given_up_ns;
 	uint64_t read_only_ns;		/* when sessions were last replaced, since they take no writes */
 	uint64_t heard_ns;		/* last byte from any connection */
 	uint64_t partial;		/* bytes of results that are not whole, of all connections */
 	char why[256];
 	uint32_t rng;
-};
-
-/* Why there is no session: what is configured cannot lead to one; or the server has no connection left for us. */
-enum db_refusal {
-	DB_REFUSED_NOT, DB_REFUSED_CONFIG, DB_REFUSED_FULL,
-	/* the server is there; weird -t says what to mend */
-	DB_REFUSED_PASSWORD, DB_REFUSED_ROLE, DB_REFUSED_DATABASE, DB_REFUSED_PRIVILEGE, DB_REFUSED_OPTIONS,
-	DB_REFUSED_UNFINISHED		/* not even that: the session was not set up, or not all was described */
 };
 
 enum db_job_kind { DB_J_CONNECT, DB_J_CANCEL };
@@ -186,6 +191,7 @@ struct db_job {
 	int failed;			/* not connected */
 	int becomes_exclusive;		/* is_lent, of the express lane until now */
 	int has_no_guard;		/* no request comes to this session */
+	int proves;			/* that large packets pass, too */
 	int is_touched;			/* out: Parse may have run in it what leaves something */
 	enum db_refusal why;
 	char error[256];
@@ -374,6 +380,20 @@ int db_guard_hit(struct db_conn *c, struct db_entry *e, uint64_t now_ns);
 void db_again(struct db_pool *p, struct db_query *q, int exclusive, enum err_id or_else, uint64_t now_ns);
 /* It is draining, and nothing is under way on it. */
 int db_conn_is_over(const struct db_conn *c);
+
+/* db_alive.c */
+int db_has_open(const struct db_pool *p);
+int db_has_exclusive(const struct db_pool *p);
+/* c is all there is, and another one comes first, or is not to be had: whatever its age, it serves. Not if the budget has no
+ * slot for both. */
+int db_is_last(const struct db_pool *p, const struct db_conn *c);
+/* Requests are refused: there is no connection, and the last attempt to get one failed. */
+int db_is_cut(const struct db_pool *p);
+/* An attempt to connect failed. */
+void db_alive_failed(struct db_pool *p, enum db_refusal why, uint64_t now_ns);
+void db_alive_tick(struct db_pool *p, uint64_t now_ns);
+/* Blocking: does more than a handshake pass, there and back? 0, or -1 with error. */
+int db_prove(PGconn *pg, uint64_t deadline_ns, char error[256]) MUST_USE;
 
 /* db_scarce.c */
 /* An attempt to connect was refused for want of connections. */

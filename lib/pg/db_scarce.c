@@ -103,9 +103,11 @@ struct db_conn *db_scarce_convert(struct db_pool *p, uint64_t now_ns)
 {
 	struct db_conn *found = NULL;
 
-	if (p->n_exclusive || !p->n_express || list_is_empty(&p->q_exclusive))
+	/* one that is being made is soon there, unless it was not the last time */
+	if ((p->failures ? db_has_exclusive(p) : p->n_exclusive > 0) || !p->n_express || list_is_empty(&p->q_exclusive))
 		return NULL;
-	if (!(p->full_ns && now_ns - p->full_ns < FULL_NS) && !(p->slotless_ns && now_ns - p->slotless_ns > SLOTLESS_NS))
+	if (!p->failures && !(p->full_ns && now_ns - p->full_ns < FULL_NS) &&
+	    !(p->slotless_ns && now_ns - p->slotless_ns > SLOTLESS_NS))
 		return NULL;
 	if (!is_exclusive_wanted(p))
 		return NULL;

@@ -9,5 +9,6 @@ lib_libpg_a_SOURCES += %D%/db_result.c
 lib_libpg_a_SOURCES += %D%/db_settle.c
 lib_libpg_a_SOURCES += %D%/db_reach.c %D%/db_reset.c %D%/db_mark.c
 lib_libpg_a_SOURCES += %D%/db_hold.c
+lib_libpg_a_SOURCES += %D%/db_alive.c
 lib_libpg_a_SOURCES += %D%/db_privilege.c %D%/db_utility.c %D%/db_utility.h
 lib_libpg_a_SOURCES += %D%/db_slice.c %D%/db_recv.c

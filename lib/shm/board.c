@@ -45,6 +45,9 @@ void board_clear(struct board_row *row)
 	zero32(&row->waiting);
 	zero64(&row->held_bytes);
 	zero32(&row->is_degraded);
+	zero32(&row->db_failing);
+	zero32(&row->db_cut);
+	zero32(&row->db_heard);
 	zero64(&row->heartbeat_ns);
 	zero64(&row->started_ns);
 	zero64(&row->requests);

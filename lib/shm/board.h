@@ -36,6 +36,7 @@ struct board_row {
 	_Atomic uint32_t waiting;		/* requests that wait for a connection */
 	_Atomic uint64_t held_bytes;		/* of results and answers: limits.responses */
 	_Atomic uint32_t is_degraded;		/* ready, but the database is away */
+	_Atomic uint32_t db_failing, db_cut, db_heard;	/* enum db_link of each database, a bit for each */
 	_Atomic uint64_t heartbeat_ns;		/* CLOCK_MONOTONIC, every 250 ms */
 	_Atomic uint64_t started_ns;
 	_Atomic uint64_t requests;		/* of this holder */

@@ -257,7 +257,7 @@ static void write_end(struct db_state *s, uint32_t odd)
 	atomic_store_explicit(&s->seq, odd + 1, memory_order_release);
 }
 
-void db_state_set(struct db_state *s, int up, const char *error, uint64_t now_ns)
+void db_state_judge(struct db_state *s, int up, const char *error, uint64_t now_ns)
 {
 	uint32_t before = atomic_load_explicit(&s->up, memory_order_relaxed);
 	uint32_t now = up ? 1 : 2;
@@ -268,7 +268,6 @@ void db_state_set(struct db_state *s, int up, const char *error, uint64_t now_ns
 		put_text(s->error, sizeof(s->error), error);
 		write_end(s, odd);
 	}
-	atomic_store_explicit(&s->probed_ns, now_ns, memory_order_relaxed);
 	if (before == now)
 		return;
 	atomic_store_explicit(&s->changed_ns, now_ns, memory_order_relaxed);
@@ -277,6 +276,12 @@ void db_state_set(struct db_state *s, int up, const char *error, uint64_t now_ns
 				      atomic_load_explicit(&s->outages, memory_order_relaxed) + 1,
 				      memory_order_relaxed);
 	atomic_store_explicit(&s->up, now, memory_order_release);
+}
+
+void db_state_set(struct db_state *s, int up, const char *error, uint64_t now_ns)
+{
+	atomic_store_explicit(&s->probed_ns, now_ns, memory_order_relaxed);
+	db_state_judge(s, up, error, now_ns);
 }
 
 void db_state_set_where(struct db_state *s, const char *where)

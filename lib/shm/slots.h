@@ -11,6 +11,8 @@
 
 #include "lib/base/base.h"
 #include "lib/shm/histo.h"
+#include "lib/shm/refused.h"
+#include "lib/shm/said.h"
 
 enum slot_use { SLOT_FREE, SLOT_CONNECTING, SLOT_IDLE, SLOT_BUSY, SLOT_CANCELLING, SLOT_CLOSING, SLOT_ZOMBIE };
 enum slot_lane { LANE_EXPRESS, LANE_EXCLUSIVE };
@@ -38,7 +40,9 @@ struct slot {
 /* One database block. */
 struct db_state {
 	/* Written by weir-monitor (by the worker itself when alone). */
-	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t up;	/* 0 not known yet, 1 up, 2 down */
+	_Alignas(WEIR_CACHE_LINE) _Atomic uint32_t up;	/* 0 not known yet, 1 up, 2 down: for those who serve, whatever a probe meets */
+	_Atomic uint32_t is_unseen;		/* the probe's session finds no database: workers look for themselves */
+	_Atomic uint64_t seen_ns;		/* when it found it again */
 	_Atomic uint32_t is_standby;
 	_Atomic uint32_t server_version;	/* as PQserverVersion */
 	_Atomic uint32_t max_connections;
@@ -47,7 +51,7 @@ struct db_state {
 	_Atomic uint64_t probe_us;		/* duration of the last good probe */
 	_Atomic uint64_t outages;
 	_Atomic uint32_t seq;			/* seqlock for error and where */
-	char error[200];			/* last failure, one line, no secrets */
+	char error[200];			/* what fails, one line, no secrets; with up = 1: for some of those who connect */
 	char where[120];			/* host:port/dbname */
 	char name[40];				/* of the block; written by weird at creation */
 	/* Written by weir-monitor, read at every hit: answers under tags that were made by then (boot clock), or
@@ -74,6 +78,8 @@ struct db_state {
 	_Atomic uint32_t wanted;		/* somebody waits for a slot */
 	_Atomic uint32_t dates;			/* enum db_dates of the latest session */
 	_Atomic uint32_t starved;		/* number + 1 of a worker that has no connection because the server gives none */
+	struct refused refused;			/* the latest error of a worker that tried to connect */
+	struct said said[SAID_KINDS];		/* of such errors */
 	uint32_t n_slots, n_warm;		/* pool_max, pool_min */
 };
 
@@ -137,8 +143,10 @@ void slots_sweep(const struct region *r, uint64_t now_ns);
 /* Count by use and lane, for metrics: counts[use][lane]. */
 void slots_count(const struct region *r, unsigned db, unsigned counts[7][2]);
 
-/* Publish what a probe found: up or not, and why (NULL = ""). One writer. Counts the outage and
+/* Publish what is judged: up or not, and what fails (NULL = ""). One writer. Counts the outage and
  * notes the time when up changes. */
+void db_state_judge(struct db_state *s, int up, const char *error, uint64_t now_ns);
+/* The same, by a probe of now. */
 void db_state_set(struct db_state *s, int up, const char *error, uint64_t now_ns);
 /* The address that is in use; same writer. */
 void db_state_set_where(struct db_state *s, const char *where);

@@ -50,7 +50,7 @@ OPT_database(str, conninfo, "conninfo", "", "", "", OPT_F_RELOAD | OPT_F_SECRET,
 OPT_database(uint, pool_min, "pool_min", "5", "1", "1000", OPT_F_RELOAD, "Connections kept warm, for the whole instance.")
 OPT_database(uint, pool_max, "pool_max", "20", "1", "1000", OPT_F_RESTART, "Most connections at a time, for the whole instance; weir-monitor has up to 3 of its own besides. Where the server grants fewer, what it grants serves: lanes are merged, workers take turns, and weir-monitor goes without.")
 OPT_database(msec, idle_timeout, "idle_timeout", "5min", "1s", "1d", OPT_F_RELOAD, "Connections above pool_min are closed after being idle for so long.")
-OPT_database(msec, max_lifetime, "max_lifetime", "30min", "1s", "7d", OPT_F_RELOAD, "Connections are replaced at this age, less up to a tenth.")
+OPT_database(msec, max_lifetime, "max_lifetime", "30min", "1s", "7d", OPT_F_RELOAD, "Connections are replaced at this age, less up to a tenth. The last one of a worker is kept while no other is to be had.")
 OPT_database(msec, connect_timeout, "connect_timeout", "2s", "10ms", "1min", OPT_F_RELOAD, "Longest time one connection attempt may take in all: name look-up, TLS, authentication, session settings; of several hosts or addresses each gets its share. Describing the statements may take as long again, and 10 ms more for each.")
 OPT_database(msec, query_timeout, "query_timeout", "2s", "1ms", "1h", OPT_F_RELOAD, "Deadline of a request whose endpoint has no @timeout of its own.")
 OPT_database(msec, express_guard, "express_guard", "50ms", "10ms", "500ms", OPT_F_RELOAD, "Statement timeout of the express lane; a statement that meets it runs again in the exclusive lane.")

@@ -48,6 +48,7 @@ static void on_timer(uv_timer_t *t)
 	orphans_tick(m, now);
 	scarce_tick(m, now);
 	watch_tick(m, now);
+	connects_tick(m, now);
 	events_tick(m, now);
 	watch_cancels(m);
 	front_accept(&m->front, 1);	/* after a pause for want of descriptors */

@@ -47,6 +47,8 @@ struct nonce {
 	int has_warned;
 };
 
+enum seen_state { SEEN_NOT_YET, SEEN_UP, SEEN_DOWN };
+
 /* One database: two sessions, so that a probe that hangs does not hold a cancel up. While is_probing or
  * is_cancelling the matching half belongs to the thread pool. */
 struct monitor_db {
@@ -56,11 +58,21 @@ struct monitor_db {
 	struct db_probe probe, cancel;
 	int is_probing, is_cancelling;
 	uint64_t next_probe_ns;
-	/* scarce.c: without sessions until then, how often in a row; when a worker last had one */
+	/* scarce.c: without sessions until then, how often in a row */
 	struct {
-		uint64_t until_ns, served_ns;
+		uint64_t until_ns;
 		unsigned n;
 	} scarce;
+	/* connects.c: what the last probe met, and since when */
+	struct {
+		enum seen_state state;
+		uint64_t since_ns;
+		unsigned server_version;
+		int is_standby, has_said;
+		char error[256], where[120];
+	} seen;
+	uint64_t served_ns;		/* a worker was last not cut off from it */
+	int is_weak;			/* it serves, but not all who should can connect */
 	const struct opts_database *opts;	/* of held; the sessions' own settings */
 	struct configuration *held;	/* configure.c */
 	struct listener listeners[OPTIONS_MAX_LIST];
@@ -108,6 +120,11 @@ extern const struct front_ops status_ops;
 void scarce_tick(struct monitor *m, uint64_t now_ns);
 void scarce_refused(struct monitor_db *d, uint64_t now_ns);
 int scarce_is(const struct monitor_db *d, uint64_t now_ns);
+/* connects.c: what is known of a database, by the probe that is just over (connects_seen) and by the workers. */
+void connects_seen(struct monitor_db *d, int is_up, uint64_t now_ns);
+void connects_judge(struct monitor_db *d, uint64_t now_ns);
+void connects_tick(struct monitor *m, uint64_t now_ns);
+int connects_is_ready(const struct monitor *m, const struct board_row *row);
 /* watch.c: probes and cancels. */
 void watch_tick(struct monitor *m, uint64_t now_ns);
 void watch_cancels(struct monitor *m);

@@ -1,6 +1,6 @@
 /* A server without a connection left for all of us: workers come first. weir-monitor gives its sessions up as soon as a
- * worker has none, and tries again later and later. Meanwhile the workers' connections are what is known of the
- * database: /ready says what requests meet, not what a probe does. */
+ * worker has none, and tries again later and later. Meanwhile the workers' connections are all that is known of the
+ * database (connects.c). */
 #include "config.h"
 
 #include "workers/monitor/monitor.h"
@@ -11,7 +11,6 @@
 #define PAUSE_NS (2 * CLOCK_S)
 #define PAUSE_MOST_NS (60 * CLOCK_S)
 #define CALM_NS (120 * CLOCK_S)		/* so long without it, and the next pause is a short one again */
-#define SERVED_NS (2 * CLOCK_S)		/* between two connections of a worker there may be a gap */
 
 static void pause_sessions(struct monitor_db *d, uint64_t now_ns, const char *why)
 {
@@ -45,18 +44,10 @@ static void give_up(struct monitor_db *d, uint64_t now_ns)
 			has_any = 1;
 		}
 	/* what a thread is at is closed when it is back */
-	if (has_any || d->is_probing || d->is_cancelling)
+	if (has_any || d->is_probing || d->is_cancelling) {
+		d->seen.state = SEEN_NOT_YET;
 		pause_sessions(d, now_ns, "a worker gets no connection");
-}
-
-static void publish(struct monitor_db *d, uint64_t now_ns)
-{
-	struct db_state *s = region_db(&d->m->region, d->db);
-
-	if (slots_open(&d->m->region, d->db))
-		d->scarce.served_ns = now_ns;
-	db_state_set(s, d->scarce.served_ns && now_ns - d->scarce.served_ns < SERVED_NS,
-		     "the server grants no connection to any worker", now_ns);
+	}
 }
 
 int scarce_is(const struct monitor_db *d, uint64_t now_ns)
@@ -66,8 +57,8 @@ int scarce_is(const struct monitor_db *d, uint64_t now_ns)
 
 void scarce_refused(struct monitor_db *d, uint64_t now_ns)
 {
+	d->seen.state = SEEN_NOT_YET;
 	pause_sessions(d, now_ns, "the server has no connection left");
-	publish(d, now_ns);
 }
 
 void scarce_tick(struct monitor *m, uint64_t now_ns)
@@ -77,7 +68,5 @@ void scarce_tick(struct monitor *m, uint64_t now_ns)
 
 		if (atomic_load(&region_db(&m->region, i)->starved))
 			give_up(d, now_ns);
-		if (scarce_is(d, now_ns))
-			publish(d, now_ns);
 	}
 }

@@ -42,12 +42,8 @@ static unsigned ready_workers(const struct monitor *m)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < m->region.h->plan.n_numbers; i++) {
-		const struct board_row *row = region_board(&m->region, i);
-
-		n += atomic_load(&row->state) == STATE_ready &&
-		     atomic_load(&row->heartbeat_ns) + 2 * CLOCK_S > m->front.now_ns;
-	}
+	for (unsigned i = 0; i < m->region.h->plan.n_numbers; i++)
+		n += (unsigned)connects_is_ready(m, region_board(&m->region, i));
 	return n;
 }
 
@@ -80,40 +76,66 @@ static void put_sick(const struct monitor *m, struct jw *w)
 	jw_array_end(w);
 }
 
+static int is_up(const struct monitor *m, unsigned db)
+{
+	return atomic_load(&region_db(&m->region, db)->up) == 1;
+}
+
+/* An endpoint needs it. */
+static int is_needed(const struct monitor *m, unsigned db)
+{
+	for (unsigned i = 0; i < m->snapshot.endpoints.n; i++) {
+		const struct endpoint *ep = m->snapshot.endpoints.v[i];
+
+		if (ep->n_variants && ep->database == db)
+			return 1;
+	}
+	return 0;
+}
+
+/* Which, not why: that is for the log and weirctl. */
+static void put_databases(const struct monitor *m, struct jw *w)
+{
+	jw_key(w, "databases");
+	jw_object(w);
+	for (unsigned i = 0; i < m->snapshot.options.n_databases; i++) {
+		unsigned state = atomic_load(&region_db(&m->region, i)->up);
+
+		jw_key(w, m->snapshot.options.databases[i].name);
+		jw_str(w, state == 1 ? m->dbs[i].is_weak ? "degraded" : "up" : state == 2 ? "down" : "unknown");
+	}
+	jw_object_end(w);
+}
+
 /* Health: is it alive? Busy is healthy, and a database that is away makes it degraded, not dead;
  * so does an endpoint that the database refuses.
  * Ready: can it serve now? One sick endpoint takes nobody out of a balancer: on all hosts it would be the same one. */
 static void health(struct monitor *m, struct status_req *r, int is_ready_probe)
 {
-	unsigned workers = ready_workers(m), sick = count_sick(m), n_db = m->snapshot.options.n_databases, up = 0, off = 0;
+	unsigned workers = ready_workers(m), sick = count_sick(m), n_db = m->snapshot.options.n_databases, n_weak = 0, n_missed = 0, off = 0;
 	const struct region_tier *tier = region_tier(&m->region);
 	int alive = atomic_load(&m->region.h->weird_heartbeat_ns) + 2 * CLOCK_S > m->front.now_ns;
 	struct jw w;
 
-	for (unsigned i = 0; i < n_db; i++)
-		up += atomic_load(&region_db(&m->region, i)->up) == 1;
+	connects_tick(m, m->front.now_ns);	/* as it is now */
+	for (unsigned i = 0; i < n_db; i++) {
+		n_weak += !is_up(m, i) || m->dbs[i].is_weak;
+		n_missed += !is_up(m, i) && is_needed(m, i);
+	}
 	for (unsigned i = 0; i < region_nodes(&m->region); i++)
 		off += !breaker_may(&tier->breakers[i]);
-	r->status = (is_ready_probe ? workers && up == n_db : workers && alive) ? 200 : 503;
+	r->status = (is_ready_probe ? workers && !n_missed : workers && alive) ? 200 : 503;
 	jw_init(&w, &r->out);
 	jw_object(&w);
 	jw_key(&w, "status");
-	jw_str(&w, !workers || !alive ? "down" : up < n_db || off || sick ? "degraded" : "ok");
+	jw_str(&w, !workers || !alive ? "down" : n_weak || off || sick ? "degraded" : "ok");
 	jw_key(&w, "supervisor");
 	jw_bool(&w, alive);
 	jw_key(&w, "workers_ready");
 	jw_u64(&w, workers);
 	jw_key(&w, "generation");
 	jw_u64(&w, atomic_load(&m->region.h->generation));
-	jw_key(&w, "databases");
-	jw_object(&w);
-	for (unsigned i = 0; i < n_db; i++) {
-		unsigned state = atomic_load(&region_db(&m->region, i)->up);
-
-		jw_key(&w, m->snapshot.options.databases[i].name);
-		jw_str(&w, state == 1 ? "up" : state == 2 ? "down" : "unknown");
-	}
-	jw_object_end(&w);
+	put_databases(m, &w);
 	if (sick)
 		put_sick(m, &w);
 	if (region_nodes(&m->region)) {

@@ -26,12 +26,12 @@ static void check_budget(const struct monitor_db *d)
 		log_warn("%s", buf_str(&b));
 }
 
+/* What only a probe knows; whether the database serves is judged with what workers meet. */
 static void publish(struct monitor_db *d, uint64_t now_ns)
 {
 	struct db_state *s = region_db(&d->m->region, d->db);
 	const struct db_probe *p = &d->probe;
-	unsigned was = atomic_load(&s->up);
-	const char *name = d->m->snapshot.options.databases[d->db].name;
+	int is_new = d->seen.state != SEEN_UP;
 
 	if (p->is_up) {
 		atomic_store(&s->is_standby, (uint32_t)p->is_standby);
@@ -40,16 +40,11 @@ static void publish(struct monitor_db *d, uint64_t now_ns)
 		atomic_store(&s->lag_ms, p->lag_ms);
 		atomic_store(&s->probe_us, p->took_us);
 	}
-	db_state_set(s, p->is_up, p->is_up ? "" : p->error, now_ns);
+	connects_seen(d, p->is_up, now_ns);
 	db_state_set_where(s, p->where);
-	if (p->is_up && was != 1) {
+	if (p->is_up && is_new)
 		check_budget(d);
-		log_info("database %s is reachable: %s, PostgreSQL %u.%u%s", name, p->where,
-			 p->server_version / 10000, p->server_version % 10000,
-			 p->is_standby ? ", standby" : "");
-	} else if (!p->is_up && was != 2) {
-		log_warn("database %s is not reachable: %s", name, p->error);
-	}
+	connects_judge(d, now_ns);
 }
 
 static void on_probe_done(uv_work_t *w, int status)

@@ -1,4 +1,4 @@
-"""What stands between Weir and PostgreSQL: PgBouncer, and a link that can fall silent."""
+"""What stands between Weir and PostgreSQL: PgBouncer, and links that fall silent or swallow what is long."""
 
 import os
 import shutil
@@ -60,6 +60,26 @@ class Relay:
 
     def resume(self):
         self.proc.send(signal.SIGCONT)
+
+    def close(self):
+        self.proc.stop(signal.SIGKILL)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Narrow:
+    """A TCP relay that can be made to swallow long packets, while short ones pass."""
+
+    def __init__(self, port, limit=600):
+        self.port = free_port()
+        self.dir = temp_dir("narrow")
+        self.proc = Proc([sys.executable, Path(__file__).with_name("narrow.py"), self.port, port, limit], self.dir / "log")
+        self.proc.wait_until(lambda: port_answers(self.port), 10, "the relay to listen")
+
+    def narrow(self):
+        self.proc.send(signal.SIGUSR1)
+
+    def widen(self):
+        self.proc.send(signal.SIGUSR2)
 
     def close(self):
         self.proc.stop(signal.SIGKILL)

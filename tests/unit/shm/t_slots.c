@@ -262,3 +262,34 @@ Test(db_state, texts_are_never_torn)
 			cr_assert(strcmp(error, a) == 0 || strcmp(error, b) == 0);
 	region_close(&r);
 }
+
+Test(refused, a_writer_that_died_is_followed)
+{
+	struct region r = make(2, 1);
+	struct refused *f = &region_db(&r, 0)->refused;
+	char text[REFUSED_TEXT], large[300];
+
+	cr_expect(refused_get(f, text) == 0 && !text[0]);
+	refused_set(&r, f, 0, "password authentication failed");
+	cr_expect(refused_get(f, text) == 0);
+	cr_expect_str_eq(text, "password authentication failed");
+	/* alive, and in the middle */
+	atomic_store(&region_board(&r, 1)->state, STATE_ready);
+	atomic_store(&f->writer, 2);
+	atomic_fetch_add(&f->seq, 1);
+	refused_set(&r, f, 0, "connection refused");
+	cr_expect(refused_get(f, text) == -1 && !text[0]);
+	/* and dead */
+	atomic_store(&region_board(&r, 1)->state, STATE_backoff);
+	refused_set(&r, f, 0, "connection refused");
+	cr_expect(refused_get(f, text) == 0 && atomic_load(&f->writer) == 0);
+	cr_expect_str_eq(text, "connection refused");
+	/* its own number's past */
+	atomic_store(&f->writer, 1);
+	atomic_fetch_add(&f->seq, 1);
+	memset(large, 'e', 299);
+	large[299] = 0;
+	refused_set(&r, f, 0, large);
+	cr_expect(refused_get(f, text) == 0 && strlen(text) == REFUSED_TEXT - 1);
+	region_close(&r);
+}
