@@ -664,6 +664,8 @@ static void maintain(struct db_pool *p, uint64_t now_ns)
 		else
 			return;
 	}
+	if (db_scarce_owes(p, now_ns))
+		return;
 	if ((!p->is_described || (p->wants_describe > 1 && now_ns >= p->describe_ns)) && !p->is_describing) {
 		connect_one(p, p->n_express < express ? LANE_EXPRESS : LANE_EXCLUSIVE, 1);
 		return;

@@ -154,7 +154,8 @@ struct db_pool {
 	uint64_t retry_ns;		/* no connect before that */
 	/* db_scarce.c: when the server last had no connection left, how often in a row; since when this worker has none; since
 	 * when the budget has no slot */
-	uint64_t full_ns, starved_ns, slotless_ns;
+	uint64_t full_ns, starved_ns, slotless_ns, owed_until_ns;
+	uint32_t owed;			/* whose turn it is by then: number + 1 */
 	unsigned refusals;
 	unsigned failures;		/* connects in a row */
 	unsigned n_failed;		/* and in all; the last one */
@@ -402,6 +403,8 @@ void db_scarce_refused(struct db_pool *p, uint64_t now_ns);
 int db_scarce_is_hopeless(const struct db_pool *p, uint64_t now_ns);
 /* There is a connection. */
 void db_scarce_over(struct db_pool *p);
+/* A connection was given up for another worker, which does not have it yet. */
+int db_scarce_owes(struct db_pool *p, uint64_t now_ns);
 /* The budget had no slot. */
 void db_scarce_slotless(struct db_pool *p, uint64_t now_ns);
 /* An express connection that is to be lent to a job that makes it an exclusive one; NULL: none, or not needed. */

@@ -12,6 +12,7 @@
 
 #define HOLD_NS (200 * CLOCK_MS)	/* so long a worker has its only connection before another one's turn */
 #define TURN_NS (100 * CLOCK_MS)	/* and does not ask for a new one at once */
+#define OWED_NS (500 * CLOCK_MS)	/* nor, for so long, before the other one has it: its backend may take a while to go */
 #define FULL_NS (10 * CLOCK_S)		/* the server's word holds */
 #define SLOTLESS_NS (50 * CLOCK_MS)
 #define AGAIN_MOST_MS 5000u
@@ -49,6 +50,27 @@ void db_scarce_over(struct db_pool *p)
 
 	p->starved_ns = 0;
 	(void)atomic_compare_exchange_strong(&state_of(p)->starved, &mine, 0);
+}
+
+static int has_any(const struct db_pool *p, uint32_t owner)
+{
+	for (unsigned i = 0; i < p->conf.region->plan.n_slots[p->conf.db]; i++) {
+		uint64_t ctl = atomic_load(&region_slot(p->conf.region, p->conf.db, i)->ctl);
+
+		if (SLOT_OWNER(ctl) == owner && SLOT_USE(ctl) != SLOT_CONNECTING)
+			return 1;
+	}
+	return 0;
+}
+
+int db_scarce_owes(struct db_pool *p, uint64_t now_ns)
+{
+	if (likely(!p->owed))
+		return 0;
+	if (now_ns < p->owed_until_ns && board_is_live(region_board(p->conf.region, p->owed - 1)) && !has_any(p, p->owed))
+		return 1;
+	p->owed = 0;
+	return 0;
 }
 
 void db_scarce_slotless(struct db_pool *p, uint64_t now_ns)
@@ -160,6 +182,8 @@ void db_scarce_yield(struct db_pool *p, uint64_t now_ns)
 	if (p->retry_ns < now_ns + TURN_NS)
 		p->retry_ns = now_ns + TURN_NS;
 	p->full_ns = now_ns;
+	p->owed = who;
+	p->owed_until_ns = now_ns + OWED_NS;
 	found->is_draining = 1;
 	if (db_conn_is_over(found))
 		db_conn_close(found, now_ns);

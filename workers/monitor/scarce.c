@@ -43,8 +43,8 @@ static void give_up(struct monitor_db *d, uint64_t now_ns)
 			listener_lose(&d->listeners[i], "the connection is left to a worker that has none");
 			has_any = 1;
 		}
-	/* what a thread is at is closed when it is back */
-	if (has_any || d->is_probing || d->is_cancelling) {
+	/* what a thread is at is closed when it is back; and what a worker waits for is not taken */
+	if (has_any || d->is_probing || d->is_cancelling || !scarce_is(d, now_ns)) {
 		d->seen.state = SEEN_NOT_YET;
 		pause_sessions(d, now_ns, "a worker gets no connection");
 	}
