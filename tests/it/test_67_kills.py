@@ -211,9 +211,16 @@ def test_killed_before_the_statement_was_sent(made):
         gate = Gate(db)
         for c in busy[victim] + busy[other]:
             send_gated(c, 2, N)
-        before = wait_for(waiting, 5, "the pool to be empty")
+        # until the pool has opened what it may: each connection more takes one of those that wait to the gate
+        seen = [(0, 0)]
+
+        def is_full():
+            seen.append((len(gated(db)), waiting()))
+            return seen[-1][1] and seen[-5:] == [seen[-1]] * 5
+        wait_for(is_full, 5, "the pool to be empty")
+        before = seen[-1][1]
         send_gated(mine, 1, N)
-        wait_for(lambda: waiting() > before, 5, "the write to wait")
+        wait_for(lambda: waiting() > before, 5, f"the write to wait, {before} did")
         kill(weird, victim)
         gate.open()
         assert {c.read_reply().status for c in busy[other]} == {204}
