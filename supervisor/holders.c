@@ -45,7 +45,7 @@ static void unix_inodes(const char *path, struct inodes *ret)
 	unsigned flags;
 
 	while (f && ret->n < INODES_MAX && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%*s %*s %*s %x %*s %*s %llu %255s", &flags, &inode, name) == 3 && flags & 0x10000 && is_path(name, path))
+		if (sscanf(line, "%*s %*s %*s %x %*s %*s %llu %255[^\n]", &flags, &inode, name) == 3 && flags & 0x10000 && is_path(name, path))
 			ret->v[ret->n++] = inode;
 	if (f)
 		fclose(f);
@@ -179,11 +179,24 @@ void holders_say(const char *address, struct buf *out)
 	buf_done(&all);
 }
 
-/* A pid that was given to another process since would be somebody's who holds our place as well, and says that its weird is dead. */
+/* --parent is a number of the holder's own pid namespace: of another one's, a container's, nothing is known by it. */
+static int is_of_our_pids(int pid)
+{
+	char path[64], ours[64], theirs[64];
+	ssize_t n = readlink("/proc/self/ns/pid", ours, sizeof(ours)), m;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	m = readlink(path, theirs, sizeof(theirs));
+	return n > 0 && n == m && memcmp(ours, theirs, (size_t)n) == 0;
+}
+
+/* One that runs leaves by itself; the keeper of one that is killed does. A pid that was given to another process since would be
+ * somebody's who holds our place as well, is stopped, and says that its weird is dead. */
 static unsigned end_orphan(const struct holder *h, void *arg)
 {
 	(void)arg;
-	return h->parent > 0 && kill(h->parent, 0) && errno == ESRCH && kill(h->pid, SIGKILL) == 0;
+	return (h->state == 'T' || h->state == 't') && h->parent > 0 && is_of_our_pids(h->pid) && kill(h->parent, 0) && errno == ESRCH &&
+	       kill(h->pid, SIGKILL) == 0;
 }
 
 unsigned holders_end_orphans(const char *address)

@@ -8,7 +8,7 @@
 
 /* address: as in `listen`. Appends " (weir-worker, pid 12, stopped; …)", or nothing where none is found. */
 void holders_say(const char *address, struct buf *out);
-/* Of our programs, whose weird is dead: SIGKILL. How many. */
+/* Of our programs, stopped, whose weird is dead: SIGKILL. How many. Never one of another pid namespace. */
 unsigned holders_end_orphans(const char *address);
 
 #endif

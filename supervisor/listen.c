@@ -202,7 +202,6 @@ static const char *who(void)
 	return text;
 }
 
-/* Still, after this time. */
 /* What a killed weird left leaves by itself in that time; what cannot, because it is stopped, is ended behind it. */
 struct patience {
 	const char *address;
